@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Userspace interface of PRAM, memory that survives kexec: /dev/pram
+ *
+ * PRAM keeps named nodes in RAM. A node is a stream of pages or a stream of
+ * bytes; it is saved by one program and loaded by another, in the same kernel
+ * or in one that was kexec'd into.
+ */
+#ifndef _UAPI_LINUX_PRAM_H
+#define _UAPI_LINUX_PRAM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: PRAM ioctl format
+ *
+ * Every ioctl takes a pointer to a structure whose first member, a __u32
+ * @size, is the size of that structure as the caller knows it. A kernel that
+ * knows a longer structure takes the missing part as zero; a kernel that knows
+ * a shorter one insists that the rest is zero. Reserved members must be zero.
+ *
+ * One errno has one meaning for all calls:
+ *
+ *  - ENOTTY: no such ioctl on this kind of file.
+ *  - E2BIG: the structure has non-zero bytes that this kernel does not know.
+ *  - EOPNOTSUPP: a flag or a type that this kernel does not know.
+ *  - EINVAL: a known member has an impossible value, a reserved one is not 0.
+ *  - ENAMETOOLONG: the name has no nul within %PRAM_NAME_MAX bytes.
+ *  - ENOENT: no node of that name (or id), or none left to list.
+ *  - EEXIST: the name is taken.
+ *  - EBUSY: the node's save is not committed, or somebody is loading it.
+ *  - EPERM: the node has another type than asked for; or the caller lacks
+ *    CAP_SYS_ADMIN in the initial user namespace.
+ *  - EBADMSG: a checksum does not match: what was saved is damaged.
+ *  - ESTALE: the stream has ended (committed, finished or failed).
+ *  - ESHUTDOWN: the machine is rebooting; nothing can be saved any more.
+ *  - ENOMEM: out of memory; what the call had begun is undone.
+ */
+
+/* The interface's version: changes when an old program would go wrong. */
+#define PRAM_ABI_VERSION	1
+
+/* Longest name in bytes, including the terminating nul. */
+#define PRAM_NAME_MAX		256
+
+/* See Documentation/userspace-api/ioctl/ioctl-number.rst */
+#define PRAM_IOCTL_TYPE		0xBB
+
+/* Types of nodes; part of the hand-over format, never renumbered. */
+#define PRAM_PAGE_STREAM	1
+#define PRAM_BYTE_STREAM	2
+
+/* States of nodes, as reported. */
+#define PRAM_NODE_SAVING	1	/* being written, not yet committed */
+#define PRAM_NODE_READY		2	/* committed: can be loaded, survives kexec */
+#define PRAM_NODE_LOADING	3	/* somebody loads it; survives kexec */
+#define PRAM_NODE_BROKEN	4	/* metadata damaged: can only be freed */
+
+/* Properties of nodes, as reported; part of the hand-over format. */
+#define PRAM_NODE_CHECKSUM	(1U << 0)	/* data carries checksums */
+
+/**
+ * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
+ * @size: Input; sizeof(struct pram_ioctl_info).
+ * @abi_version: Output; %PRAM_ABI_VERSION of the kernel.
+ * @features: Output; bits of optional features, none so far.
+ * @nr_nodes: Output; nodes in every state.
+ * @nr_broken: Output; of those, nodes that are %PRAM_NODE_BROKEN.
+ * @data_pages: Output; pages of %PAGE_SIZE bytes that hold nodes' data.
+ * @meta_pages: Output; pages that hold PRAM's own metadata.
+ * @kexec_count: Output; kexecs since the last cold boot that PRAM was handed
+ *	over by.
+ * @lost_pages: Output; pages that came with this boot but belong to nodes too
+ *	damaged to read; they stay reserved until the next kexec. A lower bound.
+ */
+struct pram_ioctl_info {
+	__u32		size;
+	__u32		abi_version;
+	__aligned_u64	features;
+	__aligned_u64	nr_nodes;
+	__aligned_u64	nr_broken;
+	__aligned_u64	data_pages;
+	__aligned_u64	meta_pages;
+	__aligned_u64	kexec_count;
+	__aligned_u64	lost_pages;
+};
+
+#define PRAM_IOCTL_INFO		_IO(PRAM_IOCTL_TYPE, 0x00)
+
+/* The name may be that of a committed node, see PRAM_IOCTL_COMMIT. */
+#define PRAM_SAVE_REPLACE	(1U << 0)
+/* Keep checksums of the data, verified before it is used after a load. */
+#define PRAM_SAVE_CHECKSUM	(1U << 1)
+/* Never take over a caller's page, always copy: its owner lives on. */
+#define PRAM_SAVE_COPY		(1U << 2)
+
+/**
+ * struct pram_ioctl_save - ioctl(PRAM_IOCTL_SAVE) on /dev/pram
+ * @size: Input; sizeof(struct pram_ioctl_save).
+ * @fd: Output; the stream, open for writing, close-on-exec.
+ * @type: Input; %PRAM_PAGE_STREAM or %PRAM_BYTE_STREAM.
+ * @flags: Input; PRAM_SAVE_* bits.
+ * @name: Input; 1 to %PRAM_NAME_MAX - 1 bytes and a nul.
+ *
+ * Creates a node and a stream to write it. The node is not loadable before it
+ * is committed; the last close of an uncommitted stream discards it.
+ *
+ * A page stream takes whole pages only: write(2) and splice(2) of multiples of
+ * the page size. splice(2) may take over the pages in the pipe instead of
+ * copying them, unless %PRAM_SAVE_COPY is set: the caller then guarantees that
+ * nobody writes to them before the stream is committed or discarded. A byte
+ * stream takes any number of bytes. Both append at the file position, which is
+ * always the end.
+ *
+ * Errors: EEXIST, also if another save of the same name is under way.
+ */
+struct pram_ioctl_save {
+	__u32		size;
+	__s32		fd;
+	__u32		type;
+	__u32		flags;
+	__u8		name[PRAM_NAME_MAX];
+};
+
+#define PRAM_IOCTL_SAVE		_IO(PRAM_IOCTL_TYPE, 0x01)
+
+/* Only look: the node stays loadable by others and cannot be finished. */
+#define PRAM_LOAD_PEEK		(1U << 0)
+/*
+ * preadv(2) may map the node's pages into the reader, copy-on-write, where the
+ * destination is whole empty pages of a private mapping. Page streams only;
+ * a kernel that cannot map copies.
+ */
+#define PRAM_LOAD_MAP		(1U << 1)
+
+/**
+ * struct pram_ioctl_load - ioctl(PRAM_IOCTL_LOAD) on /dev/pram
+ * @size: Input; sizeof(struct pram_ioctl_load).
+ * @fd: Output; the stream, open for reading, close-on-exec.
+ * @type: Input; %PRAM_PAGE_STREAM or %PRAM_BYTE_STREAM.
+ * @flags: Input; PRAM_LOAD_* bits.
+ * @name: Input; the node.
+ *
+ * Opens a committed node for loading and reserves it for this stream. The node
+ * is freed when the stream is finished by %PRAM_IOCTL_COMMIT; the last close of
+ * a stream that was not finished makes it loadable again, unchanged.
+ *
+ * The stream reads like a regular file: st_size is exact, lseek(2), pread(2),
+ * preadv(2), splice(2) and sendfile(2) work, and read(2) returns 0 at the end
+ * only. Where data carries checksums, they are verified before it is returned;
+ * EBADMSG if they do not match.
+ *
+ * Errors: ENOENT, EBUSY, EPERM, EBADMSG if the node is broken.
+ */
+struct pram_ioctl_load {
+	__u32		size;
+	__s32		fd;
+	__u32		type;
+	__u32		flags;
+	__u8		name[PRAM_NAME_MAX];
+};
+
+#define PRAM_IOCTL_LOAD		_IO(PRAM_IOCTL_TYPE, 0x02)
+
+/* Most streams that one PRAM_IOCTL_COMMIT can end. */
+#define PRAM_COMMIT_MAX		65536
+
+/**
+ * struct pram_ioctl_commit - ioctl(PRAM_IOCTL_COMMIT) on /dev/pram
+ * @size: Input; sizeof(struct pram_ioctl_commit).
+ * @flags: Input; must be zero.
+ * @nr_fds: Input; number of streams, 1 to %PRAM_COMMIT_MAX.
+ * @reserved: Input; must be zero.
+ * @fds: Input; address of an array of @nr_fds __s32 file descriptors, each a
+ *	stream, none of them twice.
+ *
+ * Ends all these streams at once: streams for saving are sealed, if they are
+ * not yet, and committed; streams for loading are finished and their nodes
+ * freed. All of it happens or, on an error, nothing, and a process that is
+ * killed cannot leave a part of it done. On an error streams stay as they
+ * were, but may have been sealed.
+ *
+ * A save that was opened with %PRAM_SAVE_REPLACE replaces a node of the same
+ * name if that node is being loaded by a stream of the same call. So a
+ * checkpoint of several nodes replaces an older one, whole.
+ *
+ * Errors: EBADF or EINVAL for a wrong @fds, ESTALE for a stream that has ended,
+ * EEXIST for a name that a node has which this call does not free, EPERM for a
+ * stream that was opened to look (%PRAM_LOAD_PEEK), ENOMEM from sealing.
+ */
+struct pram_ioctl_commit {
+	__u32		size;
+	__u32		flags;
+	__u32		nr_fds;
+	__u32		reserved;
+	__aligned_u64	fds;
+};
+
+#define PRAM_IOCTL_COMMIT	_IO(PRAM_IOCTL_TYPE, 0x03)
+
+/**
+ * struct pram_node_stat - what is known of a node
+ * @id: a number that no other node has in this boot.
+ * @type: PRAM_*_STREAM; 0 if the node is too damaged to tell.
+ * @state: PRAM_NODE_SAVING and so on.
+ * @flags: PRAM_NODE_* properties.
+ * @reserved: zero.
+ * @bytes: length of the data in bytes.
+ * @data_pages: pages of %PAGE_SIZE bytes that hold the data.
+ * @meta_pages: pages that hold the node's metadata.
+ * @nr_folios: folios that hold the data.
+ * @adopted_pages: of @data_pages, taken over from their owner without a copy.
+ * @saved_at_ns: when it was committed, CLOCK_REALTIME in nanoseconds.
+ * @kexec_count: kexecs that the node has lived through.
+ * @name: the node's name; empty if too damaged to tell.
+ */
+struct pram_node_stat {
+	__aligned_u64	id;
+	__u32		type;
+	__u32		state;
+	__u32		flags;
+	__u32		reserved;
+	__aligned_u64	bytes;
+	__aligned_u64	data_pages;
+	__aligned_u64	meta_pages;
+	__aligned_u64	nr_folios;
+	__aligned_u64	adopted_pages;
+	__aligned_u64	saved_at_ns;
+	__aligned_u64	kexec_count;
+	__u8		name[PRAM_NAME_MAX];
+};
+
+/**
+ * struct pram_ioctl_stat - ioctl(PRAM_IOCTL_STAT) and ioctl(PRAM_IOCTL_LIST)
+ * @size: Input; sizeof(struct pram_ioctl_stat).
+ * @reserved: Input; must be zero.
+ * @node: Input and output, see below.
+ *
+ * %PRAM_IOCTL_STAT describes the node whose name stands in @node.name.
+ * Of a committed node and its replacement, it describes the former.
+ *
+ * %PRAM_IOCTL_LIST describes the node that has the lowest id above @node.id:
+ * start with 0, go on with what came back, until ENOENT. The other members of
+ * @node are ignored on input.
+ */
+struct pram_ioctl_stat {
+	__u32			size;
+	__u32			reserved;
+	struct pram_node_stat	node;
+};
+
+#define PRAM_IOCTL_STAT		_IO(PRAM_IOCTL_TYPE, 0x04)
+#define PRAM_IOCTL_LIST		_IO(PRAM_IOCTL_TYPE, 0x05)
+
+/* Free every node that is ready or broken. */
+#define PRAM_FREE_ALL		(1U << 0)
+
+/**
+ * struct pram_ioctl_free - ioctl(PRAM_IOCTL_FREE) on /dev/pram
+ * @size: Input; sizeof(struct pram_ioctl_free).
+ * @flags: Input; 0 or %PRAM_FREE_ALL.
+ * @id: Input; the node's id if @name is empty and @flags is 0, otherwise 0.
+ * @nr_freed: Output; number of nodes that were freed.
+ * @name: Input; the node's name, or empty.
+ *
+ * Frees nodes and all that they hold. Nodes that are being saved or loaded are
+ * never freed: EBUSY for a single one, passed over by %PRAM_FREE_ALL.
+ */
+struct pram_ioctl_free {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	id;
+	__aligned_u64	nr_freed;
+	__u8		name[PRAM_NAME_MAX];
+};
+
+#define PRAM_IOCTL_FREE		_IO(PRAM_IOCTL_TYPE, 0x06)
+
+/*
+ * Keep the pages but none of their owners' references: every page that was
+ * taken over is copied now. For tasks that turn out to live on.
+ */
+#define PRAM_SEAL_COPY		(1U << 0)
+
+/**
+ * struct pram_ioctl_seal - ioctl(PRAM_IOCTL_SEAL) on a stream for saving
+ * @size: Input; sizeof(struct pram_ioctl_seal).
+ * @flags: Input; PRAM_SEAL_* bits.
+ *
+ * Ends the writing: from here on write(2) fails with EPERM, and everything that
+ * could fail while committing has been done. Sealing twice is no error.
+ */
+struct pram_ioctl_seal {
+	__u32		size;
+	__u32		flags;
+};
+
+#define PRAM_IOCTL_SEAL		_IO(PRAM_IOCTL_TYPE, 0x40)
+
+#endif /* _UAPI_LINUX_PRAM_H */
