@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * /dev/pram, one function per ioctl.
+ *
+ * Thin and exact: these calls add no policy and log nothing. What they return
+ * on failure is the negative errno of the system call, with the meanings that
+ * <linux/pram.h> gives.
+ */
+#ifndef PRAM_LIB_PRAM_H
+#define PRAM_LIB_PRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/pram.h>
+
+#define PRAM_DEVICE_PATH	"/dev/pram"
+
+/**
+ * pram_open() - open /dev/pram and check that we speak its language
+ *
+ * Return: a file descriptor, close-on-exec, that the caller closes. -ENOENT or
+ * -ENODEV if this kernel has no PRAM or was booted without kho=on; -EACCES or
+ * -EPERM if the caller is not root; -EPROTO if the kernel's ABI version is not
+ * %PRAM_ABI_VERSION.
+ */
+int pram_open(void);
+
+/**
+ * pram_info() - what PRAM holds altogether
+ * @dev: from pram_open()
+ * @info: filled on success
+ *
+ * Return: 0 or -errno.
+ */
+int pram_info(int dev, struct pram_ioctl_info *info);
+
+/**
+ * pram_save() - create a node and open it for writing
+ * @dev: from pram_open()
+ * @name: the node's name, shorter than %PRAM_NAME_MAX bytes
+ * @type: %PRAM_PAGE_STREAM or %PRAM_BYTE_STREAM
+ * @flags: PRAM_SAVE_* bits
+ *
+ * Return: the stream, close-on-exec, that the caller closes: that discards the
+ * node unless it was committed. -ENAMETOOLONG, -EEXIST, ...
+ */
+int pram_save(int dev, const char *name, uint32_t type, uint32_t flags);
+
+/**
+ * pram_load() - open a committed node for reading
+ * @dev: from pram_open()
+ * @name: the node's name
+ * @type: %PRAM_PAGE_STREAM or %PRAM_BYTE_STREAM
+ * @flags: PRAM_LOAD_* bits
+ *
+ * Return: the stream, close-on-exec, that the caller closes: that puts the node
+ * back unless it was finished. -ENOENT, -EBUSY, -EPERM, -EBADMSG, ...
+ */
+int pram_load(int dev, const char *name, uint32_t type, uint32_t flags);
+
+/**
+ * pram_seal() - end the writing of a stream that pram_save() returned
+ * @stream: the stream
+ * @flags: PRAM_SEAL_* bits
+ *
+ * Return: 0 or -errno; sealing twice is no error.
+ */
+int pram_seal(int stream, uint32_t flags);
+
+/**
+ * pram_commit() - commit saves and finish loads, all or none
+ * @dev: from pram_open()
+ * @fds: streams of pram_save() and pram_load(), none twice
+ * @nr_fds: their number, 1 to %PRAM_COMMIT_MAX
+ *
+ * The streams stay open and have to be closed.
+ *
+ * Return: 0 or -errno; -E2BIG for too many.
+ */
+int pram_commit(int dev, const int *fds, size_t nr_fds);
+
+/**
+ * pram_stat() - describe the node of that name
+ * @dev: from pram_open()
+ * @name: the node's name
+ * @node: filled on success
+ *
+ * Return: 0 or -errno, -ENOENT if there is none.
+ */
+int pram_stat(int dev, const char *name, struct pram_node_stat *node);
+
+/**
+ * pram_list_next() - describe the node with the next higher id
+ * @dev: from pram_open()
+ * @node: in: only @node->id is used, 0 to begin; out: the node
+ *
+ * Return: 1 if @node was filled, 0 if there are no more, or -errno.
+ */
+int pram_list_next(int dev, struct pram_node_stat *node);
+
+/**
+ * pram_free() - free the node of that name
+ * @dev: from pram_open()
+ * @name: the node's name
+ *
+ * Return: 0 or -errno: -ENOENT, -EBUSY.
+ */
+int pram_free(int dev, const char *name);
+
+/**
+ * pram_free_id() - free a node by its number, whatever its name
+ * @dev: from pram_open()
+ * @id: as in struct pram_node_stat, not 0
+ *
+ * Return: 0 or -errno: -ENOENT, -EBUSY.
+ */
+int pram_free_id(int dev, uint64_t id);
+
+/**
+ * pram_free_all() - free every node that nobody is saving or loading
+ * @dev: from pram_open()
+ * @nr_freed: where to store their number, or %NULL
+ *
+ * Return: 0 or -errno.
+ */
+int pram_free_all(int dev, uint64_t *nr_freed);
+
+#endif /* PRAM_LIB_PRAM_H */
