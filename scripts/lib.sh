@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What every script here shares: where things are, how they speak, and how a
+# thing is made once by however many callers ask for it. To be sourced.
+
+set -euo pipefail
+export LC_ALL=C
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck disable=SC2034 # for those who source this
+build=$top/build
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/pram
+me=$(basename "$0")
+
+# Messages go to stderr: the stdout of scripts is for what the caller asked for.
+say() { printf '%s: %s\n' "$me" "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+# Seconds as m:ss, for people who wait.
+minutes() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# once LOCKNAME: from here to the end of the caller's (sub)shell no other caller
+# of the same LOCKNAME runs. Whoever has to wait is told so.
+once() {
+	local lock=$cache/lock/$1 fd
+	mkdir -p "$cache/lock"
+	exec {fd}>"$lock"
+	if ! flock -n "$fd"; then
+		say "another run is working on $1, waiting for it"
+		flock "$fd"
+	fi
+}
+
+# hash_files FILE...: one hash over names and contents, in the order given.
+# Names are relative to the checkout, so that it can be moved.
+hash_files() {
+	(cd "$top" && sha256sum -- "${@#"$top"/}") | sha256sum | cut -d' ' -f1
+}
+
+# progress TOTAL WHAT: reads the output of make and shows how far it is: one
+# line that is rewritten on a terminal, a new line every 15 s elsewhere. TOTAL
+# is the number of compiled objects last time (or a guess at it); the number of
+# this time is printed on stdout at the end.
+progress() {
+	local total=$1 what=$2 line n=0 start=$SECONDS next=$SECONDS show
+	while IFS= read -r line; do
+		case $line in
+		*" CC "* | *" AS "*) n=$((n + 1)) ;;
+		esac
+		[ "$SECONDS" -ge "$next" ] || continue
+		[ "$total" -ge "$n" ] || total=$n
+		show="$what: object $n of about $total, $(minutes $((SECONDS - start))) min"
+		if [ -t 2 ]; then
+			printf '\r%s: %s ' "$me" "$show" >&2
+			next=$((SECONDS + 1))
+		else
+			say "$show"
+			next=$((SECONDS + 15))
+		fi
+	done
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	echo "$n"
+}
