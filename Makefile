@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two commands for people: make demo, make check. Everything is done by
+# scripts/ and test/; here is only what to call it.
+
+MAKEFLAGS += --no-print-directory
+KERNEL ?= 7.3
+FLAVOR ?= debug
+
+.PHONY: all demo check lint unit kunit vm rig kernel kernel-patch criu deps clean distclean help
+
+all: deps
+	@scripts/build
+
+demo: deps
+	@test/demo/run
+
+check: deps
+	@scripts/check
+
+lint unit kunit vm: deps
+	@scripts/check $@
+
+rig: deps
+	@test/vm/run --kernel $(KERNEL) $(ARGS) $(SCRIPT)
+
+kernel: deps
+	@scripts/kernel-build $(KERNEL) $(FLAVOR)
+
+kernel-patch: deps
+	@scripts/kernel-patch $(KERNEL)
+
+criu: deps
+	@scripts/criu-build
+
+deps:
+	@scripts/deps
+
+clean:
+	rm -rf build
+
+# The cache is shared by all checkouts of this user.
+distclean: clean
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/pram"
+
+help:
+	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
+	@echo 'make check         all tests; lint, unit, kunit, vm: one kind of them'
+	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
+	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
+	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug or bench'
+	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
+	@echo 'make criu          CRIU with the patches of criu-hooks/'
+	@echo 'make clean         removes build/; distclean: the cache as well'
