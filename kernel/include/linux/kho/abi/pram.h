@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_KHO_ABI_PRAM_H
+#define _LINUX_KHO_ABI_PRAM_H
+
+#include <linux/build_bug.h>
+#include <linux/mm.h>
+#include <linux/types.h>
+#include <uapi/linux/pram.h>
+
+/**
+ * DOC: PRAM hand-over format
+ *
+ * This is how one kernel's PRAM finds its nodes in the memory that another
+ * kernel's PRAM left. It is a contract between kernels of different versions:
+ * any change to it takes a new %PRAM_FORMAT_VERSION, and a kernel refuses, and
+ * names, what it does not know.
+ *
+ * Everything is found from one page, the super page, whose physical address
+ * Kexec HandOver (KHO) carries as the sub tree %PRAM_KHO_SUBTREE::
+ *
+ *	super page -> directory pages -> node page -> map pages -> data folios
+ *
+ * Each of these pages and each data folio is preserved with KHO on its own.
+ * Pages of metadata have order 0 and start with &struct pram_meta_hdr, which
+ * says what the page is, where it should be and what its CRC32C is; nothing
+ * that it points to is followed before these have been verified. Pointers are
+ * physical addresses. Integers are in the byte order of the machine, which
+ * kexec cannot change.
+ *
+ * A directory is an array and not a chain, and each node is found from the
+ * directory: a damaged node page costs one node, a damaged directory page those
+ * nodes that it lists, and the others stay loadable.
+ */
+
+/* Name of PRAM's sub tree in KHO's root tree. */
+#define PRAM_KHO_SUBTREE	"pram"
+
+#define PRAM_FORMAT_VERSION	1
+
+/* Magics of the kinds of pages: ASCII, read as a little-endian number. */
+#define PRAM_MAGIC_SUPER	0x5245505553415250ULL	/* "PRASUPER" */
+#define PRAM_MAGIC_DIR		0x5249444d41525000ULL	/* "\0PRAMDIR" */
+#define PRAM_MAGIC_NODE		0x45444f4e4d415250ULL	/* "PRAMNODE" */
+#define PRAM_MAGIC_MAP		0x50414d4d41525000ULL	/* "\0PRAMMAP" */
+
+/**
+ * struct pram_meta_hdr - start of each page of metadata
+ * @magic: PRAM_MAGIC_*.
+ * @version: %PRAM_FORMAT_VERSION of the kernel that wrote the page.
+ * @crc32c: CRC32C (seed ~0) of the whole page, with this member taken as 0.
+ * @self: physical address of this page.
+ */
+struct pram_meta_hdr {
+	u64	magic;
+	u32	version;
+	u32	crc32c;
+	u64	self;
+};
+
+/* Directory pages that a super page has room for. */
+#define PRAM_SUPER_DIRS							\
+	((PAGE_SIZE - sizeof(struct pram_meta_hdr) - 4 * sizeof(u64)) /	\
+	 sizeof(u64))
+
+/**
+ * struct pram_super_ser - the super page
+ * @hdr: see &struct pram_meta_hdr.
+ * @page_shift: log2 of the page size in bytes; the loading kernel must agree.
+ * @nr_dirs: used entries of @dirs.
+ * @kexec_count: kexecs so far that PRAM was handed over by.
+ * @reserved: zero.
+ * @dirs: physical addresses of directory pages.
+ */
+struct pram_super_ser {
+	struct pram_meta_hdr	hdr;
+	u64			page_shift;
+	u64			nr_dirs;
+	u64			kexec_count;
+	u64			reserved;
+	u64			dirs[PRAM_SUPER_DIRS];
+};
+
+/* Nodes that a directory page has room for. */
+#define PRAM_DIR_NODES							\
+	((PAGE_SIZE - sizeof(struct pram_meta_hdr)) / sizeof(u64))
+
+/**
+ * struct pram_dir_ser - a directory page
+ * @hdr: see &struct pram_meta_hdr.
+ * @nodes: physical addresses of node pages of committed nodes; 0: none.
+ */
+struct pram_dir_ser {
+	struct pram_meta_hdr	hdr;
+	u64			nodes[PRAM_DIR_NODES];
+};
+
+/**
+ * struct pram_node_ser - a node page
+ * @hdr: see &struct pram_meta_hdr.
+ * @type: PRAM_PAGE_STREAM or PRAM_BYTE_STREAM.
+ * @flags: PRAM_NODE_* properties; an unknown one makes the node unreadable.
+ * @bytes: length of the data in bytes; for a page stream a multiple of the
+ *	page size.
+ * @nr_pages: pages that the data folios have together.
+ * @nr_folios: entries in all map pages together.
+ * @nr_maps: map pages.
+ * @first_map: physical address of the first map page; 0 if @nr_maps is 0.
+ * @adopted_pages: of @nr_pages, taken over without a copy.
+ * @saved_at_ns: when it was committed, CLOCK_REALTIME in nanoseconds.
+ * @kexec_count: kexecs that the node has lived through.
+ * @name: nul-terminated, not empty.
+ */
+struct pram_node_ser {
+	struct pram_meta_hdr	hdr;
+	u32			type;
+	u32			flags;
+	u64			bytes;
+	u64			nr_pages;
+	u64			nr_folios;
+	u64			nr_maps;
+	u64			first_map;
+	u64			adopted_pages;
+	u64			saved_at_ns;
+	u64			kexec_count;
+	u8			name[PRAM_NAME_MAX];
+};
+
+/*
+ * An entry of a map page describes one data folio: its pfn, its order, and
+ * PRAM_ENTRY_* flags. Together the folios of a node hold its data, in order,
+ * each but the last of a byte stream full to its last byte.
+ */
+#define PRAM_ENTRY_PFN_BITS	40
+#define PRAM_ENTRY_PFN		GENMASK_ULL(PRAM_ENTRY_PFN_BITS - 1, 0)
+#define PRAM_ENTRY_ORDER	GENMASK_ULL(45, 40)
+#define PRAM_ENTRY_LRU		BIT_ULL(56)	/* goes back on the LRU */
+#define PRAM_ENTRY_ADOPTED	BIT_ULL(57)	/* was not copied when saved */
+#define PRAM_ENTRY_KNOWN						\
+	(PRAM_ENTRY_PFN | PRAM_ENTRY_ORDER | PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED)
+
+/* Bytes that a map page has for entries and checksums. */
+#define PRAM_MAP_ROOM							\
+	(PAGE_SIZE - sizeof(struct pram_meta_hdr) - 3 * sizeof(u64))
+
+/* Entries that fit in a map page, without and with data checksums. */
+#define PRAM_MAP_ENTRIES	(PRAM_MAP_ROOM / sizeof(u64))
+#define PRAM_MAP_ENTRIES_CRC	(PRAM_MAP_ROOM / (sizeof(u64) + sizeof(u32)))
+
+/**
+ * struct pram_map_ser - a map page
+ * @hdr: see &struct pram_meta_hdr.
+ * @next: physical address of the next map page; 0 at the end.
+ * @first_page: number of pages that all earlier map pages describe.
+ * @nr_entries: used elements of @entries.
+ * @entries: the folios, see PRAM_ENTRY_*. In a node that is
+ *	%PRAM_NODE_CHECKSUM only %PRAM_MAP_ENTRIES_CRC elements are entries,
+ *	and behind them is one u32 for each: the CRC32C (seed ~0) of all bytes
+ *	of the folio.
+ */
+struct pram_map_ser {
+	struct pram_meta_hdr	hdr;
+	u64			next;
+	u64			first_page;
+	u64			nr_entries;
+	u64			entries[PRAM_MAP_ENTRIES];
+};
+
+static_assert(sizeof(struct pram_super_ser) == PAGE_SIZE);
+static_assert(sizeof(struct pram_dir_ser) == PAGE_SIZE);
+static_assert(sizeof(struct pram_node_ser) <= PAGE_SIZE);
+static_assert(sizeof(struct pram_map_ser) == PAGE_SIZE);
+
+#endif /* _LINUX_KHO_ABI_PRAM_H */

@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a node holds: its data folios, and the map pages that list them. The
+ * map pages are the same in memory as in the hand-over, so that committing is
+ * cheap and cannot fail.
+ */
+
+#define pr_fmt(fmt) "pram: " fmt
+
+#include <kunit/static_stub.h>
+#include <linux/bitfield.h>
+#include <linux/bitmap.h>
+#include <linux/crc32.h>
+#include <linux/highmem.h>
+#include <linux/io.h>
+#include <linux/kexec_handover.h>
+#include <linux/mm.h>
+#include <linux/printk.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "internal.h"
+
+/*
+ * Folios that nodes took over in this boot, by pfn. KHO preserves a frame once
+ * and does not count, so a frame must not be taken twice: the second time its
+ * contents are copied.
+ */
+static DEFINE_XARRAY(pram_claimed);
+
+/**
+ * pram_claim_folio - note that a node takes a folio over
+ * @folio: the folio.
+ *
+ * Return: 0, -EBUSY if a node has it already, or -ENOMEM.
+ */
+int pram_claim_folio(struct folio *folio)
+{
+	return xa_insert(&pram_claimed, folio_pfn(folio), xa_mk_value(1),
+			 GFP_KERNEL);
+}
+
+/**
+ * pram_unclaim_folio - undo pram_claim_folio()
+ * @folio: the folio; no harm if it was not claimed.
+ */
+void pram_unclaim_folio(struct folio *folio)
+{
+	xa_erase(&pram_claimed, folio_pfn(folio));
+}
+
+/**
+ * pram_map_capacity - how many folios does a map page list?
+ * @flags: the node's PRAM_NODE_* properties.
+ *
+ * Return: the number; all map pages of a node but the last are full.
+ */
+u64 pram_map_capacity(u32 flags)
+{
+	return flags & PRAM_NODE_CHECKSUM ? PRAM_MAP_ENTRIES_CRC
+					  : PRAM_MAP_ENTRIES;
+}
+
+/* The checksums lie behind the entries, see &struct pram_map_ser. */
+static u32 *pram_map_crcs(struct pram_map_ser *map)
+{
+	return (u32 *)&map->entries[PRAM_MAP_ENTRIES_CRC];
+}
+
+/**
+ * pram_data_add_map - append a map page to a node
+ * @node: the node.
+ * @map: the page, the caller's until this succeeds.
+ * @gfp: how to allocate.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
+		      gfp_t gfp)
+{
+	if (node->nr_maps == node->max_maps) {
+		u64 max = max(node->max_maps * 2, 4ULL);
+		struct pram_map_ser **maps;
+
+		maps = kvrealloc(node->maps, array_size(max, sizeof(*maps)),
+				 gfp);
+		if (!maps)
+			return -ENOMEM;
+		node->maps = maps;
+		node->max_maps = max;
+	}
+	node->maps[node->nr_maps++] = map;
+	return 0;
+}
+
+static struct pram_map_ser *pram_data_room(struct pram_node *node, gfp_t gfp)
+{
+	struct pram_map_ser *map = NULL;
+
+	if (node->nr_maps)
+		map = node->maps[node->nr_maps - 1];
+	if (map && map->nr_entries < pram_map_capacity(node->flags))
+		return map;
+
+	map = pram_meta_alloc(gfp);
+	if (!map)
+		return NULL;
+	map->first_page = node->nr_pages;
+	if (pram_data_add_map(node, map, gfp)) {
+		pram_meta_free(map);
+		return NULL;
+	}
+	if (node->nr_maps > 1)
+		node->maps[node->nr_maps - 2]->next = virt_to_phys(map);
+	return map;
+}
+
+/**
+ * pram_data_add_folio - append a folio to a node that is being saved
+ * @node: the node, locked.
+ * @folio: the folio; the caller's reference passes to the node on success.
+ * @flags: PRAM_ENTRY_* flags.
+ * @gfp: how to allocate.
+ *
+ * The folio is preserved. It must be one that KHO can preserve: not in scratch
+ * areas, and not in a node yet.
+ *
+ * Return: 0, -ENOMEM, or -ESHUTDOWN once the machine reboots.
+ */
+int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
+			gfp_t gfp)
+{
+	struct pram_map_ser *map;
+	int err;
+
+	lockdep_assert_held(&node->lock);
+	if (READ_ONCE(pram_closed))
+		return -ESHUTDOWN;
+
+	map = pram_data_room(node, gfp);
+	if (!map)
+		return -ENOMEM;
+	err = kho_preserve_folio(folio);
+	if (err)
+		return err;
+
+	map->entries[map->nr_entries++] =
+		FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(folio)) |
+		FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(folio)) | flags;
+	node->nr_pages += folio_nr_pages(folio);
+	node->nr_folios++;
+	if (flags & PRAM_ENTRY_ADOPTED)
+		node->adopted_pages += folio_nr_pages(folio);
+	pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
+	return 0;
+}
+
+/**
+ * pram_data_alloc - allocate a folio for data
+ * @order: its order.
+ * @gfp: how. Movable and highmem flags have no effect: a movable page may lie
+ *	in KHO's scratch areas, which cannot be preserved.
+ *
+ * Return: the folio, not zeroed (sealing clears what was not written), or NULL.
+ */
+struct folio *pram_data_alloc(unsigned int order, gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(pram_data_alloc, order, gfp);
+	return folio_alloc(gfp & ~(__GFP_MOVABLE | __GFP_HIGHMEM), order);
+}
+
+/* The largest folio to be had without effort, of at most @order. */
+static struct folio *pram_data_alloc_upto(unsigned int order, gfp_t gfp)
+{
+	struct folio *folio;
+
+	for (; order; order--) {
+		folio = pram_data_alloc(order, gfp | __GFP_NORETRY | __GFP_NOWARN);
+		if (folio)
+			return folio;
+	}
+	return pram_data_alloc(0, gfp);
+}
+
+static unsigned int pram_data_order(size_t bytes)
+{
+	if (bytes < 2 * PAGE_SIZE)
+		return 0;
+	return min_t(unsigned int, ilog2(bytes >> PAGE_SHIFT), PMD_ORDER);
+}
+
+/**
+ * pram_data_append - append a copy of bytes to a node that is being saved
+ * @node: the node, locked.
+ * @from: the bytes; advanced over what was copied.
+ * @gfp: how to allocate.
+ *
+ * Return: number of bytes copied, fewer than asked for if that is what could
+ * be had, or a negative errno if none were.
+ */
+ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
+			 gfp_t gfp)
+{
+	ssize_t done = 0;
+	int err = 0;
+
+	lockdep_assert_held(&node->lock);
+	while (iov_iter_count(from)) {
+		size_t count = iov_iter_count(from);
+		u64 room = (node->nr_pages << PAGE_SHIFT) - node->bytes;
+		struct folio *folio;
+		size_t n;
+
+		if (READ_ONCE(pram_closed)) {
+			err = -ESHUTDOWN;
+			break;
+		}
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		if (count > (u64)MAX_LFS_FILESIZE - node->bytes) {
+			err = -EFBIG;
+			break;
+		}
+		if (room) {
+			struct pram_map_ser *map = node->maps[node->nr_maps - 1];
+
+			folio = pram_entry_folio(map->entries[map->nr_entries - 1]);
+			n = copy_folio_from_iter(folio, folio_size(folio) - room,
+						 min(room, count), from);
+		} else {
+			folio = pram_data_alloc_upto(pram_data_order(count), gfp);
+			if (!folio) {
+				err = -ENOMEM;
+				break;
+			}
+			n = copy_folio_from_iter(folio, 0,
+						 min(folio_size(folio), count),
+						 from);
+			if (n)
+				err = pram_data_add_folio(node, folio, 0, gfp);
+			if (!n || err) {
+				folio_put(folio);
+				if (n)
+					iov_iter_revert(from, n);
+				n = 0;
+			}
+		}
+		if (!n) {
+			err = err ?: -EFAULT;
+			break;
+		}
+		node->bytes += n;
+		done += n;
+		cond_resched();
+	}
+	pram_count(PRAM_BYTES_SAVED, done);
+	return done ?: err;
+}
+
+/* A data folio and where it was found. */
+struct pram_found {
+	struct folio	*folio;
+	u64		entry;
+	u64		first_page;	/* of the folio, in the node */
+	u64		index;		/* of the folio, in the node */
+	u32		crc;		/* if the node has checksums */
+};
+
+static bool pram_data_find(struct pram_node *node, u64 page,
+			   struct pram_found *found)
+{
+	u64 lo = 0, hi = node->nr_maps, end, i;
+	struct pram_map_ser *map;
+
+	if (page >= node->nr_pages)
+		return false;
+
+	/* The last map page that starts at or before @page. */
+	while (hi - lo > 1) {
+		u64 mid = lo + (hi - lo) / 2;
+
+		if (node->maps[mid]->first_page <= page)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	map = node->maps[lo];
+	end = lo + 1 < node->nr_maps ? node->maps[lo + 1]->first_page
+				     : node->nr_pages;
+
+	if (end - map->first_page == map->nr_entries) {
+		/* Single pages only, the usual case. */
+		i = page - map->first_page;
+		found->first_page = page;
+	} else {
+		u64 first = map->first_page, next;
+
+		for (i = 0; ; i++, first = next) {
+			next = first + (1ULL << FIELD_GET(PRAM_ENTRY_ORDER,
+							  map->entries[i]));
+			if (page < next)
+				break;
+		}
+		found->first_page = first;
+	}
+	found->entry = map->entries[i];
+	found->folio = pram_entry_folio(found->entry);
+	found->index = lo * pram_map_capacity(node->flags) + i;
+	found->crc = node->flags & PRAM_NODE_CHECKSUM ? pram_map_crcs(map)[i] : 0;
+	return true;
+}
+
+static u32 pram_folio_crc(struct folio *folio)
+{
+	u32 crc = ~0;
+
+	for (size_t off = 0; off < folio_size(folio); off += PAGE_SIZE) {
+		crc = crc32c(crc, folio_address(folio) + off, PAGE_SIZE);
+		cond_resched();
+	}
+	return crc;
+}
+
+static int pram_data_verify_found(struct pram_node *node,
+				  const struct pram_found *found)
+{
+	if (!node->verified || test_bit(found->index, node->verified))
+		return 0;
+	if (pram_folio_crc(found->folio) != found->crc) {
+		pram_count(PRAM_CHECKSUM_ERRORS, 1);
+		pr_err_ratelimited("node %s: data at offset %llu is damaged (CRC32C is wrong)\n",
+				   node->name, found->first_page << PAGE_SHIFT);
+		return -EBADMSG;
+	}
+	set_bit(found->index, node->verified);
+	return 0;
+}
+
+/**
+ * pram_data_folio - find the folio that holds a page of a node
+ * @node: the node.
+ * @page: number of the page in the node.
+ * @first: set to the number of the folio's first page in the node.
+ * @entry: set to the folio's entry, see PRAM_ENTRY_*.
+ *
+ * Return: the folio, its checksum verified; NULL behind the end; -EBADMSG.
+ */
+struct folio *pram_data_folio(struct pram_node *node, u64 page, u64 *first,
+			      u64 *entry)
+{
+	struct pram_found found;
+	int err;
+
+	if (!pram_data_find(node, page, &found))
+		return NULL;
+	err = pram_data_verify_found(node, &found);
+	if (err)
+		return ERR_PTR(err);
+	*first = found.first_page;
+	*entry = found.entry;
+	return found.folio;
+}
+
+/**
+ * pram_data_read - copy bytes out of a node
+ * @node: the node, committed.
+ * @pos: where to start, in bytes.
+ * @to: where to, and how many.
+ *
+ * Return: number of bytes copied; 0 at and behind the end; a negative errno if
+ * none could be copied.
+ */
+ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
+{
+	ssize_t done = 0;
+	u64 pages = 0;
+	int err = 0;
+
+	while (iov_iter_count(to) && pos < node->bytes) {
+		u64 first, entry;
+		struct folio *folio;
+		size_t off, n;
+
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		folio = pram_data_folio(node, pos >> PAGE_SHIFT, &first, &entry);
+		if (IS_ERR_OR_NULL(folio)) {
+			err = folio ? PTR_ERR(folio) : -EBADMSG;
+			break;
+		}
+		off = pos - (first << PAGE_SHIFT);
+		n = min3(folio_size(folio) - off, (size_t)(node->bytes - pos),
+			 iov_iter_count(to));
+		n = copy_folio_to_iter(folio, off, n, to);
+		if (!n) {
+			err = -EFAULT;
+			break;
+		}
+		pages += DIV_ROUND_UP(n, PAGE_SIZE);
+		pos += n;
+		done += n;
+		cond_resched();
+	}
+	if (node->type == PRAM_PAGE_STREAM)
+		pram_count(PRAM_PAGES_COPIED_ON_LOAD, pages);
+	pram_count(PRAM_BYTES_LOADED, done);
+	return done ?: err;
+}
+
+/**
+ * pram_data_seal - make the data of a node final
+ * @node: the node, locked.
+ *
+ * Clears what is behind the last byte, so that no other task's bytes survive
+ * there, takes the checksums and stamps the map pages.
+ *
+ * Return: 0; -EINVAL if a page stream does not end with a whole page; -EINTR if
+ * the caller is being killed.
+ */
+int pram_data_seal(struct pram_node *node)
+{
+	u64 room = (node->nr_pages << PAGE_SHIFT) - node->bytes;
+
+	lockdep_assert_held(&node->lock);
+	if (room && node->type == PRAM_PAGE_STREAM)
+		return -EINVAL;
+	if (room) {
+		struct pram_map_ser *map = node->maps[node->nr_maps - 1];
+		struct folio *folio =
+			pram_entry_folio(map->entries[map->nr_entries - 1]);
+
+		folio_zero_range(folio, folio_size(folio) - room, room);
+	}
+
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (node->flags & PRAM_NODE_CHECKSUM) {
+			u32 *crcs = pram_map_crcs(map);
+
+			for (u64 i = 0; i < map->nr_entries; i++)
+				crcs[i] = pram_folio_crc(pram_entry_folio(map->entries[i]));
+		}
+		pram_meta_stamp(map, PRAM_MAGIC_MAP);
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * pram_data_unshare - copy what a node took over
+ * @node: the node, locked, not sealed.
+ * @gfp: how to allocate.
+ *
+ * Return: 0, -ENOMEM or -EINTR; on an error a part of it may be done.
+ */
+int pram_data_unshare(struct pram_node *node, gfp_t gfp)
+{
+	lockdep_assert_held(&node->lock);
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *old = pram_entry_folio(map->entries[i]);
+			u64 flags = map->entries[i] & PRAM_ENTRY_LRU;
+			struct folio *new;
+
+			if (!(map->entries[i] & PRAM_ENTRY_ADOPTED))
+				continue;
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			new = pram_data_alloc(folio_order(old), gfp);
+			if (!new)
+				return -ENOMEM;
+			folio_copy(new, old);
+			if (kho_preserve_folio(new)) {
+				folio_put(new);
+				return -ENOMEM;
+			}
+			map->entries[i] =
+				FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(new)) |
+				FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(new)) |
+				flags;
+			node->adopted_pages -= folio_nr_pages(new);
+			pram_count_copied(PRAM_PAGES_COPIED_ASKED,
+					  folio_nr_pages(new));
+			kho_unpreserve_folio(old);
+			pram_unclaim_folio(old);
+			folio_put(old);
+			cond_resched();
+		}
+	}
+	return 0;
+}
+
+/**
+ * pram_data_prepare_verify - get ready to verify the data's checksums
+ * @node: the node, committed and not yet loaded by others.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pram_data_prepare_verify(struct pram_node *node)
+{
+	unsigned long *verified;
+
+	lockdep_assert_held(&pram_lock);
+	if (!(node->flags & PRAM_NODE_CHECKSUM) || node->verified)
+		return 0;
+	verified = kvcalloc(BITS_TO_LONGS(node->nr_folios) ?: 1,
+			    sizeof(*verified), GFP_KERNEL);
+	if (!verified)
+		return -ENOMEM;
+	node->verified = verified;
+	return 0;
+}
+
+/* Undo the preservation of the first @nr_folios folios. */
+static void pram_data_unpreserve_some(struct pram_node *node, u64 nr_folios)
+{
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			if (!nr_folios--)
+				return;
+			kho_unpreserve_folio(pram_entry_folio(map->entries[i]));
+		}
+		cond_resched();
+	}
+}
+
+/**
+ * pram_data_preserve - have KHO preserve a node's data
+ * @node: the node; nothing is done if it is preserved.
+ *
+ * Return: 0, or a negative errno and then nothing is preserved.
+ */
+int pram_data_preserve(struct pram_node *node)
+{
+	u64 done = 0;
+
+	if (node->preserved)
+		return 0;
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *folio = pram_entry_folio(map->entries[i]);
+			int err = kho_preserve_folio(folio);
+
+			if (err) {
+				pram_data_unpreserve_some(node, done);
+				return err;
+			}
+			done++;
+		}
+		cond_resched();
+	}
+	node->preserved = true;
+	return 0;
+}
+
+/**
+ * pram_data_unpreserve - undo pram_data_preserve()
+ * @node: the node; nothing is done if it is not preserved.
+ */
+void pram_data_unpreserve(struct pram_node *node)
+{
+	if (!node->preserved)
+		return;
+	pram_data_unpreserve_some(node, node->nr_folios);
+	node->preserved = false;
+}
+
+/**
+ * pram_data_free - free all that a node holds
+ * @node: the node; its map pages and data folios are gone afterwards.
+ */
+void pram_data_free(struct pram_node *node)
+{
+	pram_data_unpreserve(node);
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *folio = pram_entry_folio(map->entries[i]);
+
+			if (map->entries[i] & PRAM_ENTRY_ADOPTED)
+				pram_unclaim_folio(folio);
+			pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
+			folio_put(folio);
+		}
+		pram_meta_free(map);
+		cond_resched();
+	}
+	kvfree(node->maps);
+	kvfree(node->verified);
+	node->maps = NULL;
+	node->verified = NULL;
+	node->nr_maps = 0;
+	node->max_maps = 0;
+	node->nr_pages = 0;
+	node->nr_folios = 0;
+	node->adopted_pages = 0;
+	node->bytes = 0;
+}

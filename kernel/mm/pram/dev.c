@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/pram: the ioctls of <uapi/linux/pram.h>.
+ */
+
+#define pr_fmt(fmt) "pram: " fmt
+
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/miscdevice.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+union pram_ioctl_buffer {
+	struct pram_ioctl_info		info;
+	struct pram_ioctl_save		save;
+	struct pram_ioctl_load		load;
+	struct pram_ioctl_commit	commit;
+	struct pram_ioctl_stat		stat;
+	struct pram_ioctl_free		free;
+};
+
+/* Give a stream to the caller: the number in @fd, then the file behind it. */
+static int pram_give_fd(struct file *file, s32 *fd, s32 __user *ufd)
+{
+	*fd = get_unused_fd_flags(O_CLOEXEC);
+	if (*fd < 0) {
+		fput(file);
+		return *fd;
+	}
+	if (put_user(*fd, ufd)) {
+		put_unused_fd(*fd);
+		fput(file);
+		return -EFAULT;
+	}
+	fd_install(*fd, file);
+	return 0;
+}
+
+static int pram_check_user_name(const u8 *name)
+{
+	return strnlen(name, PRAM_NAME_MAX) == PRAM_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int pram_ioctl_info(union pram_ioctl_buffer *buf, void __user *user)
+{
+	struct pram_ioctl_info *info = &buf->info;
+
+	info->abi_version = PRAM_ABI_VERSION;
+	info->features = 0;
+	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
+	info->data_pages = pram_counter_read(PRAM_DATA_PAGES);
+	info->meta_pages = pram_counter_read(PRAM_META_PAGES);
+	info->kexec_count = pram_kexec_count;
+	info->lost_pages = pram_lost_pages;
+	return 0;
+}
+
+static int pram_ioctl_save(union pram_ioctl_buffer *buf, void __user *user)
+{
+	struct pram_ioctl_save __user *usave = user;
+	struct pram_ioctl_save *save = &buf->save;
+	struct file *file;
+	int err;
+
+	err = pram_check_user_name(save->name);
+	if (err)
+		return err;
+	err = pram_stream_open_save(save->name, save->type, save->flags, &file);
+	if (err)
+		return err;
+	return pram_give_fd(file, &save->fd, &usave->fd);
+}
+
+static int pram_ioctl_load(union pram_ioctl_buffer *buf, void __user *user)
+{
+	struct pram_ioctl_load __user *uload = user;
+	struct pram_ioctl_load *load = &buf->load;
+	struct file *file;
+	int err;
+
+	err = pram_check_user_name(load->name);
+	if (err)
+		return err;
+	err = pram_stream_open_load(load->name, load->type, load->flags, &file);
+	if (err)
+		return err;
+	return pram_give_fd(file, &load->fd, &uload->fd);
+}
+
+static int pram_commit_files(const s32 *fds, struct file **files,
+			     struct pram_stream **streams, unsigned int nr)
+{
+	unsigned int got = 0;
+	int err = 0;
+
+	for (; got < nr; got++) {
+		files[got] = fget(fds[got]);
+		if (!files[got]) {
+			err = -EBADF;
+			break;
+		}
+		streams[got] = pram_stream_of_file(files[got]);
+		if (!streams[got]) {
+			fput(files[got]);
+			err = -EINVAL;
+			break;
+		}
+	}
+	if (!err)
+		err = pram_end_streams(streams, nr);
+	while (got--)
+		fput(files[got]);
+	return err;
+}
+
+static int pram_ioctl_commit(union pram_ioctl_buffer *buf, void __user *user)
+{
+	const struct pram_ioctl_commit *commit = &buf->commit;
+	struct pram_stream **streams;
+	unsigned int nr = commit->nr_fds;
+	struct file **files;
+	int err = -ENOMEM;
+	s32 *fds;
+
+	if (commit->flags)
+		return -EOPNOTSUPP;
+	if (commit->reserved || !nr || nr > PRAM_COMMIT_MAX)
+		return -EINVAL;
+
+	fds = vmemdup_array_user(u64_to_user_ptr(commit->fds), nr, sizeof(*fds));
+	if (IS_ERR(fds))
+		return PTR_ERR(fds);
+	files = kvmalloc_array(nr, sizeof(*files), GFP_KERNEL);
+	streams = kvmalloc_array(nr, sizeof(*streams), GFP_KERNEL);
+	if (files && streams)
+		err = pram_commit_files(fds, files, streams, nr);
+	kvfree(streams);
+	kvfree(files);
+	kvfree(fds);
+	return err;
+}
+
+static int pram_ioctl_stat(union pram_ioctl_buffer *buf, void __user *user)
+{
+	struct pram_node_stat *node = &buf->stat.node;
+	char name[PRAM_NAME_MAX];
+	int err;
+
+	if (buf->stat.reserved)
+		return -EINVAL;
+	err = pram_check_user_name(node->name);
+	if (err)
+		return err;
+	memcpy(name, node->name, sizeof(name));
+	return pram_stat(name, node);
+}
+
+static int pram_ioctl_list(union pram_ioctl_buffer *buf, void __user *user)
+{
+	if (buf->stat.reserved)
+		return -EINVAL;
+	return pram_stat_next(buf->stat.node.id, &buf->stat.node);
+}
+
+static int pram_ioctl_free(union pram_ioctl_buffer *buf, void __user *user)
+{
+	struct pram_ioctl_free *req = &buf->free;
+	int err;
+
+	if (req->flags & ~PRAM_FREE_ALL)
+		return -EOPNOTSUPP;
+	err = pram_check_user_name(req->name);
+	if (err)
+		return err;
+	if (req->flags & PRAM_FREE_ALL) {
+		if (req->id || req->name[0])
+			return -EINVAL;
+		req->nr_freed = pram_free_all();
+		return 0;
+	}
+	if (!req->id == !req->name[0])
+		return -EINVAL;
+	err = req->name[0] ? pram_free(req->name) : pram_free_id(req->id);
+	req->nr_freed = err ? 0 : 1;
+	return err;
+}
+
+/**
+ * struct pram_ioctl_op - one ioctl of /dev/pram
+ * @cmd: the ioctl.
+ * @size: size of its structure in bytes, as this kernel knows it.
+ * @min_size: size of its structure in bytes, as the first version had it.
+ * @copy_out: the structure is written back.
+ * @run: does it; the structure has been copied in.
+ */
+struct pram_ioctl_op {
+	unsigned int	cmd;
+	unsigned int	size;
+	unsigned int	min_size;
+	bool		copy_out;
+	int (*run)(union pram_ioctl_buffer *buf, void __user *user);
+};
+
+#define PRAM_IOCTL_OP(_cmd, _struct, _last, _copy_out, _run)	\
+{								\
+	.cmd = _cmd,						\
+	.size = sizeof(struct _struct),				\
+	.min_size = offsetofend(struct _struct, _last),		\
+	.copy_out = _copy_out,					\
+	.run = _run,						\
+}
+
+static const struct pram_ioctl_op pram_ioctl_ops[] = {
+	PRAM_IOCTL_OP(PRAM_IOCTL_INFO, pram_ioctl_info, lost_pages, true,
+		      pram_ioctl_info),
+	PRAM_IOCTL_OP(PRAM_IOCTL_SAVE, pram_ioctl_save, name, false,
+		      pram_ioctl_save),
+	PRAM_IOCTL_OP(PRAM_IOCTL_LOAD, pram_ioctl_load, name, false,
+		      pram_ioctl_load),
+	PRAM_IOCTL_OP(PRAM_IOCTL_COMMIT, pram_ioctl_commit, fds, false,
+		      pram_ioctl_commit),
+	PRAM_IOCTL_OP(PRAM_IOCTL_STAT, pram_ioctl_stat, node, true,
+		      pram_ioctl_stat),
+	PRAM_IOCTL_OP(PRAM_IOCTL_LIST, pram_ioctl_stat, node, true,
+		      pram_ioctl_list),
+	PRAM_IOCTL_OP(PRAM_IOCTL_FREE, pram_ioctl_free, name, true,
+		      pram_ioctl_free),
+};
+
+static long pram_dev_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+	const struct pram_ioctl_op *op = NULL;
+	union pram_ioctl_buffer buf = {};
+	u32 size;
+	int err;
+
+	/* The open file may have been passed to somebody who may not. */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(pram_ioctl_ops); i++)
+		if (pram_ioctl_ops[i].cmd == cmd)
+			op = &pram_ioctl_ops[i];
+	if (!op)
+		return -ENOTTY;
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < op->min_size)
+		return -EINVAL;
+	err = copy_struct_from_user(&buf, op->size, user, size);
+	if (err)
+		return err;
+	err = op->run(&buf, user);
+	if (err || !op->copy_out)
+		return err;
+	if (copy_to_user(user, &buf, min(size, op->size)))
+		return -EFAULT;
+	return 0;
+}
+
+static int pram_dev_open(struct inode *inode, struct file *file)
+{
+	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+}
+
+static const struct file_operations pram_dev_fops = {
+	.owner		= THIS_MODULE,
+	.open		= pram_dev_open,
+	.unlocked_ioctl	= pram_dev_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice pram_dev = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "pram",
+	.fops	= &pram_dev_fops,
+	.mode	= 0600,
+};
+
+/**
+ * pram_dev_init - make /dev/pram
+ *
+ * Return: 0 or a negative errno.
+ */
+int __init pram_dev_init(void)
+{
+	return misc_register(&pram_dev);
+}
+
+static int __init pram_init(void)
+{
+	int err = pram_handover_init();
+
+	if (err == -ENODEV) {
+		pr_info("off: boot with kho=on to keep memory across kexec\n");
+		return 0;
+	}
+	if (!err)
+		err = pram_stats_init();
+	if (!err)
+		err = pram_dev_init();
+	if (err)
+		pr_err("not available: %pe\n", ERR_PTR(err));
+	return err;
+}
+
+/* After KHO, whose fs_initcall() it needs; before anything can be saved. */
+device_initcall(pram_init);

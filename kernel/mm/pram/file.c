@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Streams as files: what /dev/pram hands out. The last close of a stream that
+ * did not end well undoes it, so that a program that is killed leaves nothing
+ * half done: a save is discarded, a load is put back.
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/bvec.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pipe_fs_i.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+
+#include "internal.h"
+
+/**
+ * pram_stream_of_file - the stream behind a file
+ * @file: any file.
+ *
+ * Return: the stream, or NULL if the file is none.
+ */
+struct pram_stream *pram_stream_of_file(struct file *file)
+{
+	return file->f_op == &pram_stream_fops ? file->private_data : NULL;
+}
+
+static int pram_stream_release(struct inode *inode, struct file *file)
+{
+	struct pram_stream *ps = file->private_data;
+
+	/* Each does nothing if the stream has ended or is of the other kind. */
+	pram_discard_save(ps);
+	pram_abort_load(ps);
+	kfree(ps);
+	return 0;
+}
+
+static loff_t pram_stream_llseek(struct file *file, loff_t offset, int whence)
+{
+	return fixed_size_llseek(file, offset, whence,
+				 i_size_read(file_inode(file)));
+}
+
+/* Why a page that was to be appended to a page stream is copied. */
+static void pram_count_append(struct pram_node *node, struct pram_stream *ps,
+			      enum pram_counter reason, ssize_t bytes)
+{
+	if (node->type != PRAM_PAGE_STREAM || bytes <= 0)
+		return;
+	if (ps->flags & PRAM_SAVE_COPY)
+		reason = PRAM_PAGES_COPIED_ASKED;
+	pram_count_copied(reason, DIV_ROUND_UP(bytes, PAGE_SIZE));
+}
+
+static ssize_t pram_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	struct pram_stream *ps = iocb->ki_filp->private_data;
+	struct pram_node *node;
+	ssize_t n;
+
+	node = pram_stream_write_begin(ps, false);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (node->type == PRAM_PAGE_STREAM &&
+	    !PAGE_ALIGNED(iov_iter_count(from))) {
+		n = -EINVAL;
+	} else if (iocb->ki_pos != node->bytes) {
+		/* A stream grows at its end and nowhere else. */
+		n = -EINVAL;
+	} else {
+		n = pram_data_append(node, from, ps->gfp);
+		pram_count_append(node, ps, PRAM_PAGES_COPIED_WRITTEN, n);
+		iocb->ki_pos = node->bytes;
+		i_size_write(inode, node->bytes);
+	}
+	pram_stream_write_end(node);
+	return n;
+}
+
+/* What pram_splice_actor() needs to know; &struct splice_desc carries it. */
+struct pram_splice {
+	struct pram_stream	*ps;
+	struct pram_node	*node;
+};
+
+static int pram_splice_actor(struct pipe_inode_info *pipe,
+			     struct pipe_buffer *buf, struct splice_desc *sd)
+{
+	struct pram_splice *splice = sd->u.data;
+	struct iov_iter from;
+	struct bio_vec bvec;
+	ssize_t n;
+
+	bvec_set_page(&bvec, buf->page, sd->len, buf->offset);
+	iov_iter_bvec(&from, ITER_SOURCE, &bvec, 1, sd->len);
+	n = pram_data_append(splice->node, &from, splice->ps->gfp);
+	pram_count_append(splice->node, splice->ps, PRAM_PAGES_COPIED_PIPED, n);
+	return n;
+}
+
+static ssize_t pram_stream_splice_write(struct pipe_inode_info *pipe,
+					struct file *out, loff_t *ppos,
+					size_t len, unsigned int flags)
+{
+	struct pram_splice splice = { .ps = out->private_data };
+	struct splice_desc sd = {
+		.total_len = len,
+		.flags = flags,
+		.pos = *ppos,
+		.u.data = &splice,
+	};
+	ssize_t n;
+
+	pipe_lock(pipe);
+	splice.node = pram_stream_write_begin(splice.ps, false);
+	if (IS_ERR(splice.node)) {
+		n = PTR_ERR(splice.node);
+	} else {
+		if (*ppos != splice.node->bytes) {
+			n = -EINVAL;
+		} else {
+			n = __splice_from_pipe(pipe, &sd, pram_splice_actor);
+			*ppos = splice.node->bytes;
+			i_size_write(file_inode(out), splice.node->bytes);
+		}
+		pram_stream_write_end(splice.node);
+	}
+	pipe_unlock(pipe);
+	return n;
+}
+
+static ssize_t pram_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct pram_stream *ps = iocb->ki_filp->private_data;
+	struct pram_node *node = pram_stream_read_begin(ps);
+	ssize_t n;
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	n = pram_data_read(node, iocb->ki_pos, to);
+	if (n > 0)
+		iocb->ki_pos += n;
+	pram_node_put(node);
+	return n;
+}
+
+static long pram_stream_ioctl(struct file *file, unsigned int cmd,
+			      unsigned long arg)
+{
+	struct pram_ioctl_seal __user *user = (void __user *)arg;
+	struct pram_ioctl_seal seal;
+	u32 size;
+	int err;
+
+	if (cmd != PRAM_IOCTL_SEAL)
+		return -ENOTTY;
+	if (get_user(size, &user->size))
+		return -EFAULT;
+	if (size < sizeof(seal))
+		return -EINVAL;
+	err = copy_struct_from_user(&seal, sizeof(seal), user, size);
+	if (err)
+		return err;
+	return pram_seal_save(file->private_data, seal.flags);
+}
+
+const struct file_operations pram_stream_fops = {
+	.owner		= THIS_MODULE,
+	.llseek		= pram_stream_llseek,
+	.read_iter	= pram_stream_read_iter,
+	.write_iter	= pram_stream_write_iter,
+	.splice_read	= copy_splice_read,
+	.splice_write	= pram_stream_splice_write,
+	.unlocked_ioctl	= pram_stream_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.release	= pram_stream_release,
+};
+
+static struct file *pram_stream_file(struct pram_stream *ps, int flags)
+{
+	return anon_inode_create_getfile("[pram-stream]", &pram_stream_fops, ps,
+					 flags, NULL);
+}
+
+/**
+ * pram_stream_open_save - open a stream for saving as a file
+ * @name: see pram_prepare_save_flags(), as for the other arguments.
+ * @type: its type.
+ * @flags: PRAM_SAVE_* flags.
+ * @file: set to the file, whose last close ends the stream.
+ *
+ * Return: 0 or a negative errno.
+ */
+int pram_stream_open_save(const char *name, u32 type, u32 flags,
+			  struct file **file)
+{
+	struct pram_stream *ps = kzalloc_obj(*ps);
+	int err;
+
+	if (!ps)
+		return -ENOMEM;
+	err = pram_prepare_save_flags(ps, name, type, flags, GFP_KERNEL);
+	if (err) {
+		kfree(ps);
+		return err;
+	}
+	*file = pram_stream_file(ps, O_WRONLY);
+	if (IS_ERR(*file)) {
+		pram_discard_save(ps);
+		kfree(ps);
+		return PTR_ERR(*file);
+	}
+	return 0;
+}
+
+/**
+ * pram_stream_open_load - open a stream for loading as a file
+ * @name: see pram_prepare_load_flags(), as for the other arguments.
+ * @type: its type.
+ * @flags: PRAM_LOAD_* flags.
+ * @file: set to the file, whose last close ends the stream.
+ *
+ * Return: 0 or a negative errno.
+ */
+int pram_stream_open_load(const char *name, u32 type, u32 flags,
+			  struct file **file)
+{
+	struct pram_stream *ps = kzalloc_obj(*ps);
+	int err;
+
+	if (!ps)
+		return -ENOMEM;
+	err = pram_prepare_load_flags(ps, name, type, flags);
+	if (err) {
+		kfree(ps);
+		return err;
+	}
+	*file = pram_stream_file(ps, O_RDONLY);
+	if (IS_ERR(*file)) {
+		pram_abort_load(ps);
+		kfree(ps);
+		return PTR_ERR(*file);
+	}
+	i_size_write(file_inode(*file), ps->node->bytes);
+	return 0;
+}

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The directory of nodes, and how it is handed from kernel to kernel. See
+ * <linux/kho/abi/pram.h> for the format.
+ *
+ * The directory is kept up to date at each commit and each free, because
+ * nobody asks PRAM before a kexec: what stands in it when the machine reboots
+ * is what the next kernel gets.
+ */
+
+#define pr_fmt(fmt) "pram: " fmt
+
+#include <kunit/static_stub.h>
+#include <linux/delay.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/kexec_handover.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/reboot.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/**
+ * struct pram_dir - a directory page, and who has its places
+ * @link: in pram_dirs, in the order of the super page.
+ * @ser: the page.
+ * @taken: a bit for each place that a node has, committed or not.
+ */
+struct pram_dir {
+	struct list_head	link;
+	struct pram_dir_ser	*ser;
+	DECLARE_BITMAP(taken, PRAM_DIR_NODES);
+};
+
+static LIST_HEAD(pram_dirs);
+static struct pram_super_ser *pram_super;
+static bool pram_enabled __ro_after_init;
+
+/* Kexecs since the last cold boot that PRAM was handed over by. */
+u64 pram_kexec_count;
+
+/* Pages that came with this boot and cannot be freed before the next kexec. */
+u64 pram_lost_pages;
+
+/**
+ * pram_is_enabled - can nodes be saved and loaded?
+ *
+ * Return: true if the kernel was booted with kho=on and PRAM has come up.
+ */
+bool pram_is_enabled(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(pram_is_enabled);
+	return pram_enabled;
+}
+EXPORT_SYMBOL_GPL(pram_is_enabled);
+
+static struct pram_dir *pram_dir_add(void)
+{
+	struct pram_dir *dir;
+
+	if (pram_super->nr_dirs == PRAM_SUPER_DIRS)
+		return NULL;
+	dir = kzalloc_obj(*dir);
+	if (!dir)
+		return NULL;
+	dir->ser = pram_meta_alloc(GFP_KERNEL);
+	if (!dir->ser) {
+		kfree(dir);
+		return NULL;
+	}
+	pram_meta_stamp(dir->ser, PRAM_MAGIC_DIR);
+	list_add_tail(&dir->link, &pram_dirs);
+	pram_super->dirs[pram_super->nr_dirs++] = virt_to_phys(dir->ser);
+	pram_meta_stamp(pram_super, PRAM_MAGIC_SUPER);
+	return dir;
+}
+
+/**
+ * pram_slot_get - reserve a place in the directory
+ * @node: the node that gets it.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pram_slot_get(struct pram_node *node)
+{
+	struct pram_dir *dir;
+	unsigned int slot;
+
+	lockdep_assert_held(&pram_lock);
+	list_for_each_entry(dir, &pram_dirs, link) {
+		slot = find_first_zero_bit(dir->taken, PRAM_DIR_NODES);
+		if (slot < PRAM_DIR_NODES)
+			goto found;
+	}
+	dir = pram_dir_add();
+	if (!dir)
+		return -ENOMEM;
+	slot = 0;
+found:
+	__set_bit(slot, dir->taken);
+	node->dir = dir;
+	node->slot = slot;
+	return 0;
+}
+
+static void pram_slot_set(struct pram_node *node, u64 phys)
+{
+	struct pram_dir *dir = node->dir;
+
+	if (dir->ser->nodes[node->slot] == phys)
+		return;
+	dir->ser->nodes[node->slot] = phys;
+	pram_meta_stamp(dir->ser, PRAM_MAGIC_DIR);
+}
+
+/**
+ * pram_slot_publish - write a node into the directory
+ * @node: the node, with a place and a stamped node page.
+ *
+ * From here on the next kernel finds it.
+ */
+void pram_slot_publish(struct pram_node *node)
+{
+	lockdep_assert_held(&pram_lock);
+	pram_slot_set(node, virt_to_phys(node->ser));
+}
+
+/**
+ * pram_slot_put - take a node out of the directory
+ * @node: the node; nothing is done if it has no place there.
+ */
+void pram_slot_put(struct pram_node *node)
+{
+	lockdep_assert_held(&pram_lock);
+	if (!node->dir)
+		return;
+	pram_slot_set(node, 0);
+	__clear_bit(node->slot, node->dir->taken);
+	node->dir = NULL;
+}
+
+/*
+ * Take the data of a map page over from KHO. Stops at the first folio that KHO
+ * does not have as the entry says; the entry count then covers what was taken.
+ */
+static int __init pram_restore_folios(struct pram_node *node,
+				      struct pram_map_ser *map)
+{
+	u64 nr = map->nr_entries;
+
+	map->nr_entries = 0;
+	for (u64 i = 0; i < nr; i++) {
+		u64 entry = map->entries[i];
+		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
+		phys_addr_t phys = PFN_PHYS(FIELD_GET(PRAM_ENTRY_PFN, entry));
+		struct folio *folio;
+
+		if (entry & ~PRAM_ENTRY_KNOWN)
+			return -EPROTO;
+		folio = kho_restore_folio(phys);
+		if (!folio)
+			return -EBADMSG;
+		if (folio_order(folio) != order) {
+			folio_put(folio);
+			return -EBADMSG;
+		}
+		map->nr_entries++;
+		node->nr_folios++;
+		node->nr_pages += folio_nr_pages(folio);
+		pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
+	}
+	return 0;
+}
+
+static int __init pram_restore_maps(struct pram_node *node)
+{
+	const struct pram_node_ser *ser = node->ser;
+	u64 phys = ser->first_map;
+
+	for (u64 m = 0; m < ser->nr_maps; m++) {
+		struct pram_map_ser *map;
+		void *page;
+		int err;
+
+		err = pram_meta_find(phys, PRAM_MAGIC_MAP, "map page", &page);
+		if (err)
+			return err;
+		map = page;
+		if (map->first_page != node->nr_pages || !map->nr_entries ||
+		    map->nr_entries > pram_map_capacity(node->flags) ||
+		    !map->next != (m + 1 == ser->nr_maps))
+			return -EBADMSG;
+		phys = map->next;
+		err = pram_meta_restore(map);
+		if (err)
+			return err;
+		err = pram_data_add_map(node, map, GFP_KERNEL);
+		if (err) {
+			pram_meta_free(map);
+			return err;
+		}
+		err = pram_restore_folios(node, map);
+		if (err)
+			return err;
+	}
+	if (node->nr_pages != ser->nr_pages || node->nr_folios != ser->nr_folios ||
+	    ser->bytes > ser->nr_pages << PAGE_SHIFT ||
+	    (ser->type == PRAM_PAGE_STREAM &&
+	     ser->bytes != ser->nr_pages << PAGE_SHIFT))
+		return -EBADMSG;
+	return 0;
+}
+
+static int __init pram_restore_node_page(struct pram_node *node, u64 phys)
+{
+	struct pram_node_ser *ser;
+	void *page;
+	int err;
+
+	err = pram_meta_find(phys, PRAM_MAGIC_NODE, "node page", &page);
+	if (err)
+		return err;
+	ser = page;
+	if ((ser->type != PRAM_PAGE_STREAM && ser->type != PRAM_BYTE_STREAM) ||
+	    ser->flags & ~PRAM_NODE_CHECKSUM)
+		return -EPROTO;
+	if (!ser->name[0] ||
+	    strnlen(ser->name, PRAM_NAME_MAX) == PRAM_NAME_MAX)
+		return -EBADMSG;
+	err = pram_meta_restore(ser);
+	if (err)
+		return err;
+	node->ser = ser;
+	node->type = ser->type;
+	node->flags = ser->flags;
+	memcpy(node->name, ser->name, sizeof(node->name));
+	return 0;
+}
+
+/* Take a node over. A node that cannot be read is listed as broken. */
+static void __init pram_restore_node(u64 phys)
+{
+	struct pram_node *node = pram_node_alloc(GFP_KERNEL | __GFP_NOFAIL);
+	int err;
+
+	err = pram_restore_node_page(node, phys);
+	if (!err)
+		err = pram_restore_maps(node);
+	if (err) {
+		u64 lost = 1;
+
+		if (node->ser)
+			lost = node->ser->nr_pages - node->nr_pages +
+			       node->ser->nr_maps - node->nr_maps;
+		pram_lost_pages += lost;
+		node->state = PRAM_NODE_BROKEN;
+		pr_err("node %s: cannot be loaded (%pe), %llu pages of it are lost; free it with: pramctl rm\n",
+		       node->name[0] ? node->name : "without a name",
+		       ERR_PTR(err), lost);
+		guard(mutex)(&pram_lock);
+		pram_node_link(node);
+		return;
+	}
+
+	node->bytes = node->ser->bytes;
+	node->adopted_pages = node->ser->adopted_pages;
+	node->state = PRAM_NODE_READY;
+	node->ser->kexec_count++;
+	pram_meta_stamp(node->ser, PRAM_MAGIC_NODE);
+	/* The map pages are as they were; only the folios are KHO's to keep. */
+	err = pram_data_preserve(node);
+	if (err)
+		pr_err("node %s: loadable, but would not survive another kexec (%pe); free memory: this is tried again then\n",
+		       node->name, ERR_PTR(err));
+
+	guard(mutex)(&pram_lock);
+	err = pram_slot_get(node);
+	if (!err)
+		pram_slot_publish(node);
+	else
+		pr_err("node %s: loadable, but will not survive another kexec (%pe)\n",
+		       node->name, ERR_PTR(err));
+	pram_node_link(node);
+}
+
+static void __init pram_restore_dir(u64 phys)
+{
+	struct pram_dir_ser *dir;
+	void *page;
+
+	if (pram_meta_find(phys, PRAM_MAGIC_DIR, "directory page", &page)) {
+		pr_err("up to %zu nodes are lost; their memory stays reserved until the next kexec\n",
+		       PRAM_DIR_NODES);
+		pram_lost_pages++;
+		return;
+	}
+	dir = page;
+	for (unsigned int i = 0; i < PRAM_DIR_NODES; i++)
+		if (dir->nodes[i])
+			pram_restore_node(dir->nodes[i]);
+	/* The new directory takes its place. */
+	if (!pram_meta_restore(dir))
+		pram_meta_free(dir);
+}
+
+/* Take over what the last kernel left. Nothing here can stop the boot. */
+static void __init pram_restore_all(void)
+{
+	struct pram_super_ser *super;
+	u64 nr_nodes, nr_broken;
+	phys_addr_t phys;
+	size_t size;
+	void *page;
+	int err;
+
+	err = kho_retrieve_subtree(PRAM_KHO_SUBTREE, &phys, &size);
+	if (err == -ENOENT)
+		return;
+	if (err || size != PAGE_SIZE) {
+		pr_err("KHO's sub tree \"%s\" is unusable (%pe, %zu bytes); nodes are lost\n",
+		       PRAM_KHO_SUBTREE, ERR_PTR(err), size);
+		return;
+	}
+	if (pram_meta_find(phys, PRAM_MAGIC_SUPER, "super page", &page)) {
+		pr_err("all nodes are lost; their memory stays reserved until the next kexec\n");
+		pram_lost_pages++;
+		return;
+	}
+	super = page;
+	if (super->page_shift != PAGE_SHIFT || super->nr_dirs > PRAM_SUPER_DIRS) {
+		pr_err("super page is from a kernel with pages of %llu bits, this one has %u; all nodes are lost\n",
+		       super->page_shift, PAGE_SHIFT);
+		pram_lost_pages++;
+		return;
+	}
+	pram_kexec_count = super->kexec_count + 1;
+	for (u64 i = 0; i < super->nr_dirs; i++)
+		pram_restore_dir(super->dirs[i]);
+	if (!pram_meta_restore(super))
+		pram_meta_free(super);
+
+	pram_count_nodes(&nr_nodes, &nr_broken);
+	pr_info("%llu nodes (%llu broken) with %llu pages of data came through kexec %llu\n",
+		nr_nodes, nr_broken, pram_counter_read(PRAM_DATA_PAGES),
+		pram_kexec_count);
+}
+
+/*
+ * The machine goes down, perhaps by kexec. From here on nothing changes what
+ * the next kernel gets. A half-saved node has no use for it: its folios are
+ * given back, or they would stay reserved there and belong to nobody.
+ */
+static int pram_reboot(struct notifier_block *nb, unsigned long action,
+		       void *data)
+{
+	struct pram_node *node;
+	int tries = 100;
+
+	guard(mutex)(&pram_lock);
+	WRITE_ONCE(pram_closed, true);
+	list_for_each_entry(node, &pram_nodes, link) {
+		if (node->state != PRAM_NODE_SAVING) {
+			if (node->state != PRAM_NODE_BROKEN &&
+			    pram_data_preserve(node))
+				pr_err("node %s: out of memory, does not survive this reboot\n",
+				       node->name);
+			continue;
+		}
+		/*
+		 * A writer holds the lock while it copies from user space, for
+		 * as long as a page fault there takes: a reboot cannot wait.
+		 */
+		while (!mutex_trylock(&node->lock)) {
+			if (tries-- <= 0)
+				break;
+			msleep(20);
+		}
+		if (tries < 0) {
+			pr_warn("node %s: still written; its pages stay reserved in the next kernel\n",
+				node->name);
+			tries = 0;
+			continue;
+		}
+		pram_data_unpreserve(node);
+		for (u64 m = 0; m < node->nr_maps; m++)
+			kho_unpreserve_folio(virt_to_folio(node->maps[m]));
+		kho_unpreserve_folio(virt_to_folio(node->ser));
+		mutex_unlock(&node->lock);
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pram_reboot_nb = {
+	.notifier_call = pram_reboot,
+};
+
+/**
+ * pram_handover_init - take over from the last kernel, get ready for the next
+ *
+ * Return: 0; -ENODEV if KHO is off; -ENOMEM, or an error of KHO.
+ */
+int __init pram_handover_init(void)
+{
+	int err;
+
+	if (!kho_is_enabled())
+		return -ENODEV;
+
+	pram_super = pram_meta_alloc(GFP_KERNEL);
+	if (!pram_super)
+		return -ENOMEM;
+	pram_super->page_shift = PAGE_SHIFT;
+	pram_restore_all();
+
+	scoped_guard(mutex, &pram_lock) {
+		pram_super->kexec_count = pram_kexec_count;
+		pram_meta_stamp(pram_super, PRAM_MAGIC_SUPER);
+	}
+	err = register_reboot_notifier(&pram_reboot_nb);
+	if (err)
+		return err;
+	err = kho_add_subtree(PRAM_KHO_SUBTREE, pram_super, PAGE_SIZE);
+	if (err) {
+		pr_err("KHO refuses the sub tree (%pe); nothing will survive a kexec\n",
+		       ERR_PTR(err));
+		unregister_reboot_notifier(&pram_reboot_nb);
+		return err;
+	}
+	pram_enabled = true;
+	return 0;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of PRAM share. The interface for others is <linux/pram.h>. */
+#ifndef _MM_PRAM_INTERNAL_H
+#define _MM_PRAM_INTERNAL_H
+
+#include <linux/bitfield.h>
+#include <linux/kho/abi/pram.h>
+#include <linux/init.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/pram.h>
+#include <linux/uio.h>
+
+struct file;
+struct pram_dir;
+
+/**
+ * struct pram_node - a node, in this boot
+ * @link: in the list of nodes, which is sorted by @id. Under pram_lock.
+ * @ref: one for the list, one for each stream, one for each read under way.
+ * @lock: protects the data below while the node is being saved. A committed
+ *	node never changes, so nothing is locked to read it.
+ * @id: see &struct pram_node_stat.
+ * @type: PRAM_*_STREAM; 0 if the node is too damaged to tell.
+ * @flags: PRAM_NODE_* properties.
+ * @state: PRAM_NODE_SAVING and so on. Under pram_lock.
+ * @ending: a transaction under way frees the node. Under pram_lock.
+ * @preserved: KHO knows the node's folios. False while a node that came with
+ *	this boot lacks the memory for it, and once the machine reboots.
+ * @dir: directory page that has a place for the node. Under pram_lock.
+ * @slot: the place, an index in @dir.
+ * @ser: the node page; NULL if it came damaged.
+ * @maps: the map pages, in order.
+ * @nr_maps: used elements of @maps.
+ * @max_maps: elements that @maps has room for.
+ * @bytes: length of the data in bytes.
+ * @nr_pages: pages of the data folios.
+ * @nr_folios: data folios.
+ * @adopted_pages: of @nr_pages, those not copied.
+ * @verified: a bit for each folio whose checksum has been verified; NULL if
+ *	the data has no checksums or was not loaded yet.
+ * @name: the node's name; empty if too damaged to tell.
+ */
+struct pram_node {
+	struct list_head	link;
+	struct kref		ref;
+	struct mutex		lock;
+	u64			id;
+	u32			type;
+	u32			flags;
+	u32			state;
+	bool			ending;
+	bool			preserved;
+	struct pram_dir		*dir;
+	unsigned int		slot;
+	struct pram_node_ser	*ser;
+	struct pram_map_ser	**maps;
+	u64			nr_maps;
+	u64			max_maps;
+	u64			bytes;
+	u64			nr_pages;
+	u64			nr_folios;
+	u64			adopted_pages;
+	unsigned long		*verified;
+	char			name[PRAM_NAME_MAX];
+};
+
+/* node.c */
+extern struct mutex pram_lock;
+extern struct list_head pram_nodes;
+extern bool pram_closed;
+
+struct pram_node *pram_node_alloc(gfp_t gfp);
+void pram_node_link(struct pram_node *node);
+void pram_node_put(struct pram_node *node);
+void pram_node_fill_stat(struct pram_node *node, struct pram_node_stat *stat);
+int pram_stat_next(u64 after_id, struct pram_node_stat *stat);
+int pram_free_id(u64 id);
+void pram_count_nodes(u64 *nr_nodes, u64 *nr_broken);
+struct pram_node *pram_stream_read_begin(struct pram_stream *ps);
+struct pram_node *pram_stream_write_begin(struct pram_stream *ps,
+					  bool sealed_too);
+void pram_stream_write_end(struct pram_node *node);
+
+/* data.c */
+struct folio *pram_data_alloc(unsigned int order, gfp_t gfp);
+u64 pram_map_capacity(u32 flags);
+int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
+		      gfp_t gfp);
+int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
+			gfp_t gfp);
+ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
+			 gfp_t gfp);
+ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to);
+struct folio *pram_data_folio(struct pram_node *node, u64 page, u64 *first,
+			      u64 *entry);
+int pram_data_seal(struct pram_node *node);
+int pram_data_prepare_verify(struct pram_node *node);
+int pram_data_unshare(struct pram_node *node, gfp_t gfp);
+int pram_data_preserve(struct pram_node *node);
+void pram_data_unpreserve(struct pram_node *node);
+void pram_data_free(struct pram_node *node);
+int pram_claim_folio(struct folio *folio);
+void pram_unclaim_folio(struct folio *folio);
+
+static inline struct folio *pram_entry_folio(u64 entry)
+{
+	return pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
+}
+
+/* meta.c */
+void *pram_meta_alloc(gfp_t gfp);
+void pram_meta_free(void *page);
+void pram_meta_stamp(void *page, u64 magic);
+int pram_meta_check(void *page, u64 magic);
+int pram_meta_find(u64 phys, u64 magic, const char *what, void **page);
+int pram_meta_restore(void *page);
+
+/* handover.c */
+extern u64 pram_kexec_count;
+extern u64 pram_lost_pages;
+
+int pram_slot_get(struct pram_node *node);
+void pram_slot_put(struct pram_node *node);
+void pram_slot_publish(struct pram_node *node);
+int __init pram_handover_init(void);
+
+/* file.c */
+extern const struct file_operations pram_stream_fops;
+int pram_stream_open_save(const char *name, u32 type, u32 flags,
+			  struct file **file);
+int pram_stream_open_load(const char *name, u32 type, u32 flags,
+			  struct file **file);
+struct pram_stream *pram_stream_of_file(struct file *file);
+
+/* dev.c */
+int __init pram_dev_init(void);
+
+/* stats.c */
+enum pram_counter {
+	PRAM_PAGES_ADOPTED,
+	PRAM_PAGES_COPIED,		/* for all reasons together */
+	PRAM_PAGES_COPIED_WRITTEN,	/* written: there was no page to take */
+	PRAM_PAGES_COPIED_PIPED,	/* in a pipe: this version copies all */
+	PRAM_PAGES_COPIED_ASKED,	/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
+	PRAM_PAGES_COPIED_SCRATCH,	/* in KHO's scratch areas, or other CMA */
+	PRAM_PAGES_COPIED_SHARED,	/* the frame is in a node already */
+	PRAM_PAGES_MAPPED,
+	PRAM_PAGES_COPIED_ON_LOAD,
+	PRAM_BYTES_SAVED,
+	PRAM_BYTES_LOADED,
+	PRAM_CHECKSUM_ERRORS,
+	PRAM_DATA_PAGES,		/* held now */
+	PRAM_META_PAGES,		/* held now */
+	PRAM_NR_COUNTERS,
+};
+
+void pram_count(enum pram_counter counter, s64 n);
+u64 pram_counter_read(enum pram_counter counter);
+int pram_stats_init(void);
+
+static inline void pram_count_copied(enum pram_counter reason, s64 pages)
+{
+	pram_count(PRAM_PAGES_COPIED, pages);
+	pram_count(reason, pages);
+}
+
+#endif /* _MM_PRAM_INTERNAL_H */

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages of PRAM's metadata: allocated so that KHO can keep them, stamped with
+ * what they are and a CRC32C, and believed in the next kernel only after both
+ * have been checked (invariant: nothing is misread).
+ */
+
+#define pr_fmt(fmt) "pram: " fmt
+
+#include <kunit/static_stub.h>
+#include <linux/crc32.h>
+#include <linux/io.h>
+#include <linux/kexec_handover.h>
+#include <linux/memory_hotplug.h>
+#include <linux/printk.h>
+
+#include "internal.h"
+
+/**
+ * pram_meta_alloc - allocate a page of metadata
+ * @gfp: how; movable and highmem flags have no effect, since such pages may
+ *	lie in KHO's scratch areas, which cannot be preserved.
+ *
+ * Return: the zeroed page, preserved; NULL if out of memory.
+ */
+void *pram_meta_alloc(gfp_t gfp)
+{
+	struct folio *folio;
+
+	KUNIT_STATIC_STUB_REDIRECT(pram_meta_alloc, gfp);
+	gfp &= ~(__GFP_MOVABLE | __GFP_HIGHMEM);
+	folio = folio_alloc(gfp | __GFP_ZERO, 0);
+	if (!folio)
+		return NULL;
+	if (kho_preserve_folio(folio)) {
+		folio_put(folio);
+		return NULL;
+	}
+	pram_count(PRAM_META_PAGES, 1);
+	return folio_address(folio);
+}
+
+/**
+ * pram_meta_free - free a page of metadata
+ * @page: from pram_meta_alloc() or pram_meta_restore(); NULL is ignored.
+ */
+void pram_meta_free(void *page)
+{
+	struct folio *folio;
+
+	if (!page)
+		return;
+	folio = virt_to_folio(page);
+	kho_unpreserve_folio(folio);
+	folio_put(folio);
+	pram_count(PRAM_META_PAGES, -1);
+}
+
+static u32 pram_meta_crc(const void *page)
+{
+	const size_t crc_at = offsetof(struct pram_meta_hdr, crc32c);
+	const size_t crc_end = offsetofend(struct pram_meta_hdr, crc32c);
+	const u32 zero = 0;
+	u32 crc;
+
+	crc = crc32c(~0, page, crc_at);
+	crc = crc32c(crc, &zero, sizeof(zero));
+	return crc32c(crc, page + crc_end, PAGE_SIZE - crc_end);
+}
+
+/**
+ * pram_meta_stamp - write the header of a page of metadata
+ * @page: the page, all else filled in.
+ * @magic: what it is, PRAM_MAGIC_*.
+ */
+void pram_meta_stamp(void *page, u64 magic)
+{
+	struct pram_meta_hdr *hdr = page;
+
+	hdr->magic = magic;
+	hdr->version = PRAM_FORMAT_VERSION;
+	hdr->self = virt_to_phys(page);
+	hdr->crc32c = pram_meta_crc(page);
+}
+
+/**
+ * pram_meta_check - can a page of metadata be believed?
+ * @page: the page.
+ * @magic: what it should be, PRAM_MAGIC_*.
+ *
+ * Return: 0, -EPROTO if it has another version of the format, or -EBADMSG if
+ * it is damaged or something else.
+ */
+int pram_meta_check(void *page, u64 magic)
+{
+	const struct pram_meta_hdr *hdr = page;
+
+	if (hdr->magic != magic || hdr->self != virt_to_phys(page))
+		return -EBADMSG;
+	if (hdr->version != PRAM_FORMAT_VERSION)
+		return -EPROTO;
+	if (hdr->crc32c != pram_meta_crc(page))
+		return -EBADMSG;
+	return 0;
+}
+
+/**
+ * pram_meta_find - find a page of metadata that another kernel left
+ * @phys: its physical address.
+ * @magic: what it should be, PRAM_MAGIC_*.
+ * @what: the same in words, for the log.
+ * @page: set to the page, which is still KHO's: see pram_meta_restore().
+ *
+ * Return: 0 or, after having said so in the log, a negative errno.
+ */
+int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
+{
+	void *found;
+	int err;
+
+	if (!PAGE_ALIGNED(phys) || !pfn_to_online_page(PHYS_PFN(phys))) {
+		pr_err("%s at %#llx: not an address of memory\n", what, phys);
+		return -EBADMSG;
+	}
+	found = phys_to_virt(phys);
+	err = pram_meta_check(found, magic);
+	if (err == -EPROTO) {
+		const struct pram_meta_hdr *hdr = found;
+
+		pr_err("%s at %#llx: format version %u, this kernel reads only %u; kexec back to load it\n",
+		       what, phys, hdr->version, PRAM_FORMAT_VERSION);
+		return err;
+	}
+	if (err) {
+		pr_err("%s at %#llx: damaged (magic, address or CRC32C is wrong)\n",
+		       what, phys);
+		return err;
+	}
+	*page = found;
+	return 0;
+}
+
+/**
+ * pram_meta_restore - take a page of metadata over from the last kernel
+ * @page: from pram_meta_find().
+ *
+ * The page becomes one that pram_meta_free() frees, and is preserved for the
+ * next kexec.
+ *
+ * Return: 0; -EBADMSG if KHO does not have the page; -ENOMEM if it cannot be
+ * preserved again, and then it was freed.
+ */
+int pram_meta_restore(void *page)
+{
+	struct folio *folio = kho_restore_folio(virt_to_phys(page));
+
+	if (!folio)
+		return -EBADMSG;
+	if (kho_preserve_folio(folio)) {
+		folio_put(folio);
+		return -ENOMEM;
+	}
+	pram_count(PRAM_META_PAGES, 1);
+	return 0;
+}

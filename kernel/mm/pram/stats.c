@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PRAM's counters: /sys/kernel/pram, one value per file, readable by anyone.
+ * All are exact. They start at 0 with each boot.
+ */
+
+#include <linux/atomic.h>
+#include <linux/kobject.h>
+#include <linux/sysfs.h>
+
+#include "internal.h"
+
+static atomic64_t pram_counters[PRAM_NR_COUNTERS];
+
+/**
+ * pram_count - add to a counter
+ * @counter: which.
+ * @n: how much, in the counter's unit.
+ */
+void pram_count(enum pram_counter counter, s64 n)
+{
+	atomic64_add(n, &pram_counters[counter]);
+}
+
+/**
+ * pram_counter_read - read a counter
+ * @counter: which.
+ *
+ * Return: its value, in the counter's unit.
+ */
+u64 pram_counter_read(enum pram_counter counter)
+{
+	return atomic64_read(&pram_counters[counter]);
+}
+
+struct pram_counter_attr {
+	struct kobj_attribute	attr;
+	enum pram_counter	counter;
+};
+
+static ssize_t pram_counter_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	struct pram_counter_attr *counter =
+		container_of(attr, struct pram_counter_attr, attr);
+
+	return sysfs_emit(buf, "%llu\n", pram_counter_read(counter->counter));
+}
+
+#define PRAM_COUNTER_ATTR(_name, _counter)				\
+static struct pram_counter_attr pram_attr_##_name = {			\
+	.attr = __ATTR(_name, 0444, pram_counter_show, NULL),		\
+	.counter = _counter,						\
+}
+
+PRAM_COUNTER_ATTR(pages_adopted, PRAM_PAGES_ADOPTED);
+PRAM_COUNTER_ATTR(pages_copied, PRAM_PAGES_COPIED);
+PRAM_COUNTER_ATTR(pages_copied_written, PRAM_PAGES_COPIED_WRITTEN);
+PRAM_COUNTER_ATTR(pages_copied_piped, PRAM_PAGES_COPIED_PIPED);
+PRAM_COUNTER_ATTR(pages_copied_asked, PRAM_PAGES_COPIED_ASKED);
+PRAM_COUNTER_ATTR(pages_copied_scratch, PRAM_PAGES_COPIED_SCRATCH);
+PRAM_COUNTER_ATTR(pages_copied_shared, PRAM_PAGES_COPIED_SHARED);
+PRAM_COUNTER_ATTR(pages_mapped, PRAM_PAGES_MAPPED);
+PRAM_COUNTER_ATTR(pages_copied_on_load, PRAM_PAGES_COPIED_ON_LOAD);
+PRAM_COUNTER_ATTR(bytes_saved, PRAM_BYTES_SAVED);
+PRAM_COUNTER_ATTR(bytes_loaded, PRAM_BYTES_LOADED);
+PRAM_COUNTER_ATTR(checksum_errors, PRAM_CHECKSUM_ERRORS);
+PRAM_COUNTER_ATTR(data_pages, PRAM_DATA_PAGES);
+PRAM_COUNTER_ATTR(meta_pages, PRAM_META_PAGES);
+
+static ssize_t abi_version_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", PRAM_ABI_VERSION);
+}
+
+static struct kobj_attribute abi_version_attr = __ATTR_RO(abi_version);
+
+static ssize_t format_version_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", PRAM_FORMAT_VERSION);
+}
+
+static struct kobj_attribute format_version_attr = __ATTR_RO(format_version);
+
+static ssize_t kexec_count_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", pram_kexec_count);
+}
+
+static struct kobj_attribute kexec_count_attr = __ATTR_RO(kexec_count);
+
+static ssize_t lost_pages_show(struct kobject *kobj,
+			       struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", pram_lost_pages);
+}
+
+static struct kobj_attribute lost_pages_attr = __ATTR_RO(lost_pages);
+
+static struct attribute *pram_attrs[] = {
+	&abi_version_attr.attr,
+	&format_version_attr.attr,
+	&kexec_count_attr.attr,
+	&lost_pages_attr.attr,
+	&pram_attr_pages_adopted.attr.attr,
+	&pram_attr_pages_copied.attr.attr,
+	&pram_attr_pages_copied_written.attr.attr,
+	&pram_attr_pages_copied_piped.attr.attr,
+	&pram_attr_pages_copied_asked.attr.attr,
+	&pram_attr_pages_copied_scratch.attr.attr,
+	&pram_attr_pages_copied_shared.attr.attr,
+	&pram_attr_pages_mapped.attr.attr,
+	&pram_attr_pages_copied_on_load.attr.attr,
+	&pram_attr_bytes_saved.attr.attr,
+	&pram_attr_bytes_loaded.attr.attr,
+	&pram_attr_checksum_errors.attr.attr,
+	&pram_attr_data_pages.attr.attr,
+	&pram_attr_meta_pages.attr.attr,
+	NULL
+};
+
+static const struct attribute_group pram_group = {
+	.attrs = pram_attrs,
+};
+
+/**
+ * pram_stats_init - make /sys/kernel/pram
+ *
+ * Return: 0 or a negative errno.
+ */
+int pram_stats_init(void)
+{
+	struct kobject *kobj;
+	int err;
+
+	kobj = kobject_create_and_add("pram", kernel_kobj);
+	if (!kobj)
+		return -ENOMEM;
+	err = sysfs_create_group(kobj, &pram_group);
+	if (err)
+		kobject_put(kobj);
+	return err;
+}
