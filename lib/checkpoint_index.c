@@ -174,21 +174,27 @@ int pram_index_read(int fd, const char *name, PramCheckpoint **index, uint64_t *
 	struct pram_checkpoint_header header;
 	_cleanup_free_ uint8_t *buf = NULL;
 	PramCheckpoint *read;
+	size_t size;
 	int ret;
 
 	ret = header_read(fd, &header);
 	if (ret)
 		return ret;
 
-	/* One more: malloc(0) may return NULL, and the length may be 0. */
-	buf = malloc(header.index_size + 1);
+	/* With what pads it; one more, as malloc(0) may return NULL. */
+	size = header.data_offset - sizeof(header);
+	buf = malloc(size + 1);
 	if (!buf)
 		return -ENOMEM;
-	ret = pram_pread_full(fd, buf, header.index_size, sizeof(header));
+	ret = pram_pread_full(fd, buf, size, sizeof(header));
 	if (ret)
 		return ret;
 	if (pram_crc32c(buf, header.index_size) != header.index_crc32c)
 		return -EBADMSG;
+	while (size > header.index_size) {
+		if (buf[--size])
+			return -EBADMSG;
+	}
 
 	read = pram_checkpoint__unpack(&a.allocator, header.index_size, buf);
 	if (!read)
