@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Dumping into PRAM. Functions return 0, a descriptor or -errno, and log errors. */
+#ifndef PRAM_PLUGIN_DUMP_H
+#define PRAM_PLUGIN_DUMP_H
+
+#include <stdbool.h>
+
+/* Claims the checkpoint's name; no task has been touched yet. */
+int pram_dump_begin(void);
+
+/* Has pram_dump_begin() succeeded, and pram_dump_end() not been called since? */
+bool pram_dump_active(void);
+
+/* Creates an image; also in processes forked by CRIU. The caller closes it. */
+int pram_dump_create(const char *image);
+
+/* Drops an image, if there is one; also in processes forked by CRIU. */
+int pram_dump_unlink(const char *image);
+
+/* Commits the checkpoint; after an error pram_dump_end() discards it. */
+int pram_dump_commit(void);
+
+/* Discards what was not committed. May be called at any time. */
+void pram_dump_end(void);
+
+#endif /* PRAM_PLUGIN_DUMP_H */

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "criu.h"
+#include "restore.h"
+#include "session.h"
+
+static enum {
+	SOURCE_UNKNOWN,		/* no image has been asked for */
+	SOURCE_FILES,
+	SOURCE_PRAM,
+	SOURCE_FAILED,
+} source;
+
+static int source_error;	/* of SOURCE_FAILED */
+static struct pram_session session = { .dev = -1 };
+static struct pram_checkpoint_reader *reader;
+
+/*
+ * What restored tasks need: they have none of our descriptors, but CRIU's fdstore,
+ * and our memory as it was when CRIU forked them. Numbers of the metadata stream
+ * and, in the order of the index, of the page streams; -1 and NULL before.
+ */
+static int stream_id = -1;
+static int *pages_ids;
+
+static int use_files(const char *reason)
+{
+	pr_warn("%s: restoring from the ordinary images in %s\n", reason, session.images_dir);
+	pram_session_end(&session);
+	source = SOURCE_FILES;
+	return 0;
+}
+
+/* The first option in force that PRAM cannot serve, or NULL. */
+static const char *refused_option(void)
+{
+	if (opts.stream)
+		return "--stream";
+	if (opts.lazy_pages)
+		return "--lazy-pages";
+	if (opts.auto_dedup)
+		return "--auto-dedup";
+	return NULL;
+}
+
+static void open_error(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		pr_err("there is no checkpoint \"%s\" in PRAM: \"pramctl list\" shows which there "
+		       "are; give the images directory it was dumped to, or set CRIU_PRAM_NAME\n",
+		       session.name);
+		break;
+	case -EBUSY:
+		pr_err("checkpoint \"%s\" is being dumped or restored by another process: wait for "
+		       "it\n", session.name);
+		break;
+	case -EBADMSG:
+		pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n",
+		       session.name, session.name);
+		break;
+	case -EPROTONOSUPPORT:
+		pr_err("checkpoint \"%s\" has a format that this plugin does not know: restore it "
+		       "with a newer plugin\n", session.name);
+		break;
+	case -ENAMETOOLONG:
+		pr_err("\"%s\" is too long for a checkpoint's name, so it can't be that it was "
+		       "dumped to: set CRIU_PRAM_NAME\n", session.name);
+		break;
+	default:
+		pr_err("can't open checkpoint \"%s\": %s; see the kernel's log\n", session.name,
+		       strerror(-error));
+	}
+}
+
+static int check_index(const PramCheckpoint *index)
+{
+	const char *refused = refused_option();
+
+	if (refused) {
+		pr_err("PRAM can't serve %s: restore without it\n", refused);
+		return -EOPNOTSUPP;
+	}
+	if (index->page_size != sysconf(_SC_PAGESIZE)) {
+		pr_err("checkpoint \"%s\" has pages of %u bytes, this kernel of %ld: boot a kernel "
+		       "that has the same\n", session.name, index->page_size,
+		       sysconf(_SC_PAGESIZE));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int begin(void)
+{
+	const bool files = pram_session_has_ordinary_images();
+	const PramCheckpoint *index;
+	uint32_t flags;
+	int ret;
+
+	ret = pram_session_begin(&session);
+	if (ret)
+		return ret;
+
+	ret = pram_session_open(&session);
+	if (ret) {
+		if (files && (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO))
+			return use_files("this kernel has no PRAM");
+		pram_session_open_error(ret);
+		return ret;
+	}
+
+	/*
+	 * A checkpoint that is to be kept is only looked at: what is in the fdstore
+	 * holds it until CRIU exits, which may be long after the restore.
+	 */
+	flags = PRAM_LOAD_MAP | (session.settings.keep ? PRAM_LOAD_PEEK : 0);
+	ret = pram_reader_open(session.dev, session.name, flags, &reader);
+	if (ret) {
+		reader = NULL;
+		if (files && (ret == -ENOENT || ret == -ENAMETOOLONG))
+			return use_files("PRAM has no such checkpoint");
+		open_error(ret);
+		return ret;
+	}
+
+	index = pram_reader_index(reader);
+	ret = check_index(index);
+	if (ret)
+		return ret;
+	if (files)
+		pr_warn("%s holds ordinary images, too: they are ignored\n", session.images_dir);
+	pr_info("restoring from checkpoint \"%s\": %zu images, %zu pages images, dumped on Linux %s\n",
+		session.name, index->n_image, index->n_pages, index->kernel_release ?: "(unknown)");
+	source = SOURCE_PRAM;
+	return 0;
+}
+
+static int find_pages(const char *image)
+{
+	const PramCheckpoint *index = pram_reader_index(reader);
+
+	for (size_t i = 0; i < index->n_pages; i++)
+		if (!strcmp(index->pages[i]->image, image))
+			return i;
+	return -ENOENT;
+}
+
+static int open_pages(const char *image)
+{
+	int fd, i;
+
+	i = find_pages(image);
+	if (i < 0) {
+		/* CRIU would go on with an image that is absent, and crash. */
+		pr_err("checkpoint \"%s\" has no %s\n", session.name, image);
+		return -ENODATA;
+	}
+	if (!pages_ids) {
+		pr_err("%s is needed before the plugin was initialised\n", image);
+		return -EPROTO;
+	}
+	fd = fdstore_get(pages_ids[i]);
+	return fd < 0 ? -EIO : fd;
+}
+
+static int open_small(const char *image)
+{
+	int fd, stream = -1;
+
+	if (current) {
+		stream = fdstore_get(stream_id);
+		if (stream < 0)
+			return -EIO;
+	}
+	fd = pram_reader_image(reader, stream, image);
+	if (stream >= 0)
+		close(stream);
+	if (fd < 0 && fd != -ENOENT)
+		pr_err("can't read %s of checkpoint \"%s\": %s\n", image, session.name,
+		       strerror(-fd));
+	return fd;
+}
+
+int pram_restore_open(const char *image, int flags)
+{
+	if (source == SOURCE_UNKNOWN) {
+		source_error = begin();
+		if (source_error) {
+			pram_restore_end();
+			source = SOURCE_FAILED;
+		}
+	}
+	/* -ENOENT would read as "there is no such image". */
+	if (source == SOURCE_FAILED)
+		return source_error == -ENOENT ? -ENODATA : source_error;
+	if (source == SOURCE_FILES)
+		return -ENOTSUP;
+
+	if ((flags & O_ACCMODE) != O_RDONLY) {
+		pr_err("can't open %s for writing: checkpoints don't change\n", image);
+		return -EROFS;
+	}
+	return pram_checkpoint_is_pages_image(image) ? open_pages(image) : open_small(image);
+}
+
+int pram_restore_share(void)
+{
+	const PramCheckpoint *index;
+	int ret;
+
+	if (source != SOURCE_PRAM)
+		return 0;
+
+	ret = pram_reader_open_pages(reader);
+	if (ret) {
+		pr_err("can't open the pages of checkpoint \"%s\": %s; \"pramctl show '%s'\" lists "
+		       "them\n", session.name, strerror(-ret), session.name);
+		return ret;
+	}
+
+	index = pram_reader_index(reader);
+	pages_ids = calloc(index->n_pages + 1, sizeof(*pages_ids));
+	if (!pages_ids)
+		return -ENOMEM;
+	stream_id = fdstore_add(pram_reader_stream(reader));
+	if (stream_id < 0)
+		return -EIO;
+	for (size_t i = 0; i < index->n_pages; i++) {
+		pages_ids[i] = fdstore_add(pram_reader_pages(reader, index->pages[i]->image));
+		if (pages_ids[i] < 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+bool pram_restore_active(void)
+{
+	return source == SOURCE_PRAM;
+}
+
+int pram_restore_finish(void)
+{
+	int ret = 0;
+
+	if (session.settings.keep) {
+		pr_info("checkpoint \"%s\" is kept\n", session.name);
+	} else {
+		ret = pram_reader_finish(reader);
+		if (ret)
+			pr_err("the tasks run, but checkpoint \"%s\" can't be freed: %s; remove it "
+			       "by \"pramctl rm '%s'\" when criu has exited\n", session.name,
+			       strerror(-ret), session.name);
+		else
+			pr_info("checkpoint \"%s\" is restored and freed\n", session.name);
+	}
+	pram_restore_end();
+	return ret;
+}
+
+void pram_restore_end(void)
+{
+	pram_reader_close(reader);
+	reader = NULL;
+	free(pages_ids);
+	pages_ids = NULL;
+	stream_id = -1;
+	pram_session_end(&session);
+	source = SOURCE_UNKNOWN;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The plugin's settings: a file and the environment, since CRIU passes no
+ * options to plugins.
+ */
+#ifndef PRAM_PLUGIN_SETTINGS_H
+#define PRAM_PLUGIN_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PRAM_SETTINGS_FILE	"/etc/criu/pram.conf"
+
+/* Names another file than PRAM_SETTINGS_FILE, which must then exist. */
+#define PRAM_SETTINGS_FILE_ENV	"CRIU_PRAM_CONFIG"
+
+/* Long enough for each message of pram_settings_load(). */
+#define PRAM_SETTINGS_ERROR_MAX	512
+
+/**
+ * struct pram_settings - what can be set
+ * @name: the checkpoint's name, or %NULL for the path of the images directory
+ * @replace: replace a checkpoint of that name
+ * @checksums: keep checksums of the pages
+ * @keep: keep a checkpoint that was restored
+ */
+struct pram_settings {
+	char	*name;
+	bool	replace;
+	bool	checksums;
+	bool	keep;
+};
+
+/**
+ * pram_settings_load() - read the settings
+ * @settings: filled; ended by pram_settings_free(), also after an error
+ * @environment: as environ(7); a variable wins over the file
+ * @error: what is wrong and where, without a newline; set on error only
+ *
+ * Return: 0; -EINVAL for a setting or a value that does not exist, in the file or
+ * in a variable CRIU_PRAM_*; or an error of reading the file.
+ */
+int pram_settings_load(struct pram_settings *settings, char *const *environment,
+		       char error[PRAM_SETTINGS_ERROR_MAX]);
+
+/**
+ * pram_settings_print() - write all settings into one line
+ * @settings: from pram_settings_load()
+ * @line: where to; cut off if it does not fit
+ * @size: of @line in bytes
+ */
+void pram_settings_print(const struct pram_settings *settings, char *line, size_t size);
+
+void pram_settings_free(struct pram_settings *settings);
+
+#endif /* PRAM_PLUGIN_SETTINGS_H */
