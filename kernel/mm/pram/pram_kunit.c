@@ -25,9 +25,14 @@ struct pram_test {
 static int pram_test_init(struct kunit *test)
 {
 	struct pram_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct pram_stream ps;
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	KUNIT_ASSERT_TRUE_MSG(test, pram_is_enabled(), "boot with kho=on");
+	/* The first save brings a directory page, which stays. */
+	KUNIT_ASSERT_EQ(test, 0, pram_prepare_save(&ps, NAME, PRAM_BYTE_STREAM,
+						   GFP_KERNEL));
+	pram_discard_save(&ps);
 	t->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	t->meta_pages = pram_counter_read(PRAM_META_PAGES);
 	test->priv = t;
@@ -427,13 +432,18 @@ static void test_same_folio_twice(struct kunit *test)
 static struct page *take_cma_page(void)
 {
 	unsigned long pfn;
+	struct zone *zone;
 
-	for (pfn = 0; pfn < max_pfn; pfn += pageblock_nr_pages) {
-		struct page *page = pfn_to_online_page(pfn);
+	for_each_populated_zone(zone) {
+		for (pfn = ALIGN(zone->zone_start_pfn, pageblock_nr_pages);
+		     pfn < zone_end_pfn(zone); pfn += pageblock_nr_pages) {
+			struct page *page = pfn_to_online_page(pfn);
 
-		if (page && is_migrate_cma_page(page) &&
-		    !alloc_contig_range(pfn, pfn + 1, ACR_FLAGS_CMA, GFP_KERNEL))
-			return page;
+			if (page && is_migrate_cma_page(page) &&
+			    !alloc_contig_range(pfn, pfn + 1, ACR_FLAGS_CMA,
+						GFP_KERNEL))
+				return page;
+		}
 	}
 	return NULL;
 }
