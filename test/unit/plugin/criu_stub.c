@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "criu.h"
+#include "criu_stub.h"
+#include "test_util.h"
+
+#define NR_STORED	16
+
+struct cr_options opts;
+struct pstree_item *root_item;
+struct pstree_item *current;
+
+static struct pid root_pid;
+static struct pstree_item root = { .pid = &root_pid };
+static char images_dir[64];
+static int images_dir_fd = -1;
+static int stored[NR_STORED];
+static int nr_stored;
+static int fdstore_calls_left;
+static char log_text[16384];
+
+void criu_stub_new_process(void)
+{
+	while (nr_stored)
+		close(stored[--nr_stored]);
+	fdstore_calls_left = -1;
+	opts = (struct cr_options){ .final_state = TASK_DEAD };
+	*log_text = '\0';
+	current = NULL;
+}
+
+void criu_stub_setup(void)
+{
+	strcpy(images_dir, "/tmp/pram-test-images-XXXXXX");
+	assert_non_null(mkdtemp(images_dir));
+	images_dir_fd = open(images_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(images_dir_fd >= 0);
+	root_pid.real = getpid();
+	root_item = &root;
+	criu_stub_new_process();
+}
+
+void criu_stub_teardown(void)
+{
+	criu_stub_new_process();
+	close(images_dir_fd);
+	assert_int_equal(rmdir(images_dir), 0);
+}
+
+const char *criu_stub_images_dir(void)
+{
+	return images_dir;
+}
+
+void criu_stub_fail_fdstore(unsigned int skip)
+{
+	fdstore_calls_left = skip;
+}
+
+bool criu_stub_logged(const char *text)
+{
+	if (!strstr(log_text, text)) {
+		print_error("not logged: %s\nbut:\n%s", text, log_text);
+		return false;
+	}
+	*log_text = '\0';
+	return true;
+}
+
+void criu_stub_become_task(void)
+{
+	current = root_item;
+	for (int fd = 3; fd < 1024; fd++) {
+		bool service = fd == images_dir_fd;
+
+		for (int i = 0; i < nr_stored; i++)
+			service |= fd == stored[i];
+		if (!service)
+			close(fd);
+	}
+}
+
+int criu_get_image_dir(void)
+{
+	return images_dir_fd;
+}
+
+int fdstore_add(int fd)
+{
+	assert_true(nr_stored < NR_STORED);
+	if (!fdstore_calls_left)
+		return -1;
+	fdstore_calls_left--;
+	stored[nr_stored] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	assert_true(stored[nr_stored] >= 0);
+	return nr_stored++;
+}
+
+int fdstore_get(int id)
+{
+	assert_in_range(id, 0, nr_stored - 1);
+	return fcntl(stored[id], F_DUPFD_CLOEXEC, 0);
+}
+
+void print_on_level(unsigned int loglevel, const char *format, ...)
+{
+	const size_t used = strlen(log_text);
+	va_list args;
+
+	(void)loglevel;
+	va_start(args, format);
+	vsnprintf(log_text + used, sizeof(log_text) - used, format, args);
+	va_end(args);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the plugin uses of the criu binary, for tests of the plugin: an images
+ * directory, options, an fdstore, the log and tasks that are being restored.
+ */
+#ifndef PRAM_TEST_CRIU_STUB_H
+#define PRAM_TEST_CRIU_STUB_H
+
+#include <stdbool.h>
+
+/* A new images directory and all options at their defaults. */
+void criu_stub_setup(void);
+
+/* Removes the directory, which must have no images in it. */
+void criu_stub_teardown(void);
+
+/* The resolved path of the images directory. */
+const char *criu_stub_images_dir(void);
+
+/* As another criu process does: an empty fdstore, default options, no log. */
+void criu_stub_new_process(void);
+
+/* Lets fdstore_add() fail after @skip calls that do not. */
+void criu_stub_fail_fdstore(unsigned int skip);
+
+/* Has this been logged? Forgets the log so far if it has. */
+bool criu_stub_logged(const char *text);
+
+/*
+ * Makes this process, a child, what a task is that CRIU restores: it has its task
+ * in current and none of the open files but CRIU's service ones.
+ */
+void criu_stub_become_task(void);
+
+#endif /* PRAM_TEST_CRIU_STUB_H */

@@ -1,0 +1,701 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* plugin/, called as CRIU does, by its descriptor */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "criu.h"
+#include "criu_stub.h"
+#include "test_util.h"
+
+#define O_CREATE	(O_WRONLY | O_CREAT | O_TRUNC)
+
+/* ---- the plugin, as CRIU sees it --------------------------------------- */
+
+static int plugin_init(int stage)
+{
+	return CR_PLUGIN_DESC.init(stage);
+}
+
+static void plugin_exit(int stage, int ret)
+{
+	CR_PLUGIN_DESC.exit(stage, ret);
+}
+
+static int hook_open(int dfd, const char *path, int flags)
+{
+	CR_PLUGIN_HOOK__OPEN_IMAGE_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__OPEN_IMAGE];
+
+	return hook(dfd, path, flags);
+}
+
+static int hook_unlink(const char *path)
+{
+	CR_PLUGIN_HOOK__UNLINK_IMAGE_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__UNLINK_IMAGE];
+
+	return hook(criu_get_image_dir(), path);
+}
+
+static int hook_done(int stage, int ret)
+{
+	CR_PLUGIN_HOOK__IMAGES_DONE_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__IMAGES_DONE];
+
+	return hook(stage, ret);
+}
+
+/* ---- what CRIU does with it -------------------------------------------- */
+
+static void write_image(const char *path, const char *text)
+{
+	int fd = hook_open(criu_get_image_dir(), path, O_CREATE);
+
+	assert_true(fd >= 0);
+	test_write(fd, text);
+	close(fd);
+}
+
+static void write_pages(const char *path, unsigned char byte, size_t nr)
+{
+	int fd = hook_open(criu_get_image_dir(), path, O_CREATE);
+
+	assert_true(fd >= 0);
+	test_write_pages(fd, byte, nr);
+	close(fd);
+}
+
+static void expect_image(const char *path, const char *text)
+{
+	int fd = hook_open(criu_get_image_dir(), path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	test_expect_text(fd, text);
+	close(fd);
+}
+
+static void expect_pages(const char *path, unsigned char byte, size_t nr)
+{
+	int fd = hook_open(criu_get_image_dir(), path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	test_expect_pages(fd, byte, nr);
+	close(fd);
+}
+
+static void expect_absent(const char *path)
+{
+	assert_int_equal(hook_open(criu_get_image_dir(), path, O_RDONLY), -ENOENT);
+}
+
+/* A dump up to IMAGES_DONE: two images and two pages images. */
+static void dump_images(const char *core, unsigned char byte)
+{
+	size_t nr_ready = fake_pram_count(PRAM_NODE_READY);
+
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	write_image("inventory.img", "inventory");
+	write_image("core-1.img", core);
+	write_pages("pages-1.img", byte, 2);
+	write_pages("pages-2.img", byte + 1, 0);
+	assert_true(fake_pram_count(PRAM_NODE_READY) <= nr_ready);
+}
+
+static void dump(const char *core, unsigned char byte)
+{
+	size_t nr_ready = fake_pram_count(PRAM_NODE_READY);
+
+	dump_images(core, byte);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), nr_ready + 3);
+	criu_stub_new_process();
+}
+
+struct expected {
+	const char	*core;
+	unsigned char	byte;
+};
+
+static void task(void *arg)
+{
+	const struct expected *expected = arg;
+
+	criu_stub_become_task();
+	expect_absent("tty-info.img");
+	/* Twice, as CRIU does with pages. */
+	for (int i = 0; i < 2; i++) {
+		expect_image("core-1.img", expected->core);
+		expect_pages("pages-1.img", expected->byte, 2);
+		expect_pages("pages-2.img", 0, 0);
+	}
+	assert_int_equal(hook_open(criu_get_image_dir(), "pages-3.img", O_RDONLY), -ENODATA);
+	assert_true(criu_stub_logged("no pages-3.img"));
+}
+
+/* A restore up to IMAGES_DONE. */
+static void restore_images(const char *core, unsigned char byte)
+{
+	struct expected expected = { core, byte };
+
+	expect_image("inventory.img", "inventory");
+	expect_absent("cpuinfo.img");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	expect_image("core-1.img", core);
+	test_in_child(task, &expected);
+}
+
+static void restore(const char *core, unsigned char byte)
+{
+	restore_images(core, byte);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, 0);
+	criu_stub_new_process();
+}
+
+/* A dump that is refused when it begins: no node, a reason. */
+static void expect_refused(const char *reason)
+{
+	size_t nr_ready = fake_pram_count(PRAM_NODE_READY);
+	size_t nr_loading = fake_pram_count(PRAM_NODE_LOADING);
+
+	assert_int_not_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged(reason));
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_LOADING), nr_loading);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), nr_ready);
+	/* CRIU tells a plugin of the end even if its init() has failed. */
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), -ENOTSUP);
+	criu_stub_new_process();
+}
+
+/* The first image of a restore can't be had; CRIU must not take it for absent. */
+static void expect_no_restore(int error, const char *reason)
+{
+	size_t nr_loading = fake_pram_count(PRAM_NODE_LOADING);
+
+	assert_int_equal(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY), error);
+	assert_true(criu_stub_logged(reason));
+	assert_int_equal(hook_open(criu_get_image_dir(), "pstree.img", O_RDONLY), error);
+	assert_int_equal(fake_pram_count(PRAM_NODE_LOADING), nr_loading);
+	hook_done(CR_PLUGIN_STAGE__RESTORE, -1);
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, -1);
+	criu_stub_new_process();
+}
+
+static void add_ordinary_inventory(void)
+{
+	int fd = openat(criu_get_image_dir(), "inventory.img", O_CREATE | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void remove_ordinary_inventory(void)
+{
+	assert_int_equal(unlinkat(criu_get_image_dir(), "inventory.img", 0), 0);
+}
+
+/* ---- tests ------------------------------------------------------------- */
+
+static void test_round_trip(void **state)
+{
+	(void)state;
+	dump("core", 1);
+	fake_pram_kexec();
+	restore("core", 1);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void write_in_child(void *arg)
+{
+	(void)arg;
+	write_image("utsns-1.img", "uts");
+	write_image("rule-1.img", "unfinished");
+	write_pages("pages-9.img", 9, 3);
+	assert_int_equal(hook_unlink("rule-1.img"), 0);
+}
+
+static void test_dump_in_children(void **state)
+{
+	(void)state;
+	dump_images("core", 1);
+	test_in_child(write_in_child, NULL);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 4);
+
+	criu_stub_new_process();
+	expect_image("utsns-1.img", "uts");
+	expect_absent("rule-1.img");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	expect_pages("pages-9.img", 9, 3);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_unlink(void **state)
+{
+	(void)state;
+	dump_images("core", 1);
+	write_image("sk-queues.img", "queue");
+	assert_int_equal(hook_unlink("sk-queues.img"), 0);
+	/* CRIU unlinks images that were never written. */
+	assert_int_equal(hook_unlink("filelocks.img"), 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	criu_stub_new_process();
+	expect_absent("sk-queues.img");
+	restore("core", 1);
+}
+
+static void test_failed_dump(void **state)
+{
+	(void)state;
+	dump_images("core", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	assert_true(criu_stub_logged("discarded"));
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+
+	/* The post-dump script's refusal is a positive number. */
+	dump_images("core", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 255), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+
+	/* Another plugin may have taken IMAGES_DONE. */
+	dump_images("core", 1);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_failing_commit(void **state)
+{
+	static const unsigned long requests[] = { PRAM_IOCTL_SEAL, PRAM_IOCTL_COMMIT };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		dump_images("core", 1);
+		fake_pram_fail(requests[i], ENOMEM, 0);
+		assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
+		assert_true(criu_stub_logged("the tasks run on"));
+		plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+		assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+		assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+		criu_stub_new_process();
+	}
+	dump("core", 1);
+	restore("core", 1);
+}
+
+static void test_failing_image(void **state)
+{
+	(void)state;
+	dump_images("core", 1);
+	fake_pram_fail(PRAM_IOCTL_SAVE, ENOMEM, 0);
+	assert_int_equal(hook_open(criu_get_image_dir(), "pages-5.img", O_CREATE), -ENOMEM);
+	assert_true(criu_stub_logged("pages-5.img"));
+	assert_int_equal(hook_open(criu_get_image_dir(), "a/b.img", O_CREATE), -EINVAL);
+	assert_true(criu_stub_logged("a/b.img"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_exists(void **state)
+{
+	(void)state;
+	dump("old", 1);
+	expect_refused("CRIU_PRAM_REPLACE=yes");
+	restore("old", 1);
+}
+
+static void test_replace(void **state)
+{
+	(void)state;
+	dump("old", 1);
+	setenv("CRIU_PRAM_REPLACE", "yes", 1);
+
+	/* The old one is not lost before the new one is there. */
+	dump_images("new", 3);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+	criu_stub_new_process();
+	dump_images("new", 3);
+	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	criu_stub_new_process();
+	restore_images("old", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	criu_stub_new_process();
+
+	dump_images("new", 3);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+	criu_stub_new_process();
+	restore("new", 3);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_refused_options(void **state)
+{
+	(void)state;
+	opts.stream = 1;
+	expect_refused("--stream");
+	opts.lazy_pages = true;
+	expect_refused("--lazy-pages");
+	opts.use_page_server = 1;
+	expect_refused("--page-server");
+	opts.auto_dedup = 1;
+	expect_refused("--auto-dedup");
+	opts.track_mem = 1;
+	expect_refused("--track-mem");
+	opts.img_parent = (char *)"../0";
+	expect_refused("--prev-images-dir");
+
+	assert_int_not_equal(plugin_init(CR_PLUGIN_STAGE__PRE_DUMP), 0);
+	assert_true(criu_stub_logged("pre-dump"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__PRE_DUMP, -1), -ENOTSUP);
+}
+
+static void test_refused_restore_options(void **state)
+{
+	(void)state;
+	dump("core", 1);
+	opts.stream = 1;
+	expect_no_restore(-EOPNOTSUPP, "--stream");
+	opts.lazy_pages = true;
+	expect_no_restore(-EOPNOTSUPP, "--lazy-pages");
+	opts.auto_dedup = 1;
+	expect_no_restore(-EOPNOTSUPP, "--auto-dedup");
+	restore("core", 1);
+}
+
+static void test_no_device(void **state)
+{
+	static const struct {
+		int		error;
+		const char	*reason;
+	} cases[] = {
+		{ ENOENT, "kho=on" },
+		{ ENODEV, "pramctl check" },
+		{ EACCES, "as root" },
+		{ EPERM,  "CAP_SYS_ADMIN" },
+		{ EMFILE, "Too many open files" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake_pram_fail_open(cases[i].error);
+		expect_refused(cases[i].reason);
+		expect_no_restore(cases[i].error == ENOENT ? -ENODATA : -cases[i].error,
+				  cases[i].reason);
+	}
+	fake_pram_fail_open(0);
+	fake_pram_set_abi(PRAM_ABI_VERSION + 1);
+	expect_refused("abi_version");
+	expect_no_restore(-EPROTO, "abi_version");
+}
+
+static void test_settings(void **state)
+{
+	(void)state;
+	setenv("CRIU_PRAM_CHECKSUMS", "maybe", 1);
+	expect_refused("CRIU_PRAM_CHECKSUMS is \"maybe\"");
+	expect_no_restore(-EINVAL, "CRIU_PRAM_CHECKSUMS is \"maybe\"");
+	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("replace=no checksums=yes keep=no"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+}
+
+static void test_name(void **state)
+{
+	char node[PRAM_NAME_MAX], long_name[PRAM_NAME_MAX];
+	struct pram_node_stat stat;
+
+	(void)state;
+	dump("core", 1);
+	snprintf(node, sizeof(node), "criu:%s:pages-1.img", criu_stub_images_dir());
+	assert_int_equal(pram_stat(test_dev(), node, &stat), 0);
+
+	setenv("CRIU_PRAM_NAME", "other", 1);
+	expect_no_restore(-ENODATA, "\"other\"");
+	dump_images("other core", 5);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	assert_int_equal(pram_stat(test_dev(), "criu:other", &stat), 0);
+	criu_stub_new_process();
+	restore("other core", 5);
+	unsetenv("CRIU_PRAM_NAME");
+	restore("core", 1);
+
+	/* All of it must fit before a task is touched, also the pages images. */
+	memset(long_name, 'x', sizeof(long_name));
+	long_name[PRAM_NAME_MAX - strlen("criu:") - strlen(":pages-4294967295.img")] = '\0';
+	setenv("CRIU_PRAM_NAME", long_name, 1);
+	expect_refused("CRIU_PRAM_NAME");
+	long_name[strlen(long_name) - 1] = '\0';
+	setenv("CRIU_PRAM_NAME", long_name, 1);
+	dump("core", 1);
+	restore("core", 1);
+}
+
+static void test_index(void **state)
+{
+	static const int states[] = { TASK_DEAD, TASK_ALIVE, TASK_STOPPED };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct pram_checkpoint_reader *r;
+		const PramCheckpoint *index;
+
+		opts.final_state = states[i];
+		dump("core", 1);
+		assert_int_equal(pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r), 0);
+		index = pram_reader_index(r);
+		/* Pages of tasks that run on must be copied. */
+		assert_int_equal(index->settings->copy, states[i] != TASK_DEAD);
+		assert_string_equal(index->images_dir, criu_stub_images_dir());
+		assert_string_equal(index->criu_version, CRIU_VERSION);
+		assert_int_equal(index->root_pid, getpid());
+		assert_string_equal(index->root_comm, "test-plugin");
+		assert_int_equal(pram_reader_finish(r), 0);
+		pram_reader_close(r);
+	}
+}
+
+static void test_failed_restore(void **state)
+{
+	(void)state;
+	dump("core", 1);
+
+	restore_images("core", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	assert_true(criu_stub_logged("stays in PRAM"));
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, -1);
+	criu_stub_new_process();
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+
+	/* Before init(), and without IMAGES_DONE */
+	expect_image("inventory.img", "inventory");
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, -1);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+
+	for (unsigned int i = 0; i < 3; i++) {
+		expect_image("inventory.img", "inventory");
+		criu_stub_fail_fdstore(i);
+		assert_int_not_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+		assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+		criu_stub_new_process();
+		assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+	}
+	restore("core", 1);
+}
+
+static void test_failing_finish(void **state)
+{
+	(void)state;
+	dump("core", 1);
+	restore_images("core", 1);
+	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), -ENOMEM);
+	assert_true(criu_stub_logged("pramctl rm"));
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, 0);
+	criu_stub_new_process();
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+}
+
+static void test_keep(void **state)
+{
+	(void)state;
+	dump("core", 1);
+	setenv("CRIU_PRAM_KEEP", "yes", 1);
+	restore_images("core", 1);
+	/* Not even while it is being restored is it out of others' reach. */
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
+	assert_true(criu_stub_logged("is kept"));
+	criu_stub_new_process();
+	unsetenv("CRIU_PRAM_KEEP");
+	restore("core", 1);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_busy(void **state)
+{
+	struct pram_checkpoint_reader *r;
+
+	(void)state;
+	dump("core", 1);
+	assert_int_equal(pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r), 0);
+	expect_no_restore(-EBUSY, "by another process");
+	setenv("CRIU_PRAM_REPLACE", "yes", 1);
+	expect_refused("is being restored");
+	pram_reader_close(r);
+}
+
+static void test_damaged(void **state)
+{
+	char node[PRAM_NAME_MAX];
+
+	(void)state;
+	snprintf(node, sizeof(node), "criu:%s", criu_stub_images_dir());
+	fake_pram_add(node, PRAM_BYTE_STREAM, 0, "garbage", 7);
+	expect_no_restore(-EBADMSG, "is damaged");
+}
+
+static void test_missing_pages_node(void **state)
+{
+	char node[PRAM_NAME_MAX];
+
+	(void)state;
+	dump("core", 1);
+	snprintf(node, sizeof(node), "criu:%s:pages-2.img", criu_stub_images_dir());
+	assert_int_equal(pram_free(test_dev(), node), 0);
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), -EBADMSG);
+	assert_true(criu_stub_logged("pramctl show"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 2);
+}
+
+static void test_ordinary_images(void **state)
+{
+	(void)state;
+	expect_no_restore(-ENODATA, "pramctl list");
+
+	add_ordinary_inventory();
+	assert_int_equal(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY), -ENOTSUP);
+	assert_true(criu_stub_logged("ordinary images"));
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	assert_int_equal(hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY), -ENOTSUP);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, 0);
+	criu_stub_new_process();
+
+	fake_pram_fail_open(ENOENT);
+	assert_int_equal(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY), -ENOTSUP);
+	assert_true(criu_stub_logged("no PRAM"));
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, 0);
+	criu_stub_new_process();
+
+	/* PRAM may have the checkpoint: older files must not pass for it. */
+	fake_pram_fail_open(EACCES);
+	expect_no_restore(-EACCES, "as root");
+	fake_pram_fail_open(0);
+
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("ordinary images"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	criu_stub_new_process();
+	dump("core", 1);
+	restore("core", 1);
+	remove_ordinary_inventory();
+}
+
+static void test_directories(void **state)
+{
+	int other = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int same = open(criu_stub_images_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd;
+
+	(void)state;
+	assert_true(other >= 0 && same >= 0);
+	dump_images("core", 1);
+	assert_int_equal(hook_open(other, "inventory.img", O_RDONLY), -ENOTSUP);
+	assert_int_equal(hook_open(other, "core-1.img", O_CREATE), -ENOTSUP);
+	fd = hook_open(same, "mm-1.img", O_CREATE);
+	assert_true(fd >= 0);
+	close(fd);
+	/* A dump reads no images of its own. */
+	expect_absent("inventory.img");
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	criu_stub_new_process();
+
+	expect_image("mm-1.img", "");
+	assert_int_equal(hook_open(other, "core-1.img", O_RDONLY), -ENOTSUP);
+	assert_int_equal(hook_unlink("core-1.img"), -ENOTSUP);
+	assert_int_equal(hook_open(same, "pages-1.img", O_RDWR), -EROFS);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	close(same);
+	close(other);
+}
+
+/* ---- */
+
+static char settings_file[] = "/tmp/pram-test-settings-XXXXXX";
+
+static int setup(void **state)
+{
+	int ret = test_setup(state);
+
+	unsetenv("CRIU_PRAM_NAME");
+	unsetenv("CRIU_PRAM_REPLACE");
+	unsetenv("CRIU_PRAM_CHECKSUMS");
+	unsetenv("CRIU_PRAM_KEEP");
+	criu_stub_setup();
+	return ret;
+}
+
+static int teardown(void **state)
+{
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	criu_stub_teardown();
+	return test_teardown(state);
+}
+
+/* Not the settings of the machine that the tests run on. */
+static int group_setup(void **state)
+{
+	int fd = mkstemp(settings_file);
+
+	(void)state;
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return setenv("CRIU_PRAM_CONFIG", settings_file, 1);
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	return unlink(settings_file);
+}
+
+#define plugin_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		plugin_test(test_round_trip),
+		plugin_test(test_dump_in_children),
+		plugin_test(test_unlink),
+		plugin_test(test_failed_dump),
+		plugin_test(test_failing_commit),
+		plugin_test(test_failing_image),
+		plugin_test(test_exists),
+		plugin_test(test_replace),
+		plugin_test(test_refused_options),
+		plugin_test(test_refused_restore_options),
+		plugin_test(test_no_device),
+		plugin_test(test_settings),
+		plugin_test(test_name),
+		plugin_test(test_index),
+		plugin_test(test_failed_restore),
+		plugin_test(test_failing_finish),
+		plugin_test(test_keep),
+		plugin_test(test_busy),
+		plugin_test(test_damaged),
+		plugin_test(test_missing_pages_node),
+		plugin_test(test_ordinary_images),
+		plugin_test(test_directories),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

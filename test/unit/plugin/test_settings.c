@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* plugin/settings.c */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "settings.h"
+#include "test_util.h"
+
+static char file[] = "/tmp/pram-test-settings-XXXXXX";
+static char file_variable[64];
+static struct pram_settings settings;
+static char error[PRAM_SETTINGS_ERROR_MAX];
+
+/* Loads what the file has and up to two variables. */
+static int load(const char *text, char *variable1, char *variable2)
+{
+	char *environment[] = { "PATH=/bin", file_variable, variable1, variable2, NULL };
+	FILE *f = fopen(file, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	pram_settings_free(&settings);
+	memset(error, 0, sizeof(error));
+	return pram_settings_load(&settings, environment, error);
+}
+
+/* The error must say where, and what is accepted. */
+static void refused(const char *text, char *variable, const char *where, const char *what)
+{
+	assert_int_equal(load(text, variable, NULL), -EINVAL);
+	if (!strstr(error, where) || !strstr(error, what))
+		fail_msg("\"%s\" should have \"%s\" and \"%s\"", error, where, what);
+	assert_null(strchr(error, '\n'));
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(load("", NULL, NULL), 0);
+	assert_null(settings.name);
+	assert_false(settings.replace);
+	assert_false(settings.checksums);
+	assert_false(settings.keep);
+}
+
+static void test_file(void **state)
+{
+	(void)state;
+	assert_int_equal(load("# a comment\n"
+			      "\n"
+			      "name = a b\n"
+			      "  replace=yes\r\n"
+			      "\tchecksums =\tyes  \n"
+			      "  # another one\n"
+			      "keep = no", NULL, NULL), 0);
+	assert_string_equal(settings.name, "a b");
+	assert_true(settings.replace);
+	assert_true(settings.checksums);
+	assert_false(settings.keep);
+}
+
+static void test_last_line_wins(void **state)
+{
+	(void)state;
+	assert_int_equal(load("name = a\nname = b\nkeep = yes\nkeep = no\n", NULL, NULL), 0);
+	assert_string_equal(settings.name, "b");
+	assert_false(settings.keep);
+}
+
+static void test_environment_wins(void **state)
+{
+	(void)state;
+	assert_int_equal(load("name = a\nkeep = yes\n", "CRIU_PRAM_NAME=x=y", "CRIU_PRAM_KEEP=no"), 0);
+	assert_string_equal(settings.name, "x=y");
+	assert_false(settings.keep);
+	assert_int_equal(load("", "CRIU_PRAM_REPLACE=yes", "CRIU_PRAM_CHECKSUMS=yes"), 0);
+	assert_true(settings.replace);
+	assert_true(settings.checksums);
+}
+
+static void test_bad_file(void **state)
+{
+	char where[80];
+
+	(void)state;
+	snprintf(where, sizeof(where), "%s:2: ", file);
+	refused("\nreplace = maybe\n", NULL, where, "yes or no");
+	refused("\nreplace = \n", NULL, where, "yes or no");
+	refused("\nreplace = YES\n", NULL, where, "yes or no");
+	refused("\nname =\n", NULL, where, "empty");
+	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, keep");
+	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, keep");
+	refused("\n= a\n", NULL, where, "name, replace, checksums, keep");
+	refused("\nreplace yes\n", NULL, where, "SETTING = VALUE");
+}
+
+static void test_bad_environment(void **state)
+{
+	(void)state;
+	refused("", "CRIU_PRAM_KEEP=1", "CRIU_PRAM_KEEP", "yes or no");
+	refused("", "CRIU_PRAM_NAME=", "CRIU_PRAM_NAME", "empty");
+	refused("", "CRIU_PRAM_REPLCE=yes", "CRIU_PRAM_REPLCE", "CRIU_PRAM_REPLACE");
+	refused("", "CRIU_PRAM_=yes", "CRIU_PRAM_", "CRIU_PRAM_REPLACE");
+	/* What is in the file is checked even if the environment overrides it. */
+	refused("keep = 1\n", "CRIU_PRAM_KEEP=yes", ":1: ", "yes or no");
+}
+
+static void test_long_value(void **state)
+{
+	static char text[3 * PRAM_SETTINGS_ERROR_MAX];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	refused(text, NULL, ":1: ", "SETTING = VALUE");
+	memcpy(text, "replace=", 8);
+	refused(text, NULL, ":1: ", "yes or no");
+	memcpy(text, "name   =", 8);
+	assert_int_equal(load(text, NULL, NULL), 0);
+	assert_int_equal(strlen(settings.name), sizeof(text) - 1 - 8);
+}
+
+static void test_missing_file(void **state)
+{
+	char *environment[] = { "CRIU_PRAM_CONFIG=/nonexistent/pram.conf", NULL };
+
+	(void)state;
+	pram_settings_free(&settings);
+	assert_int_equal(pram_settings_load(&settings, environment, error), -ENOENT);
+	assert_non_null(strstr(error, "/nonexistent/pram.conf"));
+	environment[0] = "CRIU_PRAM_CONFIG=/";
+	assert_int_equal(pram_settings_load(&settings, environment, error), -EISDIR);
+	assert_non_null(strstr(error, "can't read /"));
+}
+
+static void test_print(void **state)
+{
+	char line[128];
+
+	(void)state;
+	assert_int_equal(load("replace = yes\n", NULL, NULL), 0);
+	pram_settings_print(&settings, line, sizeof(line));
+	assert_string_equal(line, "name=(images directory) replace=yes checksums=no keep=no");
+	assert_int_equal(load("name = a\nchecksums = yes\nkeep = yes\n", NULL, NULL), 0);
+	pram_settings_print(&settings, line, sizeof(line));
+	assert_string_equal(line, "name=a replace=no checksums=yes keep=yes");
+	pram_settings_print(&settings, line, 8);
+	assert_string_equal(line, "name=a ");
+}
+
+static int setup(void **state)
+{
+	int fd = mkstemp(file);
+
+	(void)state;
+	if (fd < 0)
+		return -1;
+	close(fd);
+	snprintf(file_variable, sizeof(file_variable), PRAM_SETTINGS_FILE_ENV "=%s", file);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	pram_settings_free(&settings);
+	return unlink(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_last_line_wins),
+		cmocka_unit_test(test_environment_wins),
+		cmocka_unit_test(test_bad_file),
+		cmocka_unit_test(test_bad_environment),
+		cmocka_unit_test(test_long_value),
+		cmocka_unit_test(test_missing_file),
+		cmocka_unit_test(test_print),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
