@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/pram as a program sees it: what KUnit cannot test from inside.
+ *
+ *	pramdev save NAME pages|bytes SIZE SEED [checksum]
+ *	pramdev verify NAME pages|bytes SIZE SEED
+ *	pramdev finish NAME pages|bytes
+ *	pramdev hold NAME
+ *	pramdev errors
+ *
+ * "save" writes SIZE bytes that follow from SEED, by write(2), vmsplice(2) and
+ * splice(2), and sendfile(2), and commits; "verify" reads them back in every way
+ * there is, and puts the node back; "finish" frees it by finishing a load;
+ * "hold" starts to save a node, says "holding", and waits to be killed; "errors"
+ * provokes each error of each ioctl.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pram.h"
+
+static unsigned int nr_failed;
+
+#define expect(cond)                                                          \
+	do {                                                                  \
+		errno = 0;                                                    \
+		if (!(cond)) {                                                \
+			printf("line %d: not true: %s (errno %d)\n", __LINE__, \
+			       #cond, errno);                                 \
+			nr_failed++;                                          \
+		}                                                             \
+	} while (0)
+
+static int dev_open(void)
+{
+	int dev = pram_open();
+
+	if (dev < 0)
+		errx(1, "cannot open /dev/pram: %s", strerror(-dev));
+	return dev;
+}
+
+static uint32_t type_of(const char *text)
+{
+	if (!strcmp(text, "pages"))
+		return PRAM_PAGE_STREAM;
+	if (!strcmp(text, "bytes"))
+		return PRAM_BYTE_STREAM;
+	errx(2, "type '%s': pages or bytes", text);
+}
+
+static unsigned char *make_data(size_t size, uint64_t seed)
+{
+	unsigned char *data = mmap(NULL, size ?: 1, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (data == MAP_FAILED)
+		err(1, "no memory for %zu bytes", size);
+	for (size_t i = 0; i < size; i++) {
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		data[i] = seed >> 56;
+	}
+	return data;
+}
+
+/* Write some by write(2). Return: how much. */
+static size_t by_write(int stream, const unsigned char *data, size_t size)
+{
+	ssize_t n = write(stream, data, size);
+
+	if (n < 0)
+		err(1, "write");
+	return n;
+}
+
+/* The way CRIU takes: pages go to a pipe, from there to the stream. */
+static size_t by_splice(int stream, const unsigned char *data, size_t size)
+{
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
+	ssize_t in_pipe, n, done = 0;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC))
+		err(1, "pipe2");
+	in_pipe = vmsplice(fds[1], &iov, 1, SPLICE_F_GIFT | SPLICE_F_NONBLOCK);
+	if (in_pipe < 0)
+		err(1, "vmsplice");
+	while (done < in_pipe) {
+		n = splice(fds[0], NULL, stream, NULL, in_pipe - done,
+			   SPLICE_F_MOVE);
+		if (n <= 0)
+			err(1, "splice");
+		done += n;
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return done;
+}
+
+static size_t by_sendfile(int stream, const unsigned char *data, size_t size)
+{
+	int file = memfd_create("source", MFD_CLOEXEC);
+	size_t done = 0;
+	off_t at = 0;
+	ssize_t n;
+
+	if (file < 0 || write(file, data, size) != (ssize_t)size)
+		err(1, "memfd");
+	while (done < size) {
+		n = sendfile(stream, file, &at, size - done);
+		if (n <= 0)
+			err(1, "sendfile");
+		done += n;
+	}
+	close(file);
+	return done;
+}
+
+static int do_save(char **argv)
+{
+	static size_t (*const ways[])(int, const unsigned char *, size_t) = {
+		by_write, by_splice, by_sendfile,
+	};
+	uint32_t flags = argv[4] && !strcmp(argv[4], "checksum") ?
+				 PRAM_SAVE_CHECKSUM : 0;
+	size_t size = strtoul(argv[2], NULL, 0), done = 0, n;
+	unsigned char *data = make_data(size, strtoul(argv[3], NULL, 0));
+	uint32_t type = type_of(argv[1]);
+	int dev = dev_open(), stream, ret;
+	struct stat st;
+
+	stream = pram_save(dev, argv[0], type, flags);
+	if (stream < 0)
+		errx(1, "cannot save '%s': %s", argv[0], strerror(-stream));
+	for (unsigned int way = 0; done < size; way = (way + 1) % 3) {
+		n = size - done;
+		if (n > 300000)
+			n = type == PRAM_PAGE_STREAM ? 73 * 4096 : 299999;
+		done += ways[way](stream, data + done, n);
+		if (fstat(stream, &st) || st.st_size != (off_t)done)
+			errx(1, "st_size is %jd after %zu bytes",
+			     (intmax_t)st.st_size, done);
+	}
+	ret = pram_commit(dev, &stream, 1);
+	if (ret)
+		errx(1, "cannot commit '%s': %s", argv[0], strerror(-ret));
+	return 0;
+}
+
+static int do_verify(char **argv)
+{
+	size_t size = strtoul(argv[2], NULL, 0), done = 0;
+	unsigned char *data = make_data(size, strtoul(argv[3], NULL, 0));
+	unsigned char *copy = make_data(size + 1, 0);
+	int dev = dev_open(), stream, file;
+	struct iovec iov[3];
+	struct stat st;
+	off_t at = 0;
+	ssize_t n;
+
+	stream = pram_load(dev, argv[0], type_of(argv[1]), 0);
+	if (stream < 0)
+		errx(1, "cannot load '%s': %s", argv[0], strerror(-stream));
+	expect(!fstat(stream, &st) && st.st_size == (off_t)size);
+
+	/* read(2), in pieces that fit nothing */
+	while ((n = read(stream, copy + done, 70001 < size + 1 - done ?
+			 70001 : size + 1 - done)) > 0)
+		done += n;
+	expect(n == 0 && done == size && !memcmp(copy, data, size));
+	expect(read(stream, copy, 1) == 0);
+	expect(lseek(stream, 0, SEEK_CUR) == (off_t)size);
+	expect(lseek(stream, 0, SEEK_END) == (off_t)size);
+	expect(lseek(stream, -1, SEEK_SET) == -1 && errno == EINVAL);
+
+	/* pread(2) anywhere; 0 behind the end and nowhere else */
+	for (size_t pos = 0; pos < size; pos += 65521) {
+		size_t left = size - pos, want = left < 5000 ? left : 5000;
+
+		memset(copy, 0, 5000 < size ? 5000 : size);
+		expect(pread(stream, copy, want, pos) == (ssize_t)want &&
+		       !memcmp(copy, data + pos, want));
+	}
+	expect(pread(stream, copy, 1, size) == 0);
+	expect(pread(stream, copy, 1, size + 12345) == 0);
+
+	/* preadv(2), as CRIU's restorer does it */
+	if (size >= 4 * 4096) {
+		memset(copy, 0, size);
+		iov[0] = (struct iovec){ copy, 4096 };
+		iov[1] = (struct iovec){ copy + 4096, 8192 };
+		iov[2] = (struct iovec){ copy + 3 * 4096, size - 3 * 4096 };
+		expect(preadv(stream, iov, 3, 0) == (ssize_t)size &&
+		       !memcmp(copy, data, size));
+	}
+
+	/* sendfile(2) out of it */
+	file = memfd_create("target", MFD_CLOEXEC);
+	for (done = 0; done < size; done += n) {
+		n = sendfile(file, stream, &at, size - done);
+		if (n <= 0)
+			break;
+	}
+	memset(copy, 0, size);
+	expect(done == size && pread(file, copy, size, 0) == (ssize_t)size &&
+	       !memcmp(copy, data, size));
+	expect(sendfile(file, stream, &at, 1) == 0);
+	return nr_failed != 0;
+}
+
+static int do_finish(char **argv)
+{
+	int dev = dev_open(), stream, ret;
+
+	stream = pram_load(dev, argv[0], type_of(argv[1]), 0);
+	if (stream < 0)
+		errx(1, "cannot load '%s': %s", argv[0], strerror(-stream));
+	ret = pram_commit(dev, &stream, 1);
+	if (ret)
+		errx(1, "cannot finish '%s': %s", argv[0], strerror(-ret));
+	return 0;
+}
+
+static int do_hold(char **argv)
+{
+	int stream = pram_save(dev_open(), argv[0], PRAM_BYTE_STREAM, 0);
+	unsigned char *data = make_data(1 << 20, 1);
+
+	if (stream < 0)
+		errx(1, "cannot save '%s': %s", argv[0], strerror(-stream));
+	by_write(stream, data, 1 << 20);
+	puts("holding");
+	fflush(stdout);
+	pause();
+	return 1;
+}
+
+/* --- errors --- */
+
+/* An ioctl that must fail with @errnum. */
+static bool fails(int fd, unsigned long cmd, void *arg, int errnum)
+{
+	int ret = ioctl(fd, cmd, arg);
+
+	if (ret == -1 && errno == errnum)
+		return true;
+	printf("ioctl %#lx: returned %d, errno %d, should be errno %d\n", cmd, ret,
+	       errno, errnum);
+	return false;
+}
+
+static struct pram_ioctl_save save_arg(const char *name, uint32_t type,
+				       uint32_t flags)
+{
+	struct pram_ioctl_save arg = { .size = sizeof(arg), .type = type,
+				       .flags = flags };
+
+	strncpy((char *)arg.name, name, sizeof(arg.name) - 1);
+	return arg;
+}
+
+static struct pram_ioctl_load load_arg(const char *name, uint32_t type,
+				       uint32_t flags)
+{
+	struct pram_ioctl_load arg = { .size = sizeof(arg), .type = type,
+				       .flags = flags };
+
+	strncpy((char *)arg.name, name, sizeof(arg.name) - 1);
+	return arg;
+}
+
+static void errors_of_structs(int dev)
+{
+	struct {
+		struct pram_ioctl_info info;
+		uint64_t more;
+	} longer = { .info.size = sizeof(longer) };
+	struct pram_ioctl_info info = { .size = sizeof(info) };
+	struct pram_ioctl_stat stat = { .size = sizeof(stat) };
+
+	expect(!ioctl(dev, PRAM_IOCTL_INFO, &info));
+	expect(info.abi_version == PRAM_ABI_VERSION);
+	/* Longer structs are fine as long as what is unknown is 0. */
+	expect(!ioctl(dev, PRAM_IOCTL_INFO, &longer));
+	longer.more = 1;
+	expect(fails(dev, PRAM_IOCTL_INFO, &longer, E2BIG));
+	info.size = sizeof(info) - 1;
+	expect(fails(dev, PRAM_IOCTL_INFO, &info, EINVAL));
+	info.size = 0;
+	expect(fails(dev, PRAM_IOCTL_INFO, &info, EINVAL));
+	expect(fails(dev, PRAM_IOCTL_INFO, NULL, EFAULT));
+	expect(fails(dev, PRAM_IOCTL_SEAL, &info, ENOTTY));
+	expect(fails(dev, 0x1234, &info, ENOTTY));
+	stat.reserved = 1;
+	expect(fails(dev, PRAM_IOCTL_STAT, &stat, EINVAL));
+	expect(fails(dev, PRAM_IOCTL_LIST, &stat, EINVAL));
+}
+
+static void errors_of_names(int dev)
+{
+	struct pram_ioctl_save save = save_arg("", PRAM_BYTE_STREAM, 0);
+	struct pram_ioctl_load load = load_arg("", PRAM_BYTE_STREAM, 0);
+	struct pram_ioctl_stat stat = { .size = sizeof(stat) };
+	struct pram_ioctl_free freed = { .size = sizeof(freed) };
+
+	expect(fails(dev, PRAM_IOCTL_SAVE, &save, EINVAL));
+	expect(fails(dev, PRAM_IOCTL_LOAD, &load, EINVAL));
+	expect(fails(dev, PRAM_IOCTL_STAT, &stat, ENOENT));
+	expect(fails(dev, PRAM_IOCTL_FREE, &freed, EINVAL));
+	memset(save.name, 'x', sizeof(save.name));
+	memset(load.name, 'x', sizeof(load.name));
+	memset(stat.node.name, 'x', sizeof(stat.node.name));
+	memset(freed.name, 'x', sizeof(freed.name));
+	expect(fails(dev, PRAM_IOCTL_SAVE, &save, ENAMETOOLONG));
+	expect(fails(dev, PRAM_IOCTL_LOAD, &load, ENAMETOOLONG));
+	expect(fails(dev, PRAM_IOCTL_STAT, &stat, ENAMETOOLONG));
+	expect(fails(dev, PRAM_IOCTL_FREE, &freed, ENAMETOOLONG));
+	save = save_arg("n", 7, 0);
+	expect(fails(dev, PRAM_IOCTL_SAVE, &save, EOPNOTSUPP));
+	save = save_arg("n", PRAM_BYTE_STREAM, 1U << 30);
+	expect(fails(dev, PRAM_IOCTL_SAVE, &save, EOPNOTSUPP));
+	load = load_arg("n", PRAM_BYTE_STREAM, 1U << 30);
+	expect(fails(dev, PRAM_IOCTL_LOAD, &load, EOPNOTSUPP));
+	freed = (struct pram_ioctl_free){ .size = sizeof(freed), .flags = 1U << 30 };
+	expect(fails(dev, PRAM_IOCTL_FREE, &freed, EOPNOTSUPP));
+	freed = (struct pram_ioctl_free){ .size = sizeof(freed), .id = 1,
+					  .flags = PRAM_FREE_ALL };
+	expect(fails(dev, PRAM_IOCTL_FREE, &freed, EINVAL));
+	freed = (struct pram_ioctl_free){ .size = sizeof(freed), .id = 1, .name = "n" };
+	expect(fails(dev, PRAM_IOCTL_FREE, &freed, EINVAL));
+}
+
+static void errors_of_streams(int dev)
+{
+	struct pram_ioctl_seal seal = { .size = sizeof(seal) };
+	int stream, load;
+	char c = 'c';
+
+	stream = pram_save(dev, "n", PRAM_PAGE_STREAM, 0);
+	expect(stream >= 0);
+	expect(fcntl(stream, F_GETFD) == FD_CLOEXEC);
+	expect(write(stream, &c, 1) == -1 && errno == EINVAL);
+	expect(read(stream, &c, 1) == -1 && errno == EBADF);
+	expect(fails(stream, PRAM_IOCTL_INFO, &seal, ENOTTY));
+	seal.flags = 1U << 30;
+	expect(fails(stream, PRAM_IOCTL_SEAL, &seal, EOPNOTSUPP));
+	seal.size = 4;
+	expect(fails(stream, PRAM_IOCTL_SEAL, &seal, EINVAL));
+	expect(pram_save(dev, "n", PRAM_PAGE_STREAM, 0) == -EEXIST);
+	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -EBUSY);
+	expect(pram_free(dev, "n") == -EBUSY);
+	/* Two bytes in a pipe are no page: seen when it is sealed. */
+	expect(by_splice(stream, (unsigned char *)"ab", 2) == 2);
+	expect(pram_seal(stream, 0) == -EINVAL);
+	expect(pram_commit(dev, &stream, 1) == -EINVAL);
+	close(stream);
+	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -ENOENT);
+
+	stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0);
+	expect(write(stream, &c, 1) == 1);
+	expect(pwrite(stream, &c, 1, 0) == -1 && errno == EINVAL);
+	expect(pram_seal(stream, 0) == 0);
+	expect(pram_seal(stream, 0) == 0);
+	expect(write(stream, &c, 1) == -1 && errno == EPERM);
+	expect(pram_commit(dev, &stream, 1) == 0);
+	expect(pram_commit(dev, &stream, 1) == -ESTALE);
+	expect(write(stream, &c, 1) == -1 && errno == ESTALE);
+	close(stream);
+
+	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -EPERM);
+	load = pram_load(dev, "n", PRAM_BYTE_STREAM, 0);
+	expect(load >= 0);
+	expect(pram_load(dev, "n", PRAM_BYTE_STREAM, 0) == -EBUSY);
+	expect(pram_free(dev, "n") == -EBUSY);
+	expect(write(load, &c, 1) == -1 && errno == EBADF);
+	expect(pread(load, &c, 1, 0) == 1);
+	expect(pram_commit(dev, &load, 1) == 0);
+	expect(pread(load, &c, 1, 0) == -1 && errno == ESTALE);
+	close(load);
+}
+
+static void errors_of_commit(int dev)
+{
+	int32_t fds[2];
+	struct pram_ioctl_commit commit = {
+		.size = sizeof(commit), .nr_fds = 2, .fds = (uintptr_t)fds,
+	};
+	int stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0);
+
+	fds[0] = stream;
+	fds[1] = stream;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EINVAL));
+	fds[1] = 9999;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EBADF));
+	fds[1] = dev;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EINVAL));
+	commit.nr_fds = 0;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EINVAL));
+	commit.nr_fds = PRAM_COMMIT_MAX + 1;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EINVAL));
+	commit.nr_fds = 1;
+	commit.fds = 16;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EFAULT));
+	commit.fds = (uintptr_t)fds;
+	commit.flags = 1;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EOPNOTSUPP));
+	commit.flags = 0;
+	commit.reserved = 1;
+	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EINVAL));
+	commit.reserved = 0;
+	expect(!ioctl(dev, PRAM_IOCTL_COMMIT, &commit));
+	close(stream);
+
+	stream = pram_load(dev, "n", PRAM_BYTE_STREAM, PRAM_LOAD_PEEK);
+	expect(pram_commit(dev, &stream, 1) == -EPERM);
+	expect(pram_free(dev, "n") == 0);
+	close(stream);
+}
+
+/* In a child: whoever got the open file without the capability cannot use it. */
+static void errors_of_rights(int dev)
+{
+	struct pram_ioctl_info info = { .size = sizeof(info) };
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct __user_cap_header_struct header = {
+			.version = _LINUX_CAPABILITY_VERSION_3,
+		};
+		struct __user_cap_data_struct none[2] = {};
+
+		nr_failed = 0;
+		/* Root of a user namespace of its own has all capabilities there. */
+		if (unshare(CLONE_NEWUSER))
+			_exit(2);
+		expect(fails(dev, PRAM_IOCTL_INFO, &info, EPERM));
+		expect(pram_open() == -EPERM);
+		syscall(SYS_capset, &header, none);
+		expect(fails(dev, PRAM_IOCTL_INFO, &info, EPERM));
+		fflush(stdout);
+		_exit(nr_failed != 0);
+	}
+	expect(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static int do_errors(char **argv)
+{
+	struct pram_ioctl_info before = { .size = sizeof(before) };
+	struct pram_ioctl_info after = { .size = sizeof(after) };
+	int dev = dev_open();
+
+	(void)argv;
+	expect(!ioctl(dev, PRAM_IOCTL_INFO, &before));
+	errors_of_structs(dev);
+	errors_of_names(dev);
+	errors_of_streams(dev);
+	errors_of_commit(dev);
+	errors_of_rights(dev);
+	expect(!ioctl(dev, PRAM_IOCTL_INFO, &after));
+	expect(after.nr_nodes == before.nr_nodes);
+	expect(after.data_pages == before.data_pages);
+	return nr_failed != 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int min_args, max_args;
+		int (*run)(char **argv);
+	} commands[] = {
+		{ "save", 4, 5, do_save },
+		{ "verify", 4, 4, do_verify },
+		{ "finish", 2, 2, do_finish },
+		{ "hold", 1, 1, do_hold },
+		{ "errors", 0, 0, do_errors },
+	};
+
+	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
+		if (!strcmp(argv[1], commands[i].name) &&
+		    argc - 2 >= commands[i].min_args &&
+		    argc - 2 <= commands[i].max_args)
+			return commands[i].run(argv + 2);
+	errx(2, "usage: see the source");
+}
