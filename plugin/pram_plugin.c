@@ -31,11 +31,23 @@ static int plugin_init(int stage)
 /* Images of a parent directory are files; so are all if PRAM has no part in this. */
 static int plugin_open_image(int dfd, const char *path, int flags)
 {
+	int fd;
+
 	if (!pram_session_is_images_dir(dfd))
 		return -ENOTSUP;
+
 	if (!pram_dump_active())
-		return pram_restore_open(path, flags);
-	return flags & O_CREAT ? pram_dump_create(path) : -ENOENT;
+		fd = pram_restore_open(path, flags);
+	else
+		fd = flags & O_CREAT ? pram_dump_create(path) : -ENOENT;
+
+	/*
+	 * CRIU makes some images a child's stdin or stdout by dup2(), which does
+	 * nothing if they are that already: restored tasks have 0 to 2 free.
+	 */
+	if (fd >= 0)
+		fcntl(fd, F_SETFD, 0);
+	return fd;
 }
 
 static int plugin_unlink_image(int dfd, const char *path)

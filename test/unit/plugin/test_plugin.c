@@ -29,8 +29,12 @@ static void plugin_exit(int stage, int ret)
 static int hook_open(int dfd, const char *path, int flags)
 {
 	CR_PLUGIN_HOOK__OPEN_IMAGE_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__OPEN_IMAGE];
+	int fd = hook(dfd, path, flags);
 
-	return hook(dfd, path, flags);
+	/* It may become a child's stdin, see plugin_open_image(). */
+	if (fd >= 0)
+		assert_int_equal(fcntl(fd, F_GETFD), 0);
+	return fd;
 }
 
 static int hook_unlink(const char *path)
