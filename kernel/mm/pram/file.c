@@ -182,8 +182,14 @@ const struct file_operations pram_stream_fops = {
 
 static struct file *pram_stream_file(struct pram_stream *ps, int flags)
 {
-	return anon_inode_create_getfile("[pram-stream]", &pram_stream_fops, ps,
+	struct file *file;
+
+	file = anon_inode_create_getfile("[pram-stream]", &pram_stream_fops, ps,
 					 flags, NULL);
+	/* Anonymous files lack these, although this one has a position. */
+	if (!IS_ERR(file))
+		file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
+	return file;
 }
 
 /**
