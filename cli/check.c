@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Can this system save tasks in PRAM? Goes by files alone (and by what criu says of
+ * its version), needs no privileges, and so can judge a copy of a system, too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "checkpoint_format.h"
+#include "elf_file.h"
+#include "output.h"
+#include "pramctl.h"
+#include "sysfile.h"
+#include "util.h"
+
+/* The oldest criu that criu-hooks/ was made for, and that runs on these kernels. */
+#define CRIU_VERSION_MIN	"4.2.1"
+/*
+ * criu exports all its functions to plugins. This one calls the last of the hooks
+ * that criu-hooks/ adds, and exists in no other criu.
+ */
+#define CRIU_HOOK_SYMBOL	"cr_plugin_images_done"
+
+/* Like root's PATH, whoever asks: criu and kexec lie where users do not look. */
+#define PROGRAM_DIRS	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* Where criu is told to look for it: as configured, and criu's own default. */
+static const char *const plugin_paths[] = {
+	PRAM_PLUGIN_PATH,
+	"/usr/lib/criu/pram_plugin/pram_plugin.so",
+};
+
+enum check_status {
+	CHECK_OK,
+	CHECK_MISSING,
+	CHECK_UNKNOWN,	/* cannot be seen, which is not held against the system */
+};
+
+struct check {
+	const struct pramctl_args	*args;
+	struct json_object		*items;
+	char				*config;	/* the kernel's, or NULL */
+	bool				missing;
+};
+
+/* One line: what was looked at, what was found, and what to do if that is not well. */
+static void add(struct check *check, const char *item, enum check_status status,
+		const char *found, const char *remedy)
+{
+	static const char *const words[] = { "ok", "missing", "unknown" };
+	struct json_object *object = output_new_object();
+
+	output_add_string(object, "item", item);
+	output_add_string(object, "status", words[status]);
+	output_add_string(object, "found", found);
+	if (status != CHECK_OK)
+		output_add_string(object, "remedy", remedy);
+	output_append(check->items, object);
+	check->missing |= status == CHECK_MISSING;
+}
+
+/* ---- the kernel -------------------------------------------------------- */
+
+static bool config_is_set(const struct check *check, const char *option)
+{
+	_cleanup_free_ char *line = output_format("%s=y", option);
+	const size_t len = strlen(line);
+
+	for (const char *p = strstr(check->config, line); p; p = strstr(p + 1, line)) {
+		if ((p == check->config || p[-1] == '\n') && (!p[len] || p[len] == '\n'))
+			return true;
+	}
+	return false;
+}
+
+static void check_config(struct check *check)
+{
+	static const char *const options[] = {
+		"CONFIG_KEXEC_HANDOVER",
+		"CONFIG_PRAM",
+		"CONFIG_KEXEC_FILE",
+		"CONFIG_RELOCATABLE",
+		"CONFIG_CHECKPOINT_RESTORE",
+	};
+	const char *root = check->args->root;
+	_cleanup_free_ char *release = sysfile_read(root, "/proc/sys/kernel/osrelease");
+	_cleanup_free_ char *path = output_format("/boot/config-%s", release ? release : "");
+
+	if (release)
+		add(check, "kernel", CHECK_OK, release, "");
+	else
+		add(check, "kernel", CHECK_MISSING, "/proc can't be read", "mount /proc");
+
+	check->config = sysfile_read(root, "/proc/config.gz");
+	if (!check->config)
+		check->config = sysfile_read(root, path);
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		_cleanup_free_ char *remedy =
+			output_format("boot a kernel built with %s=y", options[i]);
+
+		if (!check->config)
+			add(check, options[i], CHECK_UNKNOWN,
+			    "neither /proc/config.gz nor the configuration in /boot is there",
+			    remedy);
+		else if (config_is_set(check, options[i]))
+			add(check, options[i], CHECK_OK, "y", "");
+		else
+			add(check, options[i], CHECK_MISSING, "not set", remedy);
+	}
+}
+
+/* What the kernel makes of it: the last one counts, as kstrtobool() reads it. */
+static bool kho_enabled(const char *cmdline, bool by_default)
+{
+	_cleanup_free_ char *copy = output_format("%s", cmdline);
+	char *rest = copy, *word;
+	bool on = by_default;
+
+	while ((word = strsep(&rest, " \t\n"))) {
+		if (!strcmp(word, "--"))
+			break;
+		if (strncmp(word, "kho=", 4))
+			continue;
+		word += 4;
+		if (strchr("yYtT1", *word) && *word)
+			on = true;
+		else if (strchr("nNfF0", *word) && *word)
+			on = false;
+		else if (!strncasecmp(word, "on", 2))
+			on = true;
+		else if (!strncasecmp(word, "of", 2))
+			on = false;
+	}
+	return on;
+}
+
+static void check_command_line(struct check *check)
+{
+	_cleanup_free_ char *cmdline = sysfile_read(check->args->root, "/proc/cmdline");
+	const bool by_default =
+		check->config && config_is_set(check, "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT");
+
+	if (!cmdline)
+		add(check, "command line", CHECK_UNKNOWN, "/proc can't be read", "mount /proc");
+	else if (kho_enabled(cmdline, by_default))
+		add(check, "command line", CHECK_OK, by_default ? "kho is on" : "kho=on", "");
+	else
+		add(check, "command line", CHECK_MISSING, "kho is off",
+		    "add kho=on to the command line of this kernel and the next, and reboot");
+}
+
+static void check_scratch(struct check *check)
+{
+	_cleanup_free_ char *text =
+		sysfile_read(check->args->root, "/sys/kernel/debug/kho/out/scratch_len");
+	_cleanup_free_ char *found = NULL;
+	char *rest = text, *line;
+
+	while (text && (line = strsep(&rest, "\n"))) {
+		_cleanup_free_ char *bytes = output_bytes(strtoull(line, NULL, 0));
+		char *longer;
+
+		if (!*line)
+			continue;
+		longer = output_format("%s%s%s", found ? found : "", found ? ", " : "", bytes);
+		free(found);
+		found = longer;
+	}
+	if (found)
+		add(check, "scratch areas", CHECK_OK, found, "");
+	else
+		add(check, "scratch areas", CHECK_UNKNOWN, "debugfs can't be read",
+		    "as root, mount -t debugfs debugfs /sys/kernel/debug");
+}
+
+static void check_device(struct check *check)
+{
+	const char *root = check->args->root;
+	_cleanup_free_ char *text = sysfile_read(root, "/sys/kernel/pram/abi_version");
+	_cleanup_free_ char *found = NULL, *remedy = NULL;
+
+	if (sysfile_exists(root, PRAM_DEVICE_PATH))
+		add(check, PRAM_DEVICE_PATH, CHECK_OK, "there", "");
+	else
+		add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there",
+		    "boot a kernel that has PRAM with kho=on; its log says what is wrong then");
+
+	if (!text) {
+		add(check, "interface", CHECK_MISSING, "/sys/kernel/pram can't be read",
+		    "boot a kernel that has PRAM with kho=on and mount /sys");
+		return;
+	}
+	found = output_format("version %s", text);
+	remedy = output_format("install the pramctl and plugin for version %s, or boot a kernel with version %d",
+			       text, PRAM_ABI_VERSION);
+	add(check, "interface", strtoul(text, NULL, 10) == PRAM_ABI_VERSION ? CHECK_OK : CHECK_MISSING,
+	    found, remedy);
+}
+
+static void check_kexec(struct check *check)
+{
+	_cleanup_free_ char *path = sysfile_find_program(check->args->root, PROGRAM_DIRS, "kexec");
+
+	if (path)
+		add(check, "kexec", CHECK_OK, path, "");
+	else
+		add(check, "kexec", CHECK_MISSING, "no such program", "install kexec-tools");
+}
+
+/* ---- criu -------------------------------------------------------------- */
+
+/* The first line that "PATH --version" prints, to be freed; or NULL. */
+static char *ask_version(const char *path)
+{
+	char *const argv[] = { (char *)path, "--version", NULL };
+	posix_spawn_file_actions_t actions;
+	char line[128] = "";
+	int fds[2], error, status;
+	FILE *file;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return NULL;
+	if (posix_spawn_file_actions_init(&actions)) {
+		close(fds[0]);
+		close(fds[1]);
+		return NULL;
+	}
+	error = posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+	if (!error)
+		error = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null",
+							 O_WRONLY, 0);
+	if (!error)
+		error = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fds[1]);
+	file = error ? NULL : fdopen(fds[0], "r");
+	if (file) {
+		if (!fgets(line, sizeof(line), file))
+			*line = 0;
+		fclose(file);
+	} else {
+		close(fds[0]);
+	}
+	if (!error)
+		waitpid(pid, &status, 0);
+	line[strcspn(line, "\n")] = 0;
+	return *line ? output_format("%s", line) : NULL;
+}
+
+/* At least CRIU_VERSION_MIN, compared number by number. */
+static bool version_is_enough(const char *version)
+{
+	int have[3] = { 0 }, want[3] = { 0 };
+
+	if (sscanf(version, "%d.%d.%d", &have[0], &have[1], &have[2]) < 1)
+		return false;
+	sscanf(CRIU_VERSION_MIN, "%d.%d.%d", &want[0], &want[1], &want[2]);
+	for (int i = 0; i < 3; i++) {
+		if (have[i] != want[i])
+			return have[i] > want[i];
+	}
+	return true;
+}
+
+static void check_criu_hooks(struct check *check, const char *path)
+{
+	static const char remedy[] =
+		"install a criu " CRIU_VERSION_MIN " or later with the patches of criu-hooks/";
+	_cleanup_free_ char *line = ask_version(path);
+	const char *version = line ? line + strcspn(line, "0123456789") : "";
+	int ret;
+
+	if (!*version)
+		add(check, "criu's version", CHECK_MISSING, "it does not say", remedy);
+	else
+		add(check, "criu's version",
+		    version_is_enough(version) ? CHECK_OK : CHECK_MISSING, version, remedy);
+
+	ret = elf_exports(path, CRIU_HOOK_SYMBOL);
+	if (ret > 0)
+		add(check, "criu's image hooks", CHECK_OK, "there", "");
+	else
+		add(check, "criu's image hooks", CHECK_MISSING,
+		    ret == -ENOEXEC ? "it is a script" : ret ? strerror(-ret) : "not there",
+		    ret == -ENOEXEC ? "name the program itself with --criu" : remedy);
+}
+
+static void check_criu(struct check *check)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (check->args->criu)
+		path = output_format("%s", check->args->criu);
+	else
+		path = sysfile_find_program(check->args->root, PROGRAM_DIRS, "criu");
+	if (!path || !sysfile_exists("", path)) {
+		add(check, "criu", CHECK_MISSING, path ? path : "no such program",
+		    "install a criu with the patches of criu-hooks/, or name it with --criu");
+		return;
+	}
+	add(check, "criu", CHECK_OK, path, "");
+	check_criu_hooks(check, path);
+}
+
+static void check_plugin_note(struct check *check, const char *path)
+{
+	static const char remedy[] = "install the plugin that belongs to this pramctl";
+	_cleanup_free_ char *found = NULL;
+	struct pram_note_desc desc;
+	int ret = elf_read_note(path, &desc);
+
+	if (ret <= 0) {
+		add(check, "plugin's interface", CHECK_MISSING,
+		    ret ? strerror(-ret) : "it does not say", remedy);
+		return;
+	}
+	found = output_format("version %u, checkpoint format %u", desc.abi_version,
+			      desc.checkpoint_version);
+	add(check, "plugin's interface",
+	    desc.abi_version == PRAM_ABI_VERSION &&
+			    desc.checkpoint_version == PRAM_CHECKPOINT_VERSION ?
+		    CHECK_OK :
+		    CHECK_MISSING,
+	    found, remedy);
+}
+
+static void check_plugin(struct check *check)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (check->args->plugin)
+		path = output_format("%s", check->args->plugin);
+	for (size_t i = 0; !path && i < sizeof(plugin_paths) / sizeof(*plugin_paths); i++) {
+		if (sysfile_exists(check->args->root, plugin_paths[i]))
+			path = output_format("%s%s", check->args->root, plugin_paths[i]);
+	}
+	if (!path || !sysfile_exists("", path)) {
+		add(check, "plugin", CHECK_MISSING, path ? path : "pram_plugin.so is not there",
+		    "install it, or name it with --plugin");
+		return;
+	}
+	add(check, "plugin", CHECK_OK, path, "");
+	check_plugin_note(check, path);
+}
+
+/* ---- the verb ---------------------------------------------------------- */
+
+static void print(struct json_object *items, bool missing)
+{
+	for (size_t i = 0; i < json_object_array_length(items); i++) {
+		struct json_object *item = json_object_array_get_idx(items, i), *remedy;
+
+		printf("%-7s  %-25s  %s",
+		       json_object_get_string(json_object_object_get(item, "status")),
+		       json_object_get_string(json_object_object_get(item, "item")),
+		       json_object_get_string(json_object_object_get(item, "found")));
+		if (json_object_object_get_ex(item, "remedy", &remedy))
+			printf("; %s", json_object_get_string(remedy));
+		putchar('\n');
+	}
+	puts(missing ? "This system can't save tasks in PRAM." :
+		       "This system can save tasks in PRAM.");
+}
+
+enum pramctl_exit pramctl_check(const struct pramctl_args *args)
+{
+	struct check check = { .args = args, .items = output_new_array() };
+	struct json_object *object = output_new_object();
+
+	check_config(&check);
+	check_command_line(&check);
+	check_scratch(&check);
+	check_device(&check);
+	check_kexec(&check);
+	check_criu(&check);
+	check_plugin(&check);
+	free(check.config);
+
+	output_add_bool(object, "able", !check.missing);
+	output_add(object, "items", check.items);
+	if (args->json) {
+		output_json(object);
+	} else {
+		print(check.items, check.missing);
+		json_object_put(object);
+	}
+	return check.missing ? PRAMCTL_FAILED : PRAMCTL_OK;
+}

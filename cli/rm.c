@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output.h"
+#include "pramctl.h"
+#include "util.h"
+
+static void report(struct json_object *removed, const char *kind, const char *name,
+		   uint64_t nr_nodes)
+{
+	struct json_object *object = output_new_object();
+
+	output_add_string(object, "type", kind);
+	output_add_string(object, "name", name);
+	output_add_number(object, "nodes", nr_nodes);
+	output_append(removed, object);
+}
+
+static enum pramctl_exit complain(const char *name, int ret)
+{
+	switch (ret) {
+	case -ENOENT:
+		pramctl_error("%s: is gone already", name);
+		return PRAMCTL_NOT_FOUND;
+	case -EBUSY:
+		pramctl_error("%s: is being saved or loaded; try again when that is over", name);
+		return PRAMCTL_FAILED;
+	}
+	pramctl_error("%s: can't be removed: %s; see the kernel's log", name, strerror(-ret));
+	return PRAMCTL_FAILED;
+}
+
+static enum pramctl_exit rm_checkpoint(int dev, const char *name, struct json_object *removed)
+{
+	uint64_t nr_freed;
+	int ret = pram_checkpoint_remove(dev, name, &nr_freed);
+
+	/* Also after an error: some broken nodes may be gone, and that is final. */
+	if (nr_freed)
+		report(removed, "checkpoint", name, nr_freed);
+	return ret ? complain(name, ret) : PRAMCTL_OK;
+}
+
+static enum pramctl_exit rm_node(int dev, const char *name, struct json_object *removed)
+{
+	struct pram_checkpoint_node belongs;
+	struct pram_node_stat node;
+	int ret = pram_stat(dev, name, &node);
+
+	if (!ret && pram_checkpoint_node_parse(&node, &belongs)) {
+		pramctl_error("%s: without it checkpoint %s could not be restored; remove that, or this one with --id %" PRIu64,
+			      name, belongs.name, (uint64_t)node.id);
+		return PRAMCTL_FAILED;
+	}
+	if (!ret)
+		ret = pram_free(dev, name);
+	if (ret)
+		return complain(name, ret);
+	report(removed, "node", name, 1);
+	return PRAMCTL_OK;
+}
+
+static enum pramctl_exit rm_operand(int dev, const char *operand, struct json_object *removed)
+{
+	struct pramctl_target target;
+	enum pramctl_exit status = pramctl_resolve(dev, operand, &target);
+
+	if (status)
+		return status;
+	return target.kind == PRAMCTL_CHECKPOINT ? rm_checkpoint(dev, target.name, removed) :
+						   rm_node(dev, target.name, removed);
+}
+
+static enum pramctl_exit rm_id(int dev, const char *operand, struct json_object *removed)
+{
+	_cleanup_free_ char *name = output_format("node %s", operand);
+	uint64_t id;
+	char *end;
+	int ret;
+
+	errno = 0;
+	id = strtoull(operand, &end, 10);
+	if (errno || *end || *operand < '0' || *operand > '9' || !id) {
+		pramctl_error("'%s' is no node's id; 'pramctl list --nodes' shows them", operand);
+		return PRAMCTL_USAGE;
+	}
+	ret = pram_free_id(dev, id);
+	if (ret == -ENOENT) {
+		pramctl_error("there is no node %s; 'pramctl list --nodes' shows what there is",
+			      operand);
+		return PRAMCTL_NOT_FOUND;
+	}
+	if (ret)
+		return complain(name, ret);
+	report(removed, "node", operand, 1);
+	return PRAMCTL_OK;
+}
+
+static enum pramctl_exit rm_all(int dev, struct json_object *removed)
+{
+	struct pram_ioctl_info info;
+	uint64_t nr_freed;
+	int ret = pram_free_all(dev, &nr_freed);
+
+	if (ret)
+		return complain("all nodes", ret);
+	report(removed, "all", "", nr_freed);
+	ret = pram_info(dev, &info);
+	if (ret)
+		return complain("all nodes", ret);
+	if (info.nr_nodes) {
+		pramctl_error("%" PRIu64 " nodes are being saved or loaded and were left; try again when that is over",
+			      (uint64_t)info.nr_nodes);
+		return PRAMCTL_FAILED;
+	}
+	return PRAMCTL_OK;
+}
+
+static void print(struct json_object *removed)
+{
+	for (size_t i = 0; i < json_object_array_length(removed); i++) {
+		struct json_object *row = json_object_array_get_idx(removed, i);
+		const char *type = json_object_get_string(json_object_object_get(row, "type"));
+		const char *name = json_object_get_string(json_object_object_get(row, "name"));
+		const uint64_t nr = json_object_get_uint64(json_object_object_get(row, "nodes"));
+
+		if (!strcmp(type, "all"))
+			printf("removed %" PRIu64 " nodes\n", nr);
+		else if (!strcmp(type, "node"))
+			printf("removed node %s\n", name);
+		else
+			printf("removed checkpoint %s (%" PRIu64 " nodes)\n", name, nr);
+	}
+}
+
+enum pramctl_exit pramctl_rm(const struct pramctl_args *args)
+{
+	enum pramctl_exit status = PRAMCTL_OK;
+	struct json_object *object, *removed;
+	_cleanup_close_ int dev = -1;
+
+	if (args->all ? args->nr || args->by_id : !args->nr) {
+		pramctl_error("rm takes either NAMEs or --all");
+		return PRAMCTL_USAGE;
+	}
+	dev = pramctl_open();
+	if (dev < 0)
+		return PRAMCTL_UNAVAILABLE;
+
+	object = output_new_object();
+	removed = output_new_array();
+	output_add(object, "removed", removed);
+	if (args->all)
+		status = rm_all(dev, removed);
+	/* One that fails is no reason to keep the others; its status is the last word. */
+	for (size_t i = 0; i < args->nr; i++) {
+		enum pramctl_exit one = args->by_id ? rm_id(dev, args->operands[i], removed) :
+						      rm_operand(dev, args->operands[i], removed);
+
+		if (one)
+			status = one;
+	}
+	if (args->json) {
+		output_json(object);
+		return status;
+	}
+	print(removed);
+	json_object_put(object);
+	return status;
+}

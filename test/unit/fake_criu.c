@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What pramctl check looks for in criu: a version, and maybe the hooks' symbol. */
+#include <stdio.h>
+
+#ifdef FAKE_CRIU_HOOKS
+int cr_plugin_images_done(int stage, int ret);
+int cr_plugin_images_done(int stage, int ret)
+{
+	return stage + ret;
+}
+#endif
+
+int main(void)
+{
+	puts("Version: " FAKE_CRIU_VERSION "\nGitID: none");
+	return 0;
+}

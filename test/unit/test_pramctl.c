@@ -1,0 +1,707 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pramctl: what it prints and how it exits. Output is compared with the files of
+ * golden/pramctl/; PRAM_TEST_UPDATE=1 in the environment writes them anew, to be
+ * read before they are committed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pramctl.h"
+#include "test_util.h"
+
+#define NAME	"/var/lib/criu/redis"
+#define SYSTEMS	TEST_GOLDEN_DIR "/systems/"
+
+/* ---- running it -------------------------------------------------------- */
+
+static struct {
+	char	*out, *err;
+} last;
+
+static char *take_output(int memfd)
+{
+	const off_t size = lseek(memfd, 0, SEEK_END);
+	char *text = calloc(1, size + 1);
+
+	assert_non_null(text);
+	assert_int_equal(pread(memfd, text, size, 0), size);
+	close(memfd);
+	return text;
+}
+
+/* Runs pramctl with the words of @line, and keeps what it printed in @last. */
+static int run(const char *line)
+{
+	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+	int saved_out = dup(STDOUT_FILENO), saved_err = dup(STDERR_FILENO), status, argc = 0;
+	char *copy = strdup(line), *rest = copy, *argv[16] = { NULL };
+
+	argv[argc++] = "pramctl";
+	while ((argv[argc] = strsep(&rest, " ")) && argc < 15)
+		argc += *argv[argc] != 0;
+
+	fflush(NULL);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	status = pramctl_main(argc, argv);
+	fflush(NULL);
+	dup2(saved_out, STDOUT_FILENO);
+	dup2(saved_err, STDERR_FILENO);
+	close(saved_out);
+	close(saved_err);
+	free(copy);
+
+	free(last.out);
+	free(last.err);
+	last.out = take_output(out);
+	last.err = take_output(err);
+	return status;
+}
+
+/* Where things lie on this machine is nobody's business. */
+static char *without_paths(const char *text)
+{
+	static const struct {
+		const char *path, *name;
+	} paths[] = {
+		{ TEST_GOLDEN_DIR, "GOLDEN" },
+		{ TEST_BUILD_DIR, "BUILD" },
+	};
+	char *result;
+	size_t size;
+	FILE *file = open_memstream(&result, &size);
+
+	assert_non_null(file);
+	while (*text) {
+		size_t i = 0;
+
+		while (i < 2 && strncmp(text, paths[i].path, strlen(paths[i].path)))
+			i++;
+		if (i < 2) {
+			fputs(paths[i].name, file);
+			text += strlen(paths[i].path);
+		} else {
+			fputc(*text++, file);
+		}
+	}
+	fclose(file);
+	return result;
+}
+
+static void expect_golden(const char *name, const char *text)
+{
+	char path[512], *clean = without_paths(text), *golden;
+
+	snprintf(path, sizeof(path), TEST_GOLDEN_DIR "/pramctl/%s", name);
+	if (getenv("PRAM_TEST_UPDATE")) {
+		FILE *file = fopen(path, "w");
+
+		assert_non_null(file);
+		fputs(clean, file);
+		fclose(file);
+	}
+	golden = test_read_file(path, NULL);
+	assert_string_equal(clean, golden);
+	free(golden);
+	free(clean);
+}
+
+/* It must succeed quietly and print what golden file @name says. */
+static void expect_prints(const char *line, const char *name)
+{
+	assert_int_equal(run(line), PRAMCTL_OK);
+	assert_string_equal(last.err, "");
+	expect_golden(name, last.out);
+}
+
+/* It must fail so, print nothing but an error, and that must speak of @what. */
+static void expect_fails(const char *line, int status, const char *what)
+{
+	assert_int_equal(run(line), status);
+	assert_string_equal(last.out, "");
+	if (strncmp(last.err, "pramctl: ", 9) || !strstr(last.err, what))
+		fail_msg("'pramctl %s' says: %s", line, last.err);
+}
+
+/* ---- what there is to see ---------------------------------------------- */
+
+/* The checkpoint of golden/checkpoint-v1.bin with its pages. */
+static void add_golden_checkpoint(void)
+{
+	size_t size;
+	char *bytes = test_read_file(TEST_GOLDEN_DIR "/checkpoint-v1.bin", &size);
+	char *pages = malloc(2 * TEST_PAGE_SIZE);
+
+	assert_non_null(pages);
+	memset(pages, 'p', 2 * TEST_PAGE_SIZE);
+	fake_pram_set_time(UINT64_C(1795294801987654321));
+	fake_pram_add("criu:" NAME, PRAM_BYTE_STREAM, PRAM_NODE_CHECKSUM, bytes, size);
+	fake_pram_add("criu:" NAME ":pages-1.img", PRAM_PAGE_STREAM, PRAM_NODE_CHECKSUM, pages,
+		      2 * TEST_PAGE_SIZE);
+	fake_pram_add("criu:" NAME ":pages-2.img", PRAM_PAGE_STREAM, PRAM_NODE_CHECKSUM, NULL, 0);
+	free(bytes);
+	free(pages);
+}
+
+/* A bit of everything, after one kexec. Returns a stream that is being saved. */
+static int add_everything(void)
+{
+	int fd;
+
+	add_golden_checkpoint();
+	fake_pram_add("criu:/gone:pages-1.img", PRAM_PAGE_STREAM, 0, NULL, 0);
+	fake_pram_add("shmem-1-home", PRAM_BYTE_STREAM, 0, "12345", 5);
+	fake_pram_add("nameless", PRAM_BYTE_STREAM, 0, "1", 1);
+	fake_pram_break("nameless", true);
+	fake_pram_add("criu:/damaged", PRAM_BYTE_STREAM, 0, "nonsense", 8);
+	fake_pram_add("criu:/damaged:pages-1.img", PRAM_PAGE_STREAM, 0, NULL, 0);
+	fake_pram_break("criu:/damaged:pages-1.img", false);
+	fake_pram_kexec();
+	fd = pram_save(test_dev(), "criu:/under/way", PRAM_BYTE_STREAM, PRAM_SAVE_CHECKSUM);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* ---- command line ------------------------------------------------------ */
+
+static void test_help(void **state)
+{
+	char line[64];
+
+	(void)state;
+	expect_prints("--help", "help");
+	assert_int_equal(run("--version"), PRAMCTL_OK);
+	assert_string_equal(last.out, "pramctl " PRAM_VERSION " (interface 1)\n");
+	for (const struct pramctl_command *c = pramctl_commands; c->name; c++) {
+		snprintf(line, sizeof(line), "%s --help", c->name);
+		assert_int_equal(run(line), PRAMCTL_OK);
+		/* But for the first letter, which is a capital here. */
+		assert_non_null(strstr(last.out, c->help + 1));
+		for (const struct pramctl_option *o = c->options; o->name; o++)
+			assert_non_null(strstr(last.out, o->name));
+	}
+	expect_prints("rm --help", "help-rm");
+}
+
+static void test_usage(void **state)
+{
+	(void)state;
+	assert_int_equal(run(""), PRAMCTL_USAGE);
+	assert_non_null(strstr(last.err, "Usage: "));
+	expect_fails("frobnicate", PRAMCTL_USAGE, "'frobnicate'");
+	expect_fails("list --frobnicate", PRAMCTL_USAGE, "'--frobnicate'");
+	expect_fails("list -x", PRAMCTL_USAGE, "'-x'");
+	expect_fails("list --json=yes", PRAMCTL_USAGE, "--json=yes");
+	expect_fails("list operand", PRAMCTL_USAGE, "list takes no operands");
+	expect_fails("show", PRAMCTL_USAGE, "show takes NAME");
+	expect_fails("show a b", PRAMCTL_USAGE, "show takes NAME");
+	expect_fails("check --criu", PRAMCTL_USAGE, "'--criu' needs an argument");
+	expect_fails("rm", PRAMCTL_USAGE, "either NAMEs or --all");
+	expect_fails("rm --all x", PRAMCTL_USAGE, "either NAMEs or --all");
+	expect_fails("rm --id", PRAMCTL_USAGE, "either NAMEs or --all");
+	expect_fails("export a", PRAMCTL_USAGE, "export takes NAME DIR");
+	expect_fails("import", PRAMCTL_USAGE, "import takes DIR [NAME]");
+}
+
+static void test_no_device(void **state)
+{
+	static const char *const lines[] = {
+		"list", "list --json", "show x", "rm x", "rm --all", "export x /nowhere",
+		"import /nowhere",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		fake_pram_fail_open(ENOENT);
+		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "kho=on");
+		fake_pram_fail_open(EACCES);
+		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "as root");
+		fake_pram_fail_open(EIO);
+		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "Input/output error");
+		fake_pram_fail_open(0);
+		fake_pram_set_abi(PRAM_ABI_VERSION + 1);
+		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "another version");
+		fake_pram_set_abi(PRAM_ABI_VERSION);
+	}
+}
+
+/* A full disk, or a pipe that nobody reads. */
+static void test_output_lost(void **state)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), saved = dup(STDOUT_FILENO), status;
+	char *argv[] = { "pramctl", "list", "--json", NULL };
+
+	(void)state;
+	assert_true(full >= 0);
+	fflush(NULL);
+	dup2(full, STDOUT_FILENO);
+	status = pramctl_main(3, argv);
+	clearerr(stdout);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	close(full);
+	assert_int_equal(status, PRAMCTL_FAILED);
+}
+
+/* ---- list, show -------------------------------------------------------- */
+
+static void test_list(void **state)
+{
+	int fd;
+
+	(void)state;
+	expect_prints("list", "list-empty");
+	expect_prints("list --json", "list-empty.json");
+	fd = add_everything();
+	expect_prints("list", "list");
+	expect_prints("list --json", "list.json");
+	expect_prints("list --nodes", "list-nodes");
+	expect_prints("list --json --nodes", "list-nodes.json");
+	close(fd);
+	fake_pram_fail(PRAM_IOCTL_LIST, ENOMEM, 2);
+	expect_fails("list", PRAMCTL_FAILED, "can't be listed");
+}
+
+static void test_list_loading(void **state)
+{
+	struct pram_checkpoint_reader *r;
+
+	(void)state;
+	add_golden_checkpoint();
+	assert_int_equal(pram_reader_open(test_dev(), NAME, 0, &r), 0);
+	assert_int_equal(run("list"), PRAMCTL_OK);
+	assert_non_null(strstr(last.out, "loading"));
+	expect_fails("show " NAME, PRAMCTL_FAILED, "is being dumped or restored");
+	pram_reader_close(r);
+}
+
+static void test_show(void **state)
+{
+	int fd = add_everything();
+
+	(void)state;
+	expect_prints("show " NAME, "show");
+	expect_prints("show --json " NAME, "show.json");
+	/* By its metadata node's name, too. */
+	expect_prints("show criu:" NAME, "show");
+	expect_prints("show shmem-1-home", "show-node");
+	expect_prints("show --json criu:" NAME ":pages-1.img", "show-node.json");
+	/* A look takes nothing away. */
+	assert_int_equal(fake_pram_count(PRAM_NODE_LOADING), 0);
+
+	expect_fails("show /nowhere", PRAMCTL_NOT_FOUND, "/nowhere: no checkpoint or node");
+	expect_fails("show /gone", PRAMCTL_FAILED, "only page nodes are left");
+	expect_fails("show /damaged", PRAMCTL_FAILED, "damaged");
+	expect_fails("show /under/way", PRAMCTL_FAILED, "is being dumped");
+	close(fd);
+
+	assert_int_equal(pram_free(test_dev(), "criu:" NAME ":pages-1.img"), 0);
+	assert_int_equal(run("show " NAME), PRAMCTL_OK);
+	assert_non_null(strstr(last.out, "missing"));
+}
+
+/* A name longer than any node's, which must not be cut and found. */
+static void test_long_name(void **state)
+{
+	char line[PRAM_NAME_MAX + 64] = "show /";
+
+	(void)state;
+	memset(line + 6, 'n', PRAM_NAME_MAX + 1);
+	expect_fails(line, PRAMCTL_NOT_FOUND, "no checkpoint or node");
+}
+
+/* ---- rm ---------------------------------------------------------------- */
+
+static void test_rm(void **state)
+{
+	int fd = add_everything();
+
+	(void)state;
+	expect_prints("rm " NAME " shmem-1-home", "rm");
+	expect_prints("rm --json /gone /damaged", "rm.json");
+	expect_fails("rm " NAME, PRAMCTL_NOT_FOUND, "no checkpoint or node");
+	expect_fails("rm /under/way", PRAMCTL_FAILED, "is being saved or loaded");
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_BROKEN), 1);
+
+	expect_fails("rm --id 99", PRAMCTL_NOT_FOUND, "no node 99");
+	expect_fails("rm --id 0", PRAMCTL_USAGE, "'0'");
+	expect_fails("rm --id 6x", PRAMCTL_USAGE, "'6x'");
+	expect_fails("rm --id 99999999999999999999", PRAMCTL_USAGE, "'9999");
+	assert_int_equal(run("rm --id 6"), PRAMCTL_OK);
+	assert_string_equal(last.out, "removed node 6\n");
+	assert_int_equal(fake_pram_count(PRAM_NODE_BROKEN), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 1);
+	close(fd);
+}
+
+static void test_rm_goes_on(void **state)
+{
+	(void)state;
+	add_golden_checkpoint();
+	assert_int_equal(run("rm /nowhere " NAME), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(last.err, "/nowhere"));
+	assert_string_equal(last.out, "removed checkpoint " NAME " (3 nodes)\n");
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_rm_part_of_a_checkpoint(void **state)
+{
+	(void)state;
+	add_golden_checkpoint();
+	expect_fails("rm criu:" NAME ":pages-1.img", PRAMCTL_FAILED, "could not be restored");
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+	assert_int_equal(run("rm criu:" NAME), PRAMCTL_OK);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_rm_all(void **state)
+{
+	int fd = add_everything();
+
+	(void)state;
+	assert_int_equal(run("rm --all"), PRAMCTL_FAILED);
+	assert_string_equal(last.out, "removed 8 nodes\n");
+	assert_non_null(strstr(last.err, "1 nodes are being saved or loaded"));
+	close(fd);
+	assert_int_equal(run("rm --all --json"), PRAMCTL_OK);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_BROKEN), 0);
+}
+
+/* ---- export, import ---------------------------------------------------- */
+
+static char scratch[] = "/tmp/pramctl-test-XXXXXX";
+
+static int scratch_setup(void **state)
+{
+	strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
+	if (!mkdtemp(scratch))
+		return -1;
+	return test_setup(state);
+}
+
+static int scratch_teardown(void **state)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -rf %s", scratch);
+	return system(command) | test_teardown(state);
+}
+
+/* "verb operand... SCRATCH/path" */
+static const char *in_scratch(const char *before, const char *path)
+{
+	static char line[512];
+
+	snprintf(line, sizeof(line), "%s%s/%s", before, scratch, path);
+	return line;
+}
+
+static void expect_file(const char *path, const char *text)
+{
+	char *is = test_read_file(in_scratch("", path), NULL);
+
+	assert_string_equal(is, text);
+	free(is);
+}
+
+static void expect_listing(const char *dir, const char *listing)
+{
+	char command[512], line[512] = "";
+	FILE *file;
+
+	snprintf(command, sizeof(command), "ls -A %s/%s 2>&1 | tr '\\n' ' '", scratch, dir);
+	file = popen(command, "r");
+	assert_non_null(file);
+	assert_true(fgets(line, sizeof(line), file) || !*listing);
+	pclose(file);
+	assert_string_equal(line, listing);
+}
+
+#define ALL_IMAGES "core-77.img empty.img inventory.img pages-1.img pages-2.img "
+
+static void test_export(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	add_golden_checkpoint();
+	assert_int_equal(run(in_scratch("export " NAME " ", "new")), PRAMCTL_OK);
+	assert_non_null(strstr(last.out, "5 images, 8.0 KiB"));
+	expect_listing("new", ALL_IMAGES);
+	expect_file("new/core-77.img", "the core image\n");
+	expect_file("new/empty.img", "");
+	assert_int_equal(stat(in_scratch("", "new/pages-1.img"), &st), 0);
+	assert_int_equal(st.st_size, 2 * TEST_PAGE_SIZE);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(stat(in_scratch("", "new"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	/* Still there, and nobody holds it. */
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+
+	expect_fails(in_scratch("export " NAME " ", "new"), PRAMCTL_FAILED, "is not empty");
+	expect_listing("new", ALL_IMAGES);
+
+	assert_int_equal(mkdir(in_scratch("", "empty"), 0755), 0);
+	assert_int_equal(run(in_scratch("export --json " NAME " ", "empty")), PRAMCTL_OK);
+	assert_non_null(strstr(last.out, "\"files\": 5"));
+	expect_listing("empty", ALL_IMAGES);
+}
+
+static void test_export_refused(void **state)
+{
+	int fd;
+
+	(void)state;
+	add_golden_checkpoint();
+	fake_pram_add("shmem-1-home", PRAM_BYTE_STREAM, 0, "12345", 5);
+	expect_fails(in_scratch("export /nowhere ", "x"), PRAMCTL_NOT_FOUND, "/nowhere");
+	expect_fails(in_scratch("export shmem-1-home ", "x"), PRAMCTL_NOT_FOUND,
+		     "is no checkpoint");
+	expect_fails(in_scratch("export " NAME " ", "no/such/place"), PRAMCTL_FAILED,
+		     "No such file");
+	fd = open(in_scratch("", "file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	close(fd);
+	expect_fails(in_scratch("export " NAME " ", "file"), PRAMCTL_FAILED, "name a directory");
+	expect_listing("", "file ");
+}
+
+static void test_export_leaves_no_half(void **state)
+{
+	struct rlimit limit, small;
+
+	(void)state;
+	add_golden_checkpoint();
+	assert_int_equal(mkdir(in_scratch("", "empty"), 0755), 0);
+	/* The files get no longer than a page, so the first pages image fails. */
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small = limit;
+	small.rlim_cur = TEST_PAGE_SIZE;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	expect_fails(in_scratch("export " NAME " ", "empty"), PRAMCTL_FAILED, "pages-1.img");
+	expect_fails(in_scratch("export " NAME " ", "new"), PRAMCTL_FAILED, "File too large");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	expect_listing("", "empty ");
+	expect_listing("empty", "");
+
+	assert_int_equal(pram_free(test_dev(), "criu:" NAME ":pages-2.img"), 0);
+	expect_fails(in_scratch("export " NAME " ", "new"), PRAMCTL_FAILED, "can't be opened");
+	expect_listing("", "empty ");
+}
+
+static void test_import(void **state)
+{
+	char line[640], resolved[512];
+
+	(void)state;
+	add_golden_checkpoint();
+	assert_int_equal(run(in_scratch("export " NAME " ", "a")), PRAMCTL_OK);
+	/* What is no image stays where it is. */
+	close(open(in_scratch("", "a/dump.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+
+	assert_int_equal(run(in_scratch("import ", "a/../a")), PRAMCTL_OK);
+	assert_non_null(strstr(last.out, "5 images, 8.0 KiB"));
+	snprintf(resolved, sizeof(resolved), "%s", in_scratch("", "a"));
+	snprintf(line, sizeof(line), "show --json %s", resolved);
+	assert_int_equal(run(line), PRAMCTL_OK);
+	assert_non_null(strstr(last.out, "\"copy\": true"));
+	/* The directory leads to the checkpoint, however it is written. */
+	assert_int_equal(run(in_scratch("show ", "./a/")), PRAMCTL_OK);
+
+	expect_fails(in_scratch("import ", "a"), PRAMCTL_FAILED, "use --replace");
+	assert_int_equal(run(in_scratch("import --replace --checksums ", "a")), PRAMCTL_OK);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 6);
+
+	/* There and back again is where we were. */
+	snprintf(line, sizeof(line), "import --json %s other-name", resolved);
+	assert_int_equal(run(line), PRAMCTL_OK);
+	assert_int_equal(run(in_scratch("export other-name ", "b")), PRAMCTL_OK);
+	expect_listing("b", ALL_IMAGES);
+	snprintf(line, sizeof(line), "diff -r -x dump.log %s/a %s/b", scratch, scratch);
+	assert_int_equal(system(line), 0);
+}
+
+static void test_import_refused(void **state)
+{
+	char line[PRAM_NAME_MAX + 512], name[PRAM_NAME_MAX] = { 0 };
+
+	(void)state;
+	add_golden_checkpoint();
+	expect_fails(in_scratch("import ", "nowhere"), PRAMCTL_NOT_FOUND, "No such file");
+	expect_fails(in_scratch("import ", ""), PRAMCTL_FAILED, "no inventory.img");
+	assert_int_equal(run(in_scratch("export " NAME " ", "a")), PRAMCTL_OK);
+
+	/* Too long as such, and too long with the pages images' names. */
+	memset(name, 'n', sizeof(name) - 1);
+	snprintf(line, sizeof(line), "%s %s", in_scratch("import ", "a"), name);
+	expect_fails(line, PRAMCTL_FAILED, "too long");
+	name[sizeof(name) - 10] = 0;
+	snprintf(line, sizeof(line), "%s %s", in_scratch("import ", "a"), name);
+	expect_fails(line, PRAMCTL_FAILED, "pages-1.img");
+
+	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
+	expect_fails(in_scratch("import ", "a"), PRAMCTL_FAILED, "can't be committed");
+
+	assert_int_equal(truncate(in_scratch("", "a/pages-1.img"), 100), 0);
+	expect_fails(in_scratch("import ", "a"), PRAMCTL_FAILED, "can't be committed");
+	assert_int_equal(symlink("/nowhere", in_scratch("", "a/x.img")), 0);
+	expect_fails(in_scratch("import ", "a"), PRAMCTL_FAILED, "x.img");
+	assert_int_equal(symlink("..", in_scratch("", "a/parent")), 0);
+	expect_fails(in_scratch("import ", "a"), PRAMCTL_FAILED, "incremental");
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+}
+
+/* ---- check, stats ------------------------------------------------------ */
+
+#define GOOD	"check --root " SYSTEMS "good --criu " TEST_BUILD_DIR "/fake-criu --plugin " \
+		TEST_BUILD_DIR "/fake-plugin.so"
+#define BAD	"check --root " SYSTEMS "bad --criu " TEST_BUILD_DIR "/fake-criu-old --plugin " \
+		TEST_BUILD_DIR "/fake-plugin-old.so"
+
+static void test_check(void **state)
+{
+	(void)state;
+	expect_prints(GOOD, "check-good");
+	expect_prints(GOOD " --json", "check-good.json");
+	assert_int_equal(run(BAD), PRAMCTL_FAILED);
+	expect_golden("check-bad", last.out);
+	assert_int_equal(run(BAD " --json"), PRAMCTL_FAILED);
+	expect_golden("check-bad.json", last.out);
+	/* Nothing at all, and criu and plugin looked for in there. */
+	assert_int_equal(run("check --root " SYSTEMS "empty"), PRAMCTL_FAILED);
+	expect_golden("check-empty", last.out);
+	assert_string_equal(last.err, "");
+}
+
+/* A script in criu's place is not criu; a text is no plugin. */
+static void test_check_no_elf(void **state)
+{
+	(void)state;
+	assert_int_equal(run("check --root " SYSTEMS "good --criu " SYSTEMS
+			     "good/usr/sbin/kexec --plugin " SYSTEMS "good/proc/cmdline"),
+			 PRAMCTL_FAILED);
+	assert_non_null(strstr(last.out, "it is a script"));
+	assert_non_null(strstr(last.out, "Exec format error"));
+	assert_int_equal(run("check --root " SYSTEMS "good --criu /nowhere --plugin /nowhere"),
+			 PRAMCTL_FAILED);
+	assert_non_null(strstr(last.out, "criu                       /nowhere"));
+}
+
+static void expect_kho(const char *cmdline, bool on)
+{
+	FILE *file = fopen(in_scratch("", "proc/cmdline"), "w");
+
+	assert_non_null(file);
+	fprintf(file, "%s\n", cmdline);
+	fclose(file);
+	run(in_scratch("check --root ", ""));
+	if (!strstr(last.out, on ? "kho=on\n" : "kho is off"))
+		fail_msg("'%s': %s", cmdline, last.out);
+}
+
+static void test_check_command_line(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(in_scratch("", "proc"), 0700), 0);
+	expect_kho("quiet kho=on", true);
+	expect_kho("kho=1", true);
+	expect_kho("kho=y panic=1", true);
+	expect_kho("kho=off kho=on", true);
+	expect_kho("", false);
+	expect_kho("kho=", false);
+	expect_kho("kho=0", false);
+	expect_kho("kho=on kho=off", false);
+	expect_kho("nokho=on", false);
+	expect_kho("kho_scratch=1M", false);
+	expect_kho("init=/x -- kho=on", false);
+}
+
+static void test_stats(void **state)
+{
+	(void)state;
+	expect_prints("stats --root " SYSTEMS "good", "stats");
+	expect_prints("stats --json --root " SYSTEMS "good", "stats.json");
+	expect_fails("stats --root " SYSTEMS "empty", PRAMCTL_UNAVAILABLE, "/sys/kernel/pram");
+}
+
+/* ---- the manual -------------------------------------------------------- */
+
+static void test_man_page(void **state)
+{
+	char *page = test_read_file(TEST_MAN_DIR "/pramctl.8.scd", NULL), word[64];
+
+	(void)state;
+	for (const struct pramctl_command *c = pramctl_commands; c->name; c++) {
+		/* In the synopsis and as a heading. */
+		snprintf(word, sizeof(word), "*pramctl* *%s* ", c->name);
+		if (!strstr(page, word))
+			fail_msg("pramctl(8) has no synopsis of %s", c->name);
+		snprintf(word, sizeof(word), "\n*%s*\n", c->name);
+		if (!strstr(page, word))
+			fail_msg("pramctl(8) does not describe %s", c->name);
+		for (const struct pramctl_option *o = c->options; o->name; o++) {
+			snprintf(word, sizeof(word), "\n*--%s*%s%s%s\n", o->name,
+				 o->argument ? " _" : "", o->argument ? o->argument : "",
+				 o->argument ? "_" : "");
+			if (!strstr(page, word))
+				fail_msg("pramctl(8) does not describe --%s", o->name);
+		}
+	}
+	for (int status = PRAMCTL_OK; status <= PRAMCTL_UNAVAILABLE; status++) {
+		snprintf(word, sizeof(word), "\n*%d*\n", status);
+		if (!strstr(page, word))
+			fail_msg("pramctl(8) does not describe exit status %d", status);
+	}
+	free(page);
+}
+
+#define scratch_test(f)	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		pram_unit_test(test_help),
+		pram_unit_test(test_usage),
+		pram_unit_test(test_no_device),
+		pram_unit_test(test_output_lost),
+		pram_unit_test(test_list),
+		pram_unit_test(test_list_loading),
+		pram_unit_test(test_show),
+		pram_unit_test(test_long_name),
+		pram_unit_test(test_rm),
+		pram_unit_test(test_rm_goes_on),
+		pram_unit_test(test_rm_part_of_a_checkpoint),
+		pram_unit_test(test_rm_all),
+		scratch_test(test_export),
+		scratch_test(test_export_refused),
+		scratch_test(test_export_leaves_no_half),
+		scratch_test(test_import),
+		scratch_test(test_import_refused),
+		pram_unit_test(test_check),
+		pram_unit_test(test_check_no_elf),
+		scratch_test(test_check_command_line),
+		pram_unit_test(test_stats),
+		cmocka_unit_test(test_man_page),
+	};
+	int status;
+
+	/* Times and words do not depend on where the test runs. */
+	setenv("TZ", "UTC", 1);
+	setenv("LC_ALL", "C.UTF-8", 1);
+	status = cmocka_run_group_tests(tests, NULL, NULL);
+	free(last.out);
+	free(last.err);
+	return status;
+}
