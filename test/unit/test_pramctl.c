@@ -132,6 +132,35 @@ static void expect_fails(const char *line, int status, const char *what)
 		fail_msg("'pramctl %s' says: %s", line, last.err);
 }
 
+/* ---- files ------------------------------------------------------------- */
+
+static char scratch[] = "/tmp/pramctl-test-XXXXXX";
+
+static int scratch_setup(void **state)
+{
+	strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
+	if (!mkdtemp(scratch))
+		return -1;
+	return test_setup(state);
+}
+
+static int scratch_teardown(void **state)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -rf %s", scratch);
+	return system(command) | test_teardown(state);
+}
+
+/* "verb operand... SCRATCH/path" */
+static const char *in_scratch(const char *before, const char *path)
+{
+	static char line[512];
+
+	snprintf(line, sizeof(line), "%s%s/%s", before, scratch, path);
+	return line;
+}
+
 /* ---- what there is to see ---------------------------------------------- */
 
 /* The checkpoint of golden/checkpoint-v1.bin with its pages. */
@@ -190,6 +219,38 @@ static void test_help(void **state)
 			assert_non_null(strstr(last.out, o->name));
 	}
 	expect_prints("rm --help", "help-rm");
+}
+
+/* What the words so far are completed to, by a bash that knows of pramctl alone. */
+static void expect_completion(const char *words, int nr, const char *expected)
+{
+	char command[1024], line[256] = "";
+	FILE *file;
+
+	snprintf(command, sizeof(command),
+		 "bash -c '. %s; COMP_WORDS=(%s) COMP_CWORD=%d; _pramctl; echo ${COMPREPLY[*]}'",
+		 in_scratch("", "completion"), words, nr);
+	file = popen(command, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof(line), file));
+	pclose(file);
+	line[strcspn(line, "\n")] = 0;
+	assert_string_equal(line, expected);
+}
+
+static void test_completion(void **state)
+{
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(run("--bash-completion"), PRAMCTL_OK);
+	file = fopen(in_scratch("", "completion"), "w");
+	assert_non_null(file);
+	fputs(last.out, file);
+	fclose(file);
+	expect_completion("pramctl s", 1, "show stats");
+	expect_completion("pramctl rm --", 2, "--help --json --all --id");
+	expect_completion("pramctl frobnicate --", 2, "");
 }
 
 static void test_usage(void **state)
@@ -379,33 +440,6 @@ static void test_rm_all(void **state)
 }
 
 /* ---- export, import ---------------------------------------------------- */
-
-static char scratch[] = "/tmp/pramctl-test-XXXXXX";
-
-static int scratch_setup(void **state)
-{
-	strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
-	if (!mkdtemp(scratch))
-		return -1;
-	return test_setup(state);
-}
-
-static int scratch_teardown(void **state)
-{
-	char command[64];
-
-	snprintf(command, sizeof(command), "rm -rf %s", scratch);
-	return system(command) | test_teardown(state);
-}
-
-/* "verb operand... SCRATCH/path" */
-static const char *in_scratch(const char *before, const char *path)
-{
-	static char line[512];
-
-	snprintf(line, sizeof(line), "%s%s/%s", before, scratch, path);
-	return line;
-}
 
 static void expect_file(const char *path, const char *text)
 {
@@ -673,6 +707,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		pram_unit_test(test_help),
+		scratch_test(test_completion),
 		pram_unit_test(test_usage),
 		pram_unit_test(test_no_device),
 		pram_unit_test(test_output_lost),

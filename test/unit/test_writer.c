@@ -410,18 +410,20 @@ static void test_many_images(void **state)
 	struct pram_checkpoint_writer *w = create(NULL);
 	struct pram_checkpoint_reader *r;
 	char image[32];
+	/* Only root gets more than a default buffer, and only root dumps tasks. */
+	const int nr = geteuid() ? 100 : 800;
 	int fd;
 
 	(void)state;
-	for (int i = 0; i < 800; i++) {
+	for (int i = 0; i < nr; i++) {
 		snprintf(image, sizeof(image), "core-%d.img", i);
 		add_image(w, image, image);
 	}
 	assert_int_equal(pram_writer_commit(w), 0);
 	pram_writer_close(w);
 	assert_int_equal(pram_reader_open(test_dev(), NAME, 0, &r), 0);
-	assert_int_equal(pram_reader_index(r)->n_image, 800);
-	for (int i = 0; i < 800; i++) {
+	assert_int_equal(pram_reader_index(r)->n_image, nr);
+	for (int i = 0; i < nr; i++) {
 		snprintf(image, sizeof(image), "core-%d.img", i);
 		fd = pram_reader_image(r, -1, image);
 		assert_true(fd >= 0);
