@@ -131,7 +131,7 @@ int pram_dump_begin(void)
 		pr_warn("%s holds ordinary images, too: a restore without the checkpoint in PRAM "
 			"would take those\n", session.images_dir);
 	pr_info("dumping to checkpoint \"%s\", pages are %s\n", session.name,
-		options.copy ? "copied as tasks run on" : "taken over where possible");
+		options.copy ? "copied, as tasks run on" : "taken over where the kernel can");
 	return 0;
 err:
 	pram_session_end(&session);

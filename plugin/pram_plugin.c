@@ -20,8 +20,8 @@ static int plugin_init(int stage)
 	case CR_PLUGIN_STAGE__DUMP:
 		return pram_dump_begin();
 	case CR_PLUGIN_STAGE__PRE_DUMP:
-		pr_err("PRAM can't serve pre-dump: dump at once, that copies nothing, or pre-dump to "
-		       "files, without the plugin\n");
+		pr_err("PRAM can't serve pre-dump: dump at once, or pre-dump to files, without the "
+		       "plugin\n");
 		return -EOPNOTSUPP;
 	default:
 		return pram_restore_share();
