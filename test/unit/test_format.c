@@ -398,6 +398,45 @@ static void test_missing_fields(void **state)
 	expect_refused(&blob, -EBADMSG);
 }
 
+/* Right in every respect but its length, which nobody would have written. */
+static void test_too_long_to_read(void **state)
+{
+	struct pram_checkpoint_header header = {
+		.version = htole32(PRAM_CHECKPOINT_VERSION),
+		.header_size = htole32(sizeof(header)),
+	};
+	char *huge = calloc(1, PRAM_CHECKPOINT_INDEX_MAX + 1);
+	int fd = memfd_create("blob", MFD_CLOEXEC);
+	PramCheckpoint *index;
+	uint64_t data_offset;
+	struct parts parts;
+	uint8_t *packed;
+	size_t size;
+
+	(void)state;
+	memset(huge, 'n', PRAM_CHECKPOINT_INDEX_MAX);
+	init_parts(&parts);
+	parts.index.images_dir = huge;
+	parts.index.n_image = 0;
+	size = pram_checkpoint__get_packed_size(&parts.index);
+	/* With room for what pads it. */
+	packed = calloc(1, size + PRAM_CHECKPOINT_DATA_ALIGN);
+	pram_checkpoint__pack(&parts.index, packed);
+	memcpy(header.magic, PRAM_CHECKPOINT_MAGIC, PRAM_CHECKPOINT_MAGIC_SIZE);
+	header.index_size = htole64(size);
+	size = (size + PRAM_CHECKPOINT_DATA_ALIGN - 1) & ~(PRAM_CHECKPOINT_DATA_ALIGN - 1ULL);
+	header.data_offset = htole64(sizeof(header) + size);
+	header.index_crc32c = htole32(pram_crc32c(packed, le64toh(header.index_size)));
+	header.header_crc32c = htole32(
+		pram_crc32c(&header, offsetof(struct pram_checkpoint_header, header_crc32c)));
+	assert_int_equal(write(fd, &header, sizeof(header)), sizeof(header));
+	assert_int_equal(write(fd, packed, size), size);
+	assert_int_equal(pram_index_read(fd, NAME, &index, &data_offset), -EBADMSG);
+	free(packed);
+	free(huge);
+	close(fd);
+}
+
 static void test_too_long_to_write(void **state)
 {
 	struct parts parts;
@@ -432,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_contents),
 		cmocka_unit_test(test_missing_fields),
 		cmocka_unit_test(test_too_long_to_write),
+		cmocka_unit_test(test_too_long_to_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

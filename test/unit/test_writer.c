@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* lib/checkpoint_writer.c */
+/* lib/checkpoint_writer.c, lib/writer_queue.c */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "checkpoint_format.h"
 #include "test_util.h"
+#include "writer_queue.h"
 
 #define NAME "/images"
 
@@ -411,10 +415,15 @@ static void test_many_images(void **state)
 	struct pram_checkpoint_reader *r;
 	char image[32];
 	/* Only root gets more than a default buffer, and only root dumps tasks. */
-	const int nr = geteuid() ? 100 : 800;
+	const int nr = geteuid() ? 100 : 4000;
+	struct rlimit limit, more;
 	int fd;
 
 	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	more = limit;
+	more.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &more), 0);
 	for (int i = 0; i < nr; i++) {
 		snprintf(image, sizeof(image), "core-%d.img", i);
 		add_image(w, image, image);
@@ -431,6 +440,69 @@ static void test_many_images(void **state)
 		close(fd);
 	}
 	pram_reader_close(r);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* More images than descriptors: an error, and nothing is left. */
+static void test_too_many_images(void **state)
+{
+	struct pram_checkpoint_writer *w = create(NULL);
+	struct rlimit limit, less;
+	char image[32];
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		snprintf(image, sizeof(image), "core-%d.img", i);
+		add_image(w, image, image);
+	}
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	less = limit;
+	less.rlim_cur = 40;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+	assert_int_equal(pram_writer_seal(w, 0), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(pram_writer_commit(w), -ESTALE);
+	pram_writer_close(w);
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+}
+
+/* lib/writer_queue.c: what comes out is what went in, and does not leak to exec(). */
+static void test_queue(void **state)
+{
+	struct pram_queue_message message;
+	struct pram_queue queue;
+	char name[PRAM_IMAGE_NAME_MAX + 1] = { 0 };
+	int fd = memfd_create("x", 0), nr, ret = 0;
+
+	(void)state;
+	memset(name, 'n', PRAM_IMAGE_NAME_MAX);
+	assert_int_equal(pram_queue_open(&queue), 0);
+	assert_int_equal(pram_queue_receive(&queue, &message), 0);
+	assert_int_equal(pram_queue_send(&queue, PRAM_QUEUE_PAGES, name, fd), 0);
+	assert_int_equal(pram_queue_send(&queue, PRAM_QUEUE_UNLINK, "a", -1), 0);
+	test_write(fd, "text");
+	close(fd);
+	assert_int_equal(pram_queue_receive(&queue, &message), 1);
+	assert_int_equal(message.kind, PRAM_QUEUE_PAGES);
+	assert_string_equal(message.image, name);
+	assert_int_equal(fcntl(message.fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(lseek(message.fd, 0, SEEK_SET), 0);
+	test_expect_text(message.fd, "text");
+	close(message.fd);
+	assert_int_equal(pram_queue_receive(&queue, &message), 1);
+	assert_int_equal(message.kind, PRAM_QUEUE_UNLINK);
+	assert_string_equal(message.image, "a");
+	assert_int_equal(message.fd, -1);
+	assert_int_equal(pram_queue_receive(&queue, &message), 0);
+
+	/* Full is an error, where to wait would be for ever. */
+	assert_int_equal(setsockopt(queue.send, SOL_SOCKET, SO_SNDBUF, &fd, sizeof(fd)), 0);
+	for (nr = 0; nr < 100000 && !ret; nr++)
+		ret = pram_queue_send(&queue, PRAM_QUEUE_UNLINK, "a", -1);
+	assert_int_equal(ret, -ENOBUFS);
+	assert_int_equal(pram_queue_receive(&queue, &message), 1);
+	assert_int_equal(pram_queue_send(&queue, PRAM_QUEUE_UNLINK, "a", -1), 0);
+	pram_queue_close(&queue);
 }
 
 static void test_big_image(void **state)
@@ -473,6 +545,8 @@ int main(void)
 		pram_unit_test(test_half_a_page_fails),
 		pram_unit_test(test_copy_is_passed_on),
 		pram_unit_test(test_many_images),
+		pram_unit_test(test_too_many_images),
+		pram_unit_test(test_queue),
 		pram_unit_test(test_big_image),
 	};
 
