@@ -177,8 +177,9 @@ static void log_committed(void)
 		images += index->image[i]->size;
 	for (size_t i = 0; i < index->n_pages; i++)
 		pages += index->pages[i]->bytes;
-	pr_info("checkpoint \"%s\" is committed: %zu images of %" PRIu64 " bytes, %zu pages images of %"
-		PRIu64 " bytes\n", session.name, index->n_image, images, index->n_pages, pages);
+	pr_info("checkpoint \"%s\" is committed: %zu images of %" PRIu64 " bytes, "
+		"%zu pages images of %" PRIu64 " bytes\n", session.name, index->n_image, images,
+		index->n_pages, pages);
 }
 
 int pram_dump_commit(void)

@@ -22,10 +22,13 @@ static const struct setting {
 	enum setting_type	type;
 	size_t			offset;
 } settings_table[] = {
-	{ "name",      ENV_PREFIX "NAME",      SETTING_STRING, offsetof(struct pram_settings, name) },
-	{ "replace",   ENV_PREFIX "REPLACE",   SETTING_BOOL,   offsetof(struct pram_settings, replace) },
-	{ "checksums", ENV_PREFIX "CHECKSUMS", SETTING_BOOL,   offsetof(struct pram_settings, checksums) },
-	{ "keep",      ENV_PREFIX "KEEP",      SETTING_BOOL,   offsetof(struct pram_settings, keep) },
+#define SETTING(key, VARIABLE, TYPE) \
+	{ #key, ENV_PREFIX VARIABLE, SETTING_##TYPE, offsetof(struct pram_settings, key) }
+	SETTING(name,      "NAME",      STRING),
+	SETTING(replace,   "REPLACE",   BOOL),
+	SETTING(checksums, "CHECKSUMS", BOOL),
+	SETTING(keep,      "KEEP",      BOOL),
+#undef SETTING
 };
 
 #define NR_SETTINGS	(sizeof(settings_table) / sizeof(settings_table[0]))
