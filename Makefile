@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 KERNEL ?= 7.3
 FLAVOR ?= debug
 
-.PHONY: all demo check lint unit kunit vm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check lint unit patches kunit vm rig kernel kernel-patch criu deps clean distclean help
 
 all: deps
 	@scripts/build
@@ -18,7 +18,7 @@ demo: deps
 check: deps
 	@scripts/check
 
-lint unit kunit vm: deps
+lint unit patches kunit vm: deps
 	@scripts/check $@
 
 rig: deps
@@ -45,7 +45,7 @@ distclean: clean
 
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
-	@echo 'make check         all tests; lint, unit, kunit, vm: one kind of them'
+	@echo 'make check         all tests; lint, unit, patches, kunit, vm: one kind of them'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug or bench'
