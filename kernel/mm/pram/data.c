@@ -183,11 +183,18 @@ static struct folio *pram_data_alloc_upto(unsigned int order, gfp_t gfp)
 	return pram_data_alloc(0, gfp);
 }
 
-static unsigned int pram_data_order(size_t bytes)
+/*
+ * The order of the next folio of a node to which @bytes are to be appended. Most
+ * data comes page by page, so it also grows with the node: few large folios
+ * cost less to preserve, and far less in the next kernel's early boot, than
+ * many small ones. What the last one leaves unused is at most 1/32 of the node,
+ * and 2 MiB.
+ */
+static unsigned int pram_data_order(struct pram_node *node, size_t bytes)
 {
-	if (bytes < 2 * PAGE_SIZE)
-		return 0;
-	return min_t(unsigned int, ilog2(bytes >> PAGE_SHIFT), PMD_ORDER);
+	u64 pages = max(bytes >> PAGE_SHIFT, node->nr_pages / 32);
+
+	return pages ? min_t(unsigned int, ilog2(pages), PMD_ORDER) : 0;
 }
 
 /**
@@ -231,7 +238,8 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 			n = copy_folio_from_iter(folio, folio_size(folio) - room,
 						 min(room, count), from);
 		} else {
-			folio = pram_data_alloc_upto(pram_data_order(count), gfp);
+			folio = pram_data_alloc_upto(pram_data_order(node, count),
+						     gfp);
 			if (!folio) {
 				err = -ENOMEM;
 				break;
@@ -427,7 +435,7 @@ int pram_data_seal(struct pram_node *node)
 	u64 room = (node->nr_pages << PAGE_SHIFT) - node->bytes;
 
 	lockdep_assert_held(&node->lock);
-	if (room && node->type == PRAM_PAGE_STREAM)
+	if (node->type == PRAM_PAGE_STREAM && !PAGE_ALIGNED(node->bytes))
 		return -EINVAL;
 	if (room) {
 		struct pram_map_ser *map = node->maps[node->nr_maps - 1];

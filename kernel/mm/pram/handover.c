@@ -208,8 +208,7 @@ static int __init pram_restore_maps(struct pram_node *node)
 	}
 	if (node->nr_pages != ser->nr_pages || node->nr_folios != ser->nr_folios ||
 	    ser->bytes > ser->nr_pages << PAGE_SHIFT ||
-	    (ser->type == PRAM_PAGE_STREAM &&
-	     ser->bytes != ser->nr_pages << PAGE_SHIFT))
+	    (ser->type == PRAM_PAGE_STREAM && !PAGE_ALIGNED(ser->bytes)))
 		return -EBADMSG;
 	return 0;
 }

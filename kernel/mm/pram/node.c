@@ -683,7 +683,7 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
  * scratch areas, in a node already, or with %PRAM_SAVE_COPY.
  *
  * Return: 0; -EINVAL for a stream of bytes, an unknown flag, or a stream that
- * was written by other means and does not end with a whole page; -ENOMEM;
+ * was written by other means and has room left in its last folio; -ENOMEM;
  * -EPERM once sealed; -ESTALE once ended; -EBADF for a stream for loading;
  * -ESHUTDOWN.
  */
@@ -730,7 +730,9 @@ EXPORT_SYMBOL_GPL(pram_save_page);
  * @flags: set to %PRAM_PAGE_LRU or 0.
  *
  * Return: the folio, with a reference for the caller beside the node's own; the
- * caller must not write to it before pram_finish_load(). NULL at the end of the
+ * caller must not write to it before pram_finish_load(). Of a stream that was
+ * written by way of /dev/pram the last folio may be larger than what is left of
+ * the data; zeros are behind that. NULL at the end of the
  * stream; -EINVAL for a stream of bytes, -EBADMSG if the data is damaged,
  * -ESTALE or -EBADF as error pointer.
  */

@@ -836,6 +836,39 @@ static void test_no_large_folio(struct kunit *test)
 	kvfree(out);
 }
 
+/* Written page by page, a node nevertheless consists of few folios. */
+static void test_growth(struct kunit *test)
+{
+	const u64 pages = 4000;
+	u8 *page = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct pram_node_stat stat;
+	struct pram_stream ps;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	open_save(test, &ps, NAME, PRAM_BYTE_STREAM, 0);
+	for (u64 i = 0; i < pages; i++) {
+		memset(page, i, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, (ssize_t)PAGE_SIZE,
+				pram_write(&ps, page, PAGE_SIZE));
+	}
+	KUNIT_ASSERT_EQ(test, 0, pram_finish_save(&ps));
+	KUNIT_ASSERT_EQ(test, 0, pram_stat(NAME, &stat));
+	KUNIT_EXPECT_EQ(test, stat.bytes, pages * PAGE_SIZE);
+	KUNIT_EXPECT_GE(test, stat.data_pages, pages);
+	KUNIT_EXPECT_LE(test, stat.data_pages, pages + pages / 32 + 1);
+	/* 32 for each doubling would be 7 * 32; allow for fragmented memory. */
+	KUNIT_EXPECT_LT(test, stat.nr_folios, pages / 4);
+
+	open_load(test, &ps, NAME, PRAM_BYTE_STREAM, 0);
+	for (u64 i = 0; i < pages; i++) {
+		KUNIT_ASSERT_EQ(test, (ssize_t)PAGE_SIZE,
+				pram_read(&ps, page, PAGE_SIZE));
+		KUNIT_ASSERT_NULL(test, memchr_inv(page, (u8)i, PAGE_SIZE));
+	}
+	KUNIT_EXPECT_EQ(test, 0, pram_read(&ps, page, 1));
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
+}
+
 static void test_padding(struct kunit *test)
 {
 	struct pram_stream ps;
@@ -910,6 +943,7 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_reboot),
 	KUNIT_CASE(test_no_memory),
 	KUNIT_CASE(test_no_large_folio),
+	KUNIT_CASE(test_growth),
 	KUNIT_CASE(test_padding),
 	KUNIT_CASE(test_meta),
 	{}

@@ -207,7 +207,8 @@ struct pram_ioctl_commit {
  * @flags: PRAM_NODE_* properties.
  * @reserved: zero.
  * @bytes: length of the data in bytes.
- * @data_pages: pages of %PAGE_SIZE bytes that hold the data.
+ * @data_pages: pages of %PAGE_SIZE bytes that hold the data; somewhat more than
+ *	@bytes needs if the last folio has room.
  * @meta_pages: pages that hold the node's metadata.
  * @nr_folios: folios that hold the data.
  * @adopted_pages: of @data_pages, taken over from their owner without a copy.

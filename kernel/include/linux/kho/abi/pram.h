@@ -100,7 +100,7 @@ struct pram_dir_ser {
  * @type: PRAM_PAGE_STREAM or PRAM_BYTE_STREAM.
  * @flags: PRAM_NODE_* properties; an unknown one makes the node unreadable.
  * @bytes: length of the data in bytes; for a page stream a multiple of the
- *	page size.
+ *	page size. The last folio may be larger than what is left of it.
  * @nr_pages: pages that the data folios have together.
  * @nr_folios: entries in all map pages together.
  * @nr_maps: map pages.
@@ -128,7 +128,8 @@ struct pram_node_ser {
 /*
  * An entry of a map page describes one data folio: its pfn, its order, and
  * PRAM_ENTRY_* flags. Together the folios of a node hold its data, in order,
- * each but the last of a byte stream full to its last byte.
+ * each but the last full to its last byte. What the last one has behind the end
+ * of the data is zero.
  */
 #define PRAM_ENTRY_PFN_BITS	40
 #define PRAM_ENTRY_PFN		GENMASK_ULL(PRAM_ENTRY_PFN_BITS - 1, 0)
