@@ -209,7 +209,9 @@ int pram_stream_open_save(const char *name, u32 type, u32 flags,
 
 	if (!ps)
 		return -ENOMEM;
-	err = pram_prepare_save_flags(ps, name, type, flags, GFP_KERNEL);
+	/* A dump that finds no memory fails; it does not kill others for it. */
+	err = pram_prepare_save_flags(ps, name, type, flags, GFP_KERNEL |
+				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (err) {
 		kfree(ps);
 		return err;

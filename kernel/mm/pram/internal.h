@@ -74,10 +74,14 @@ extern bool pram_closed;
 struct pram_node *pram_node_alloc(gfp_t gfp);
 void pram_node_link(struct pram_node *node);
 void pram_node_put(struct pram_node *node);
-void pram_node_fill_stat(struct pram_node *node, struct pram_node_stat *stat);
+void pram_node_put_list(struct list_head *nodes);
+void pram_node_unlink(struct pram_node *node);
+struct pram_node *pram_node_find(const char *name, bool committed);
 int pram_stat_next(u64 after_id, struct pram_node_stat *stat);
 int pram_free_id(u64 id);
 void pram_count_nodes(u64 *nr_nodes, u64 *nr_broken);
+
+/* stream.c */
 struct pram_node *pram_stream_read_begin(struct pram_stream *ps);
 struct pram_node *pram_stream_write_begin(struct pram_stream *ps,
 					  bool sealed_too);

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the rest of the kernel puts into streams and takes out of them: folios,
+ * pages and bytes.
+ */
+
+#include <linux/export.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+
+#include "internal.h"
+
+/* Why must a folio be copied rather than taken over? Or 0. */
+static enum pram_counter pram_folio_copy_reason(struct pram_stream *ps,
+						struct folio *folio)
+{
+	if (ps->flags & PRAM_SAVE_COPY)
+		return PRAM_PAGES_COPIED_ASKED;
+	/* KHO's scratch areas are CMA; the next kernel is loaded there. */
+	if (is_migrate_cma_page(folio_page(folio, 0)))
+		return PRAM_PAGES_COPIED_SCRATCH;
+	return 0;
+}
+
+static int pram_node_adopt(struct pram_node *node, struct pram_stream *ps,
+			   struct folio *folio, u64 entry_flags)
+{
+	int err = pram_claim_folio(folio);
+
+	if (err)
+		return err;
+	err = pram_data_add_folio(node, folio, entry_flags | PRAM_ENTRY_ADOPTED,
+				  ps->gfp);
+	if (err) {
+		pram_unclaim_folio(folio);
+		return err;
+	}
+	folio_get(folio);
+	pram_count(PRAM_PAGES_ADOPTED, folio_nr_pages(folio));
+	return 0;
+}
+
+static int pram_node_copy(struct pram_node *node, struct pram_stream *ps,
+			  struct folio *folio, u64 entry_flags)
+{
+	struct folio *copy;
+	int err;
+
+	copy = pram_data_alloc(folio_order(folio), ps->gfp);
+	if (!copy)
+		return -ENOMEM;
+	folio_copy(copy, folio);
+	err = pram_data_add_folio(node, copy, entry_flags, ps->gfp);
+	if (err)
+		folio_put(copy);
+	return err;
+}
+
+static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
+			 struct folio *folio, u64 entry_flags)
+{
+	enum pram_counter reason = pram_folio_copy_reason(ps, folio);
+	int err;
+
+	if (!reason) {
+		err = pram_node_adopt(node, ps, folio, entry_flags);
+		if (err == -EBUSY)
+			reason = PRAM_PAGES_COPIED_SHARED;
+	}
+	if (reason) {
+		err = pram_node_copy(node, ps, folio, entry_flags);
+		if (!err)
+			pram_count_copied(reason, folio_nr_pages(folio));
+	}
+	if (!err) {
+		node->bytes += folio_size(folio);
+		pram_count(PRAM_BYTES_SAVED, folio_size(folio));
+	}
+	return err;
+}
+
+/**
+ * pram_save_folio - append a folio to a page stream
+ * @ps: a stream for saving pages.
+ * @folio: the folio, of any order; the caller keeps its own reference, and
+ *	sees to it that nobody writes to the folio from here on.
+ * @flags: %PRAM_PAGE_LRU or 0.
+ *
+ * The folio itself is kept, or a copy of it where that cannot be: in KHO's
+ * scratch areas, in a node already, or with %PRAM_SAVE_COPY.
+ *
+ * Return: 0; -EINVAL for a stream of bytes, an unknown flag, or a stream that
+ * was written by other means and has room left in its last folio; -ENOMEM;
+ * -EPERM once sealed; -ESTALE once ended; -EBADF for a stream for loading;
+ * -ESHUTDOWN.
+ */
+int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
+{
+	struct pram_node *node;
+	int err;
+
+	if (flags & ~PRAM_PAGE_LRU)
+		return -EINVAL;
+	node = pram_stream_write_begin(ps, false);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (node->type != PRAM_PAGE_STREAM ||
+	    node->bytes != node->nr_pages << PAGE_SHIFT)
+		err = -EINVAL;
+	else
+		err = pram_node_add(node, ps, folio,
+				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0);
+	pram_stream_write_end(node);
+	return err;
+}
+EXPORT_SYMBOL_GPL(pram_save_folio);
+
+/**
+ * pram_save_page - append a page to a page stream
+ * @ps: a stream for saving pages.
+ * @page: a page of order 0.
+ * @flags: %PRAM_PAGE_LRU or 0.
+ *
+ * Return: see pram_save_folio(); -EINVAL for a part of a large folio.
+ */
+int pram_save_page(struct pram_stream *ps, struct page *page, u32 flags)
+{
+	if (PageCompound(page))
+		return -EINVAL;
+	return pram_save_folio(ps, page_folio(page), flags);
+}
+EXPORT_SYMBOL_GPL(pram_save_page);
+
+/**
+ * pram_load_folio - get the next folio of a page stream
+ * @ps: a stream for loading pages.
+ * @flags: set to %PRAM_PAGE_LRU or 0.
+ *
+ * Return: the folio, with a reference for the caller beside the node's own; the
+ * caller must not write to it before pram_finish_load(). Of a stream that was
+ * written by way of /dev/pram the last folio may be larger than what is left of
+ * the data; zeros are behind that. NULL at the end of the
+ * stream; -EINVAL for a stream of bytes, -EBADMSG if the data is damaged,
+ * -ESTALE or -EBADF as error pointer.
+ */
+struct folio *pram_load_folio(struct pram_stream *ps, u32 *flags)
+{
+	struct pram_node *node = pram_stream_read_begin(ps);
+	struct folio *folio;
+	u64 first, entry;
+
+	if (IS_ERR(node))
+		return ERR_CAST(node);
+	if (node->type != PRAM_PAGE_STREAM) {
+		pram_node_put(node);
+		return ERR_PTR(-EINVAL);
+	}
+	folio = pram_data_folio(node, ps->next_page, &first, &entry);
+	if (!IS_ERR_OR_NULL(folio)) {
+		folio_get(folio);
+		ps->next_page = first + folio_nr_pages(folio);
+		*flags = entry & PRAM_ENTRY_LRU ? PRAM_PAGE_LRU : 0;
+		pram_count(PRAM_BYTES_LOADED, folio_size(folio));
+	}
+	pram_node_put(node);
+	return folio;
+}
+EXPORT_SYMBOL_GPL(pram_load_folio);
+
+/**
+ * pram_load_page - get the next page of a page stream of single pages
+ * @ps: a stream for loading pages.
+ * @flags: set to %PRAM_PAGE_LRU or 0.
+ *
+ * Return: see pram_load_folio(); -EINVAL, and the stream stays where it is, if
+ * a large folio comes next.
+ */
+struct page *pram_load_page(struct pram_stream *ps, u32 *flags)
+{
+	u64 page = ps->next_page;
+	struct folio *folio = pram_load_folio(ps, flags);
+
+	if (IS_ERR_OR_NULL(folio))
+		return ERR_CAST(folio);
+	if (folio_test_large(folio)) {
+		ps->next_page = page;
+		folio_put(folio);
+		return ERR_PTR(-EINVAL);
+	}
+	return folio_page(folio, 0);
+}
+EXPORT_SYMBOL_GPL(pram_load_page);
+
+/**
+ * pram_write - append bytes to a byte stream
+ * @ps: a stream for saving bytes.
+ * @buf: the bytes.
+ * @count: their number.
+ *
+ * Return: number of bytes written, which is fewer than @count if memory runs
+ * out; -EINVAL for a stream of pages; or as pram_save_folio().
+ */
+ssize_t pram_write(struct pram_stream *ps, const void *buf, size_t count)
+{
+	struct kvec kvec = { .iov_base = (void *)buf, .iov_len = count };
+	struct pram_node *node;
+	struct iov_iter from;
+	ssize_t n;
+
+	node = pram_stream_write_begin(ps, false);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (node->type == PRAM_BYTE_STREAM) {
+		iov_iter_kvec(&from, ITER_SOURCE, &kvec, 1, count);
+		n = pram_data_append(node, &from, ps->gfp);
+	} else {
+		n = -EINVAL;
+	}
+	pram_stream_write_end(node);
+	return n;
+}
+EXPORT_SYMBOL_GPL(pram_write);
+
+/**
+ * pram_read - get the next bytes of a byte stream
+ * @ps: a stream for loading bytes.
+ * @buf: where they go.
+ * @count: how many at most.
+ *
+ * Return: number of bytes read, fewer than @count only at the end, 0 behind it;
+ * -EINVAL for a stream of pages; -EBADMSG, -ESTALE, -EBADF.
+ */
+ssize_t pram_read(struct pram_stream *ps, void *buf, size_t count)
+{
+	struct kvec kvec = { .iov_base = buf, .iov_len = count };
+	struct pram_node *node = pram_stream_read_begin(ps);
+	struct iov_iter to;
+	ssize_t n;
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (node->type != PRAM_BYTE_STREAM) {
+		pram_node_put(node);
+		return -EINVAL;
+	}
+	iov_iter_kvec(&to, ITER_DEST, &kvec, 1, count);
+	n = pram_data_read(node, ps->next_byte, &to);
+	if (n > 0)
+		ps->next_byte += n;
+	pram_node_put(node);
+	return n;
+}
+EXPORT_SYMBOL_GPL(pram_read);
