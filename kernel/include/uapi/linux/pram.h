@@ -60,11 +60,16 @@
 /* Properties of nodes, as reported; part of the hand-over format. */
 #define PRAM_NODE_CHECKSUM	(1U << 0)	/* data carries checksums */
 
+/* splice(2) and PRAM_IOCTL_ADOPT take pages over; PRAM_IOCTL_ADOPT exists. */
+#define PRAM_FEATURE_ADOPT	(1U << 0)
+/* PRAM_LOAD_MAP maps pages; PRAM_IOCTL_MAP exists. */
+#define PRAM_FEATURE_MAP	(1U << 1)
+
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
  * @size: Input; sizeof(struct pram_ioctl_info).
  * @abi_version: Output; %PRAM_ABI_VERSION of the kernel.
- * @features: Output; bits of optional features, none so far.
+ * @features: Output; PRAM_FEATURE_* bits.
  * @nr_nodes: Output; nodes in every state.
  * @nr_broken: Output; of those, nodes that are %PRAM_NODE_BROKEN.
  * @data_pages: Output; pages of %PAGE_SIZE bytes that hold nodes' data.
@@ -298,5 +303,83 @@ struct pram_ioctl_seal {
 };
 
 #define PRAM_IOCTL_SEAL		_IO(PRAM_IOCTL_TYPE, 0x40)
+
+/**
+ * struct pram_range - a range of a task's memory
+ * @start: address of its first byte, a multiple of the page size.
+ * @len: its length in bytes, a multiple of the page size.
+ */
+struct pram_range {
+	__aligned_u64	start;
+	__aligned_u64	len;
+};
+
+/* Most ranges that one PRAM_IOCTL_ADOPT takes. */
+#define PRAM_ADOPT_MAX		1048576
+
+/**
+ * struct pram_ioctl_adopt - ioctl(PRAM_IOCTL_ADOPT) on a page stream for saving
+ * @size: Input; sizeof(struct pram_ioctl_adopt).
+ * @flags: Input; must be zero.
+ * @pidfd: Input; the task whose memory it is, from pidfd_open(2).
+ * @nr_ranges: Input; number of ranges, at most %PRAM_ADOPT_MAX.
+ * @ranges: Input; address of an array of &struct pram_range.
+ * @pages: Output; pages appended, also on an error.
+ *
+ * Appends the pages of these ranges, in this order, to the stream: what
+ * vmsplice(2) by the task and splice(2) to the stream would do, without the
+ * pipe and with large folios whole. Pages that cannot be taken over are copied.
+ * What was taken over is shared from then on, copy-on-write, as if the node were
+ * a child that the task has forked: whoever writes to it later, the task
+ * included, writes to a copy. The protection of a mapping does not matter, a
+ * page that was never touched counts as zeros.
+ *
+ * The task should be stopped, so that the pages are of one moment.
+ *
+ * Errors: EBADF or EINVAL for a wrong @pidfd or @ranges, ESRCH if the task is
+ * gone, EACCES if the caller may not ptrace it, EFAULT for a range that is not
+ * mapped or cannot be read, EPERM for a byte stream or a sealed one, ENOMEM,
+ * EINTR. After an error the stream holds @pages of what was asked for.
+ */
+struct pram_ioctl_adopt {
+	__u32		size;
+	__u32		flags;
+	__s32		pidfd;
+	__u32		nr_ranges;
+	__aligned_u64	ranges;
+	__aligned_u64	pages;
+};
+
+#define PRAM_IOCTL_ADOPT	_IO(PRAM_IOCTL_TYPE, 0x41)
+
+/**
+ * struct pram_ioctl_map - ioctl(PRAM_IOCTL_MAP) on a %PRAM_LOAD_MAP stream
+ * @size: Input; sizeof(struct pram_ioctl_map).
+ * @flags: Input; must be zero.
+ * @addr: Input; where in the caller's memory, a multiple of the page size.
+ * @offset: Input; where in the stream in bytes, a multiple of the page size.
+ * @nr_pages: Input; number of pages.
+ * @same: Output; of these, pages that were there already: the same frame, as
+ *	inherited by fork(2) from a process that it has been mapped into.
+ *
+ * Gives the memory at @addr the contents of the stream at @offset. As preadv(2)
+ * on such a stream, but memory that is there already is compared, by frame and
+ * not by content, and replaced where it differs: so a copy-on-write family is
+ * put together again. Pages that cannot be mapped are copied.
+ *
+ * Errors: EINVAL for a byte stream, one opened without %PRAM_LOAD_MAP, or a
+ * range that is not in the stream; EFAULT for memory that cannot be written;
+ * ENOMEM; EBADMSG; EINTR. On an error some of the memory may have changed.
+ */
+struct pram_ioctl_map {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	addr;
+	__aligned_u64	offset;
+	__aligned_u64	nr_pages;
+	__aligned_u64	same;
+};
+
+#define PRAM_IOCTL_MAP		_IO(PRAM_IOCTL_TYPE, 0x42)
 
 #endif /* _UAPI_LINUX_PRAM_H */
