@@ -17,8 +17,7 @@
 static struct pram_session session = { .dev = -1 };
 static struct pram_checkpoint_writer *writer;
 
-/* The first option in force that PRAM cannot serve, or NULL. */
-static const char *refused_option(void)
+const char *pram_dump_refused_option(void)
 {
 	if (opts.stream)
 		return "--stream";
@@ -89,7 +88,7 @@ static void set_root(void)
 
 int pram_dump_begin(void)
 {
-	const char *refused = refused_option();
+	const char *refused = pram_dump_refused_option();
 	struct pram_writer_options options;
 	int ret;
 

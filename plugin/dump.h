@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 
+/* The first of CRIU's options in force that no checkpoint in memory can serve, or NULL. */
+const char *pram_dump_refused_option(void);
+
 /* Claims the checkpoint's name; no task has been touched yet. */
 int pram_dump_begin(void);
 

@@ -11,20 +11,54 @@
 
 #include "criu.h"
 #include "dump.h"
+#include "luo.h"
 #include "restore.h"
 #include "session.h"
+
+/* Where checkpoints are kept. */
+static const struct backend {
+	int	(*dump_begin)(void);
+	bool	(*dump_active)(void);
+	int	(*dump_create)(const char *image);
+	int	(*dump_unlink)(const char *image);
+	int	(*dump_commit)(void);
+	void	(*dump_end)(void);
+	int	(*restore_open)(const char *image, int flags);
+	int	(*restore_share)(void);
+	bool	(*restore_active)(void);
+	int	(*restore_finish)(void);
+	void	(*restore_end)(void);
+} pram_backend = {
+	pram_dump_begin, pram_dump_active, pram_dump_create, pram_dump_unlink, pram_dump_commit,
+	pram_dump_end, pram_restore_open, pram_restore_share, pram_restore_active,
+	pram_restore_finish, pram_restore_end,
+}, luo_backend = {
+	luo_dump_begin, luo_dump_active, luo_dump_create, luo_dump_unlink, luo_dump_commit,
+	luo_dump_end, luo_restore_open, luo_restore_share, luo_restore_active,
+	luo_restore_finish, luo_restore_end,
+};
+
+static const struct backend *chosen;
+
+/* As soon as anything is asked for, which on restore is before plugin_init(). */
+static const struct backend *backend(void)
+{
+	if (!chosen)
+		chosen = pram_session_wants_luo() ? &luo_backend : &pram_backend;
+	return chosen;
+}
 
 static int plugin_init(int stage)
 {
 	switch (stage) {
 	case CR_PLUGIN_STAGE__DUMP:
-		return pram_dump_begin();
+		return backend()->dump_begin();
 	case CR_PLUGIN_STAGE__PRE_DUMP:
 		pr_err("PRAM can't serve pre-dump: dump at once, or pre-dump to files, without the "
 		       "plugin\n");
 		return -EOPNOTSUPP;
 	default:
-		return pram_restore_share();
+		return backend()->restore_share();
 	}
 }
 
@@ -36,10 +70,10 @@ static int plugin_open_image(int dfd, const char *path, int flags)
 	if (!pram_session_is_images_dir(dfd))
 		return -ENOTSUP;
 
-	if (!pram_dump_active())
-		fd = pram_restore_open(path, flags);
+	if (!backend()->dump_active())
+		fd = backend()->restore_open(path, flags);
 	else
-		fd = flags & O_CREAT ? pram_dump_create(path) : -ENOENT;
+		fd = flags & O_CREAT ? backend()->dump_create(path) : -ENOENT;
 
 	/*
 	 * CRIU makes some images a child's stdin or stdout by dup2(), which does
@@ -52,25 +86,26 @@ static int plugin_open_image(int dfd, const char *path, int flags)
 
 static int plugin_unlink_image(int dfd, const char *path)
 {
-	if (!pram_dump_active() || !pram_session_is_images_dir(dfd))
+	if (!backend()->dump_active() || !pram_session_is_images_dir(dfd))
 		return -ENOTSUP;
-	return pram_dump_unlink(path);
+	return backend()->dump_unlink(path);
 }
 
 static int plugin_images_done(int stage, int ret)
 {
-	if (stage == CR_PLUGIN_STAGE__DUMP && pram_dump_active()) {
+	if (stage == CR_PLUGIN_STAGE__DUMP && backend()->dump_active()) {
 		if (!ret)
-			return pram_dump_commit();
+			return backend()->dump_commit();
 		pr_info("the dump has failed or was refused: its checkpoint is discarded\n");
-		pram_dump_end();
+		backend()->dump_end();
 		return 0;
 	}
-	if (stage == CR_PLUGIN_STAGE__RESTORE && pram_restore_active()) {
+	if (stage == CR_PLUGIN_STAGE__RESTORE && backend()->restore_active()) {
 		if (!ret)
-			return pram_restore_finish();
-		pr_info("the restore has failed: the checkpoint stays in PRAM\n");
-		pram_restore_end();
+			return backend()->restore_finish();
+		pr_info("the restore has failed: the checkpoint %s\n",
+			backend() == &pram_backend ? "stays in PRAM" : "is lost, as LUO gives it out once");
+		backend()->restore_end();
 		return 0;
 	}
 	return -ENOTSUP;
@@ -81,8 +116,9 @@ static void plugin_exit(int stage, int ret)
 {
 	(void)stage;
 	(void)ret;
-	pram_dump_end();
-	pram_restore_end();
+	backend()->dump_end();
+	backend()->restore_end();
+	chosen = NULL;
 }
 
 __attribute__((visibility("default")))

@@ -37,8 +37,7 @@ static int use_files(const char *reason)
 	return 0;
 }
 
-/* The first option in force that PRAM cannot serve, or NULL. */
-static const char *refused_option(void)
+const char *pram_restore_refused_option(void)
 {
 	if (opts.stream)
 		return "--stream";
@@ -81,7 +80,7 @@ static void open_error(int error)
 
 static int check_index(const PramCheckpoint *index)
 {
-	const char *refused = refused_option();
+	const char *refused = pram_restore_refused_option();
 
 	if (refused) {
 		pr_err("PRAM can't serve %s: restore without it\n", refused);

@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 
+/* The first of CRIU's options in force that no checkpoint in memory can serve, or NULL. */
+const char *pram_restore_refused_option(void);
+
 /*
  * Opens an image to read; also in tasks that are being restored. The caller closes
  * it. -ENOENT: no such image, not logged. -ENOTSUP: restoring from ordinary files.

@@ -63,6 +63,17 @@ int pram_session_begin(struct pram_session *session)
 	return 0;
 }
 
+bool pram_session_wants_luo(void)
+{
+	char error[PRAM_SETTINGS_ERROR_MAX];
+	struct pram_settings settings;
+	bool luo;
+
+	luo = !pram_settings_load(&settings, environ, error) && settings.luo;
+	pram_settings_free(&settings);
+	return luo;
+}
+
 int pram_session_open(struct pram_session *session)
 {
 	int dev = pram_open();

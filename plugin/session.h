@@ -29,6 +29,9 @@ struct pram_session {
  */
 int pram_session_begin(struct pram_session *session);
 
+/* Is the backend set to LUO? No if the settings can't be read: PRAM's begin says why. */
+bool pram_session_wants_luo(void);
+
 /**
  * pram_session_open() - open /dev/pram
  * @session: after pram_session_begin()

@@ -13,6 +13,7 @@
 enum setting_type {
 	SETTING_STRING,
 	SETTING_BOOL,
+	SETTING_BACKEND,
 };
 
 /* The one list of settings: parsing, messages and the log go by it. */
@@ -28,6 +29,7 @@ static const struct setting {
 	SETTING(replace,   "REPLACE",   BOOL),
 	SETTING(checksums, "CHECKSUMS", BOOL),
 	SETTING(keep,      "KEEP",      BOOL),
+	{ "backend", ENV_PREFIX "BACKEND", SETTING_BACKEND, offsetof(struct pram_settings, luo) },
 #undef SETTING
 };
 
@@ -71,6 +73,13 @@ static int set(struct pram_settings *settings, const struct setting *setting, co
 			return refuse(error, "%s: %s is \"%.64s\": it must be yes or no",
 				      where, what, value);
 		*member = !strcmp(value, "yes");
+	} else if (setting->type == SETTING_BACKEND) {
+		bool *luo = setting_member(settings, setting);
+
+		if (strcmp(value, "pram") && strcmp(value, "luo"))
+			return refuse(error, "%s: %s is \"%.64s\": it must be pram or luo",
+				      where, what, value);
+		*luo = !strcmp(value, "luo");
 	} else {
 		char **member = setting_member(settings, setting);
 		char *copy;
@@ -218,9 +227,10 @@ int pram_settings_load(struct pram_settings *settings, char *const *environment,
 
 void pram_settings_print(const struct pram_settings *settings, char *line, size_t size)
 {
-	snprintf(line, size, "name=%s replace=%s checksums=%s keep=%s",
+	snprintf(line, size, "name=%s replace=%s checksums=%s keep=%s backend=%s",
 		 settings->name ?: "(images directory)", settings->replace ? "yes" : "no",
-		 settings->checksums ? "yes" : "no", settings->keep ? "yes" : "no");
+		 settings->checksums ? "yes" : "no", settings->keep ? "yes" : "no",
+		 settings->luo ? "luo" : "pram");
 }
 
 void pram_settings_free(struct pram_settings *settings)

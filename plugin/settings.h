@@ -23,12 +23,14 @@
  * @replace: replace a checkpoint of that name
  * @checksums: keep checksums of the pages
  * @keep: keep a checkpoint that was restored
+ * @luo: keep checkpoints in memfds that LUO preserves, not in PRAM
  */
 struct pram_settings {
 	char	*name;
 	bool	replace;
 	bool	checksums;
 	bool	keep;
+	bool	luo;
 };
 
 /**

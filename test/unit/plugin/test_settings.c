@@ -45,6 +45,7 @@ static void test_defaults(void **state)
 	assert_false(settings.replace);
 	assert_false(settings.checksums);
 	assert_false(settings.keep);
+	assert_false(settings.luo);
 }
 
 static void test_file(void **state)
@@ -80,6 +81,10 @@ static void test_environment_wins(void **state)
 	assert_int_equal(load("", "CRIU_PRAM_REPLACE=yes", "CRIU_PRAM_CHECKSUMS=yes"), 0);
 	assert_true(settings.replace);
 	assert_true(settings.checksums);
+	assert_int_equal(load("backend = luo\n", "CRIU_PRAM_BACKEND=pram", NULL), 0);
+	assert_false(settings.luo);
+	assert_int_equal(load("backend = pram\n", "CRIU_PRAM_BACKEND=luo", NULL), 0);
+	assert_true(settings.luo);
 }
 
 static void test_bad_file(void **state)
@@ -91,10 +96,12 @@ static void test_bad_file(void **state)
 	refused("\nreplace = maybe\n", NULL, where, "yes or no");
 	refused("\nreplace = \n", NULL, where, "yes or no");
 	refused("\nreplace = YES\n", NULL, where, "yes or no");
+	refused("\nbackend = disk\n", NULL, where, "pram or luo");
+	refused("\nbackend =\n", NULL, where, "pram or luo");
 	refused("\nname =\n", NULL, where, "empty");
-	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, keep");
-	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, keep");
-	refused("\n= a\n", NULL, where, "name, replace, checksums, keep");
+	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, keep, backend");
+	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, keep, backend");
+	refused("\n= a\n", NULL, where, "name, replace, checksums, keep, backend");
 	refused("\nreplace yes\n", NULL, where, "SETTING = VALUE");
 }
 
@@ -143,10 +150,10 @@ static void test_print(void **state)
 	(void)state;
 	assert_int_equal(load("replace = yes\n", NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
-	assert_string_equal(line, "name=(images directory) replace=yes checksums=no keep=no");
-	assert_int_equal(load("name = a\nchecksums = yes\nkeep = yes\n", NULL, NULL), 0);
+	assert_string_equal(line, "name=(images directory) replace=yes checksums=no keep=no backend=pram");
+	assert_int_equal(load("name = a\nchecksums = yes\nkeep = yes\nbackend = luo\n", NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
-	assert_string_equal(line, "name=a replace=no checksums=yes keep=yes");
+	assert_string_equal(line, "name=a replace=no checksums=yes keep=yes backend=luo");
 	pram_settings_print(&settings, line, 8);
 	assert_string_equal(line, "name=a ");
 }
