@@ -68,7 +68,7 @@ bool pram_checkpoint_is_pages_image(const char *image);
  * struct pram_writer_options - how to write a checkpoint
  * @replace: replace a committed checkpoint of that name, atomically, at commit
  * @checksums: keep checksums of the pages, too (the metadata always has them)
- * @copy: never take over pages, always copy: the tasks run on
+ * @copy: never take over pages, always copy
  * @images_dir: CRIU's images directory for the index, or %NULL
  * @criu_version: CRIU's version for the index, or %NULL
  *
@@ -167,7 +167,7 @@ int pram_writer_unlink(struct pram_checkpoint_writer *w, const char *image);
  * pram_writer_seal() - end the writing and do everything that can fail
  * @w: the writer
  * @flags: PRAM_SEAL_* bits for the page streams; %PRAM_SEAL_COPY copies all
- *	pages that were taken over, for tasks that turn out to run on
+ *	pages that were taken over
  *
  * To be called in the process that created the writer, when all others are done
  * writing. Packs the small images behind the index. Sealing again is no error,

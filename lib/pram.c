@@ -91,6 +91,39 @@ int pram_seal(int stream, uint32_t flags)
 	return pram_ioctl(stream, PRAM_IOCTL_SEAL, &arg);
 }
 
+int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr_ranges,
+	       uint64_t *pages)
+{
+	struct pram_ioctl_adopt arg = {
+		.size = sizeof(arg),
+		.pidfd = pidfd,
+		.nr_ranges = nr_ranges,
+		.ranges = (uintptr_t)ranges,
+	};
+	int ret = -E2BIG;
+
+	if (nr_ranges <= PRAM_ADOPT_MAX)
+		ret = pram_ioctl(stream, PRAM_IOCTL_ADOPT, &arg);
+	if (pages)
+		*pages = arg.pages;
+	return ret;
+}
+
+int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_t *same)
+{
+	struct pram_ioctl_map arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.offset = offset,
+		.nr_pages = nr_pages,
+	};
+	int ret = pram_ioctl(stream, PRAM_IOCTL_MAP, &arg);
+
+	if (!ret && same)
+		*same = arg.same;
+	return ret;
+}
+
 int pram_commit(int dev, const int *fds, size_t nr_fds)
 {
 	struct pram_ioctl_commit arg = {

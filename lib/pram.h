@@ -69,6 +69,39 @@ int pram_load(int dev, const char *name, uint32_t type, uint32_t flags);
 int pram_seal(int stream, uint32_t flags);
 
 /**
+ * pram_adopt() - append ranges of a stopped task's memory to a page stream
+ * @stream: from pram_save(), of %PRAM_PAGE_STREAM
+ * @pidfd: the task, from pidfd_open(2)
+ * @ranges: what to append, in this order; addresses and lengths in bytes,
+ *	multiples of the page size
+ * @nr_ranges: their number, at most %PRAM_ADOPT_MAX
+ * @pages: where to store how many pages were appended, also after an error; or
+ *	%NULL
+ *
+ * Only where pram_info() reports %PRAM_FEATURE_ADOPT.
+ *
+ * Return: 0 or -errno: -ENOTTY if this kernel cannot do that, -E2BIG for too many
+ * ranges, -ESRCH, -EACCES, -EFAULT, -ENOMEM, -EINTR, ...
+ */
+int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr_ranges,
+	       uint64_t *pages);
+
+/**
+ * pram_map() - give memory the contents of a page stream
+ * @stream: from pram_load() with %PRAM_LOAD_MAP
+ * @addr: where in our memory, a multiple of the page size
+ * @offset: where in the stream in bytes, a multiple of the page size
+ * @nr_pages: number of pages
+ * @same: where to store how many of them were there already; or %NULL
+ *
+ * Only where pram_info() reports %PRAM_FEATURE_MAP.
+ *
+ * Return: 0 or -errno: -ENOTTY if this kernel cannot do that, -EINVAL, -EFAULT,
+ * -ENOMEM, -EBADMSG, -EINTR. After an error some of the memory may have changed.
+ */
+int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_t *same);
+
+/**
  * pram_commit() - commit saves and finish loads, all or none
  * @dev: from pram_open()
  * @fds: streams of pram_save() and pram_load(), none twice

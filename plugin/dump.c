@@ -3,19 +3,29 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
 #include "criu.h"
 #include "dump.h"
+#include "pram.h"
 #include "session.h"
 
 /* Of all pages images the one with the longest name, see image-desc.c of CRIU. */
 #define LONGEST_PAGES_IMAGE	"pages-4294967295.img"
 
+/*
+ * Ranges for one call. Scattered memory has a range for each page, and all of them
+ * at once, in another copy than CRIU's, would not be little.
+ */
+#define RANGES_MAX	16384U
+
 static struct pram_session session = { .dev = -1 };
 static struct pram_checkpoint_writer *writer;
+static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
 
 const char *pram_dump_refused_option(void)
 {
@@ -86,6 +96,38 @@ static void set_root(void)
 		pr_warn("out of memory: the index won't say which task was dumped\n");
 }
 
+/* How pages get into PRAM: not by more than the kernel can do. */
+static int choose_adopt(void)
+{
+	struct pram_ioctl_info info;
+	int ret;
+
+	ret = pram_info(session.dev, &info);
+	if (ret) {
+		pr_err("can't ask " PRAM_DEVICE_PATH " what it can do: %s\n", strerror(-ret));
+		return ret;
+	}
+	adopt = session.settings.adopt;
+	if (!(info.features & PRAM_FEATURE_ADOPT))
+		adopt = PRAM_ADOPT_NO;
+	return 0;
+}
+
+static void log_begun(void)
+{
+	static const char *const text[] = {
+		[PRAM_ADOPT_RANGE] = "taken over from the tasks",
+		[PRAM_ADOPT_PIPE] = "taken over from pipes",
+		[PRAM_ADOPT_NO] = "copied",
+	};
+
+	if (pram_session_has_ordinary_images())
+		pr_warn("%s holds ordinary images, too: a restore without the checkpoint in PRAM "
+			"would take those\n", session.images_dir);
+	pr_info("dumping to checkpoint \"%s\", pages are %s%s\n", session.name, text[adopt],
+		adopt == session.settings.adopt ? "" : ", as this kernel can't take them over");
+}
+
 int pram_dump_begin(void)
 {
 	const char *refused = pram_dump_refused_option();
@@ -110,11 +152,14 @@ int pram_dump_begin(void)
 	if (ret)
 		goto err;
 
+	ret = choose_adopt();
+	if (ret)
+		goto err;
+
 	options = (struct pram_writer_options){
 		.replace = session.settings.replace,
 		.checksums = session.settings.checksums,
-		/* Tasks that run on would write to the pages that we took over. */
-		.copy = opts.final_state != TASK_DEAD,
+		.copy = adopt == PRAM_ADOPT_NO,
 		.images_dir = session.images_dir,
 		.criu_version = CRIU_VERSION,
 	};
@@ -125,12 +170,7 @@ int pram_dump_begin(void)
 		goto err;
 	}
 	set_root();
-
-	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: a restore without the checkpoint in PRAM "
-			"would take those\n", session.images_dir);
-	pr_info("dumping to checkpoint \"%s\", pages are %s\n", session.name,
-		options.copy ? "copied, as tasks run on" : "taken over where the kernel can");
+	log_begun();
 	return 0;
 err:
 	pram_session_end(&session);
@@ -154,6 +194,71 @@ int pram_dump_create(const char *image)
 		pr_err("can't create %s in checkpoint \"%s\": %s\n", image, session.name,
 		       strerror(-fd));
 	return fd;
+}
+
+/*
+ * Fills @ranges with what stands at *@iovs and moves on. Neighbours become one range,
+ * so that a huge page is not cut where CRIU makes a difference, as around a stack.
+ */
+static unsigned int next_ranges(struct pram_range *ranges, const struct iovec **iovs,
+				const struct iovec *end)
+{
+	unsigned int nr = 0;
+
+	for (; *iovs < end; (*iovs)++) {
+		const uintptr_t start = (uintptr_t)(*iovs)->iov_base;
+
+		if (nr && ranges[nr - 1].start + ranges[nr - 1].len == start) {
+			ranges[nr - 1].len += (*iovs)->iov_len;
+			continue;
+		}
+		if (nr == RANGES_MAX)
+			break;
+		ranges[nr++] = (struct pram_range){ .start = start, .len = (*iovs)->iov_len };
+	}
+	return nr;
+}
+
+static int adopt_ranges(int fd, int pidfd, const struct iovec *iovs, unsigned int nr_iovs)
+{
+	const unsigned int size = nr_iovs < RANGES_MAX ? nr_iovs : RANGES_MAX;
+	const struct iovec *end = iovs + nr_iovs;
+	struct pram_range *ranges;
+	int ret = 0;
+
+	ranges = malloc(size * sizeof(*ranges));
+	if (!ranges)
+		return -ENOMEM;
+	while (iovs < end && !ret) {
+		unsigned int nr = next_ranges(ranges, &iovs, end);
+
+		ret = pram_adopt(fd, pidfd, ranges, nr, NULL);
+	}
+	free(ranges);
+	return ret;
+}
+
+int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_iovs)
+{
+	int pidfd, ret;
+
+	if (adopt != PRAM_ADOPT_RANGE)
+		return -ENOTSUP;
+	if (!nr_iovs)
+		return 0;
+
+	pidfd = pidfd_open(pid, 0);
+	if (pidfd < 0) {
+		ret = -errno;
+		pr_err("can't open process %d: %s\n", pid, strerror(-ret));
+		return ret;
+	}
+	ret = adopt_ranges(fd, pidfd, iovs, nr_iovs);
+	close(pidfd);
+	if (ret)
+		pr_err("can't take over the pages of process %d: %s; the tasks run on, see the "
+		       "kernel's log, or try CRIU_PRAM_ADOPT=pipe\n", pid, strerror(-ret));
+	return ret;
 }
 
 int pram_dump_unlink(const char *image)

@@ -4,6 +4,7 @@
 #define PRAM_PLUGIN_DUMP_H
 
 #include <stdbool.h>
+#include <sys/uio.h>
 
 /* The first of CRIU's options in force that no checkpoint in memory can serve, or NULL. */
 const char *pram_dump_refused_option(void);
@@ -19,6 +20,13 @@ int pram_dump_create(const char *image);
 
 /* Drops an image, if there is one; also in processes forked by CRIU. */
 int pram_dump_unlink(const char *image);
+
+/*
+ * CR_PLUGIN_HOOK__DUMP_PAGES: takes a stopped task's pages over into a pages image.
+ * Without ranges, says whether it would: 0, or -ENOTSUP. With some, 0 or another
+ * error, which is logged.
+ */
+int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_iovs);
 
 /* Commits the checkpoint; after an error pram_dump_end() discards it. */
 int pram_dump_commit(void);

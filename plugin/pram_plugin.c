@@ -91,6 +91,11 @@ static int plugin_unlink_image(int dfd, const char *path)
 	return backend()->dump_unlink(path);
 }
 
+static int plugin_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_iovs)
+{
+	return pram_dump_active() ? pram_dump_pages(fd, pid, iovs, nr_iovs) : -ENOTSUP;
+}
+
 static int plugin_images_done(int stage, int ret)
 {
 	if (stage == CR_PLUGIN_STAGE__DUMP && backend()->dump_active()) {
@@ -111,6 +116,11 @@ static int plugin_images_done(int stage, int ret)
 	return -ENOTSUP;
 }
 
+static int plugin_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages)
+{
+	return pram_restore_active() ? pram_restore_pages(fd, offset, addr, nr_pages) : -ENOTSUP;
+}
+
 /* After an error that CRIU met without IMAGES_DONE, or that was ours. */
 static void plugin_exit(int stage, int ret)
 {
@@ -126,3 +136,5 @@ CR_PLUGIN_REGISTER("pram_plugin", plugin_init, plugin_exit)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__OPEN_IMAGE, plugin_open_image)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__UNLINK_IMAGE, plugin_unlink_image)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__IMAGES_DONE, plugin_images_done)
+CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__DUMP_PAGES, plugin_dump_pages)
+CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__RESTORE_PAGES, plugin_restore_pages)

@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "criu.h"
+#include "pram.h"
 #include "restore.h"
 #include "session.h"
 
@@ -28,6 +29,7 @@ static struct pram_checkpoint_reader *reader;
  */
 static int stream_id = -1;
 static int *pages_ids;
+static bool can_map;	/* the kernel can, and is to */
 
 static int use_files(const char *reason)
 {
@@ -95,11 +97,21 @@ static int check_index(const PramCheckpoint *index)
 	return 0;
 }
 
+static uint32_t load_flags(void)
+{
+	/*
+	 * A checkpoint that is to be kept is only looked at: what is in the fdstore
+	 * holds it until CRIU exits, which may be long after the restore.
+	 */
+	return (session.settings.map ? PRAM_LOAD_MAP : 0) |
+	       (session.settings.keep ? PRAM_LOAD_PEEK : 0);
+}
+
 static int begin(void)
 {
 	const bool files = pram_session_has_ordinary_images();
+	struct pram_ioctl_info info;
 	const PramCheckpoint *index;
-	uint32_t flags;
 	int ret;
 
 	ret = pram_session_begin(&session);
@@ -114,12 +126,14 @@ static int begin(void)
 		return ret;
 	}
 
-	/*
-	 * A checkpoint that is to be kept is only looked at: what is in the fdstore
-	 * holds it until CRIU exits, which may be long after the restore.
-	 */
-	flags = PRAM_LOAD_MAP | (session.settings.keep ? PRAM_LOAD_PEEK : 0);
-	ret = pram_reader_open(session.dev, session.name, flags, &reader);
+	ret = pram_info(session.dev, &info);
+	if (ret) {
+		pr_err("can't ask " PRAM_DEVICE_PATH " what it can do: %s\n", strerror(-ret));
+		return ret;
+	}
+	can_map = session.settings.map && (info.features & PRAM_FEATURE_MAP);
+
+	ret = pram_reader_open(session.dev, session.name, load_flags(), &reader);
 	if (ret) {
 		reader = NULL;
 		if (files && (ret == -ENOENT || ret == -ENAMETOOLONG))
@@ -134,8 +148,9 @@ static int begin(void)
 		return ret;
 	if (files)
 		pr_warn("%s holds ordinary images, too: they are ignored\n", session.images_dir);
-	pr_info("restoring from checkpoint \"%s\": %zu images, %zu pages images, dumped on Linux %s\n",
-		session.name, index->n_image, index->n_pages, index->kernel_release ?: "(unknown)");
+	pr_info("restoring from checkpoint \"%s\": %zu images, %zu pages images, dumped on Linux %s, "
+		"pages are %s\n", session.name, index->n_image, index->n_pages,
+		index->kernel_release ?: "(unknown)", can_map ? "mapped" : "copied");
 	source = SOURCE_PRAM;
 	return 0;
 }
@@ -208,6 +223,22 @@ int pram_restore_open(const char *image, int flags)
 	return pram_checkpoint_is_pages_image(image) ? open_pages(image) : open_small(image);
 }
 
+int pram_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages)
+{
+	uint64_t same;
+	int ret;
+
+	if (!can_map)
+		return -ENOTSUP;
+	ret = pram_map(fd, addr, offset, nr_pages, &same);
+	if (ret) {
+		pr_err("can't map %lu pages of checkpoint \"%s\": %s; see the kernel's log, or "
+		       "try CRIU_PRAM_MAP=no\n", nr_pages, session.name, strerror(-ret));
+		return ret;
+	}
+	return same;
+}
+
 int pram_restore_share(void)
 {
 	const PramCheckpoint *index;
@@ -269,6 +300,7 @@ void pram_restore_end(void)
 	free(pages_ids);
 	pages_ids = NULL;
 	stream_id = -1;
+	can_map = false;
 	pram_session_end(&session);
 	source = SOURCE_UNKNOWN;
 }

@@ -14,7 +14,11 @@ enum setting_type {
 	SETTING_STRING,
 	SETTING_BOOL,
 	SETTING_BACKEND,
+	SETTING_ADOPT,
 };
+
+/* By enum pram_adopt. */
+static const char *const adopt_words[] = { "range", "pipe", "no" };
 
 /* The one list of settings: parsing, messages and the log go by it. */
 static const struct setting {
@@ -28,12 +32,15 @@ static const struct setting {
 	SETTING(name,      "NAME",      STRING),
 	SETTING(replace,   "REPLACE",   BOOL),
 	SETTING(checksums, "CHECKSUMS", BOOL),
+	SETTING(adopt,     "ADOPT",     ADOPT),
+	SETTING(map,       "MAP",       BOOL),
 	SETTING(keep,      "KEEP",      BOOL),
 	{ "backend", ENV_PREFIX "BACKEND", SETTING_BACKEND, offsetof(struct pram_settings, luo) },
 #undef SETTING
 };
 
 #define NR_SETTINGS	(sizeof(settings_table) / sizeof(settings_table[0]))
+#define NR_ADOPT_WORDS	(sizeof(adopt_words) / sizeof(adopt_words[0]))
 
 static void *setting_member(struct pram_settings *settings, const struct setting *setting)
 {
@@ -66,7 +73,17 @@ static const char *list_settings(char *list, size_t size, bool variables)
 static int set(struct pram_settings *settings, const struct setting *setting, const char *value,
 	       const char *where, const char *what, char *error)
 {
-	if (setting->type == SETTING_BOOL) {
+	if (setting->type == SETTING_ADOPT) {
+		enum pram_adopt *member = setting_member(settings, setting);
+		size_t i;
+
+		for (i = 0; i < NR_ADOPT_WORDS && strcmp(value, adopt_words[i]); i++)
+			;
+		if (i == NR_ADOPT_WORDS)
+			return refuse(error, "%s: %s is \"%.64s\": it must be range, pipe or no",
+				      where, what, value);
+		*member = i;
+	} else if (setting->type == SETTING_BOOL) {
 		bool *member = setting_member(settings, setting);
 
 		if (strcmp(value, "yes") && strcmp(value, "no"))
@@ -113,7 +130,7 @@ static char *trim(char *text)
 
 static int parse_line(struct pram_settings *settings, char *line, const char *where, char *error)
 {
-	char list[128];
+	char list[256];
 	char *key, *value;
 
 	key = trim(line);
@@ -187,7 +204,7 @@ static const char *variable_value(const char *variable, const char *name)
 
 static int parse_variable(struct pram_settings *settings, const char *variable, char *error)
 {
-	char list[128];
+	char list[256];
 
 	if (strncmp(variable, ENV_PREFIX, strlen(ENV_PREFIX)) ||
 	    variable_value(variable, PRAM_SETTINGS_FILE_ENV))
@@ -214,7 +231,7 @@ int pram_settings_load(struct pram_settings *settings, char *const *environment,
 	const char *file = NULL;
 	int ret;
 
-	*settings = (struct pram_settings){};
+	*settings = (struct pram_settings){ .map = true };
 
 	for (char *const *v = environment; *v && !file; v++)
 		file = variable_value(*v, PRAM_SETTINGS_FILE_ENV);
@@ -225,11 +242,17 @@ int pram_settings_load(struct pram_settings *settings, char *const *environment,
 	return ret;
 }
 
+static const char *yes_no(bool value)
+{
+	return value ? "yes" : "no";
+}
+
 void pram_settings_print(const struct pram_settings *settings, char *line, size_t size)
 {
-	snprintf(line, size, "name=%s replace=%s checksums=%s keep=%s backend=%s",
-		 settings->name ?: "(images directory)", settings->replace ? "yes" : "no",
-		 settings->checksums ? "yes" : "no", settings->keep ? "yes" : "no",
+	snprintf(line, size, "name=%s replace=%s checksums=%s adopt=%s map=%s keep=%s backend=%s",
+		 settings->name ?: "(images directory)", yes_no(settings->replace),
+		 yes_no(settings->checksums), adopt_words[settings->adopt],
+		 yes_no(settings->map), yes_no(settings->keep),
 		 settings->luo ? "luo" : "pram");
 }
 

@@ -17,20 +17,31 @@
 /* Long enough for each message of pram_settings_load(). */
 #define PRAM_SETTINGS_ERROR_MAX	512
 
+/* How pages get into PRAM; the words are in settings.c, the first is the default. */
+enum pram_adopt {
+	PRAM_ADOPT_RANGE,	/* taken over in ranges of the task's memory */
+	PRAM_ADOPT_PIPE,	/* taken over out of the pipes that CRIU fills */
+	PRAM_ADOPT_NO,		/* copied out of these pipes */
+};
+
 /**
  * struct pram_settings - what can be set
  * @name: the checkpoint's name, or %NULL for the path of the images directory
  * @replace: replace a checkpoint of that name
  * @checksums: keep checksums of the pages
+ * @adopt: how to take pages over
+ * @map: map pages instead of copying them
  * @keep: keep a checkpoint that was restored
  * @luo: keep checkpoints in memfds that LUO preserves, not in PRAM
  */
 struct pram_settings {
-	char	*name;
-	bool	replace;
-	bool	checksums;
-	bool	keep;
-	bool	luo;
+	char		*name;
+	bool		replace;
+	bool		checksums;
+	enum pram_adopt	adopt;
+	bool		map;
+	bool		keep;
+	bool		luo;
 };
 
 /**

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ struct fake_node {
 	ino_t		ino;
 	bool		replace;
 	bool		sealed;
+	uint64_t	adopted_pages;
 	/* PRAM_NODE_LOADING is never stored: the lock tells. */
 	struct pram_node_stat stat;
 };
@@ -57,6 +59,7 @@ static struct fake_state {
 	atomic_flag		lock;
 	int			open_error;
 	uint32_t		abi_version;
+	uint64_t		features;
 	uint64_t		now_ns;
 	uint64_t		nr_kexecs;
 	ino_t			dev_ino;
@@ -244,6 +247,7 @@ static struct pram_node_stat node_stat(const struct fake_node *node)
 	stat.bytes = node_size(node);
 	stat.data_pages = (stat.bytes + FAKE_PAGE_SIZE - 1) / FAKE_PAGE_SIZE;
 	stat.nr_folios = stat.data_pages;
+	stat.adopted_pages = node->adopted_pages;
 	stat.meta_pages = 1;
 	return stat;
 }
@@ -324,6 +328,7 @@ static int fake_info(struct pram_ioctl_info *arg)
 	*arg = (struct pram_ioctl_info){
 		.size = sizeof(*arg),
 		.abi_version = fake->abi_version,
+		.features = fake->features,
 		.kexec_count = fake->nr_kexecs,
 	};
 	for (size_t i = 0; i < fake->nr_nodes; i++) {
@@ -540,6 +545,96 @@ static int fake_seal(int fd, const struct pram_ioctl_seal *arg, struct fake_node
 	return node_seal(node, fd);
 }
 
+static int pidfd_to_pid(int pidfd)
+{
+	char path[64], line[128];
+	int pid = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Pid: %d", &pid) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return pid;
+}
+
+static int fake_adopt(int fd, struct pram_ioctl_adopt *arg, struct fake_node *node)
+{
+	const struct pram_range *ranges = (const struct pram_range *)(uintptr_t)arg->ranges;
+	const int pid = pidfd_to_pid(arg->pidfd);
+	char page[FAKE_PAGE_SIZE];
+
+	if (!(fake->features & PRAM_FEATURE_ADOPT))
+		return ENOTTY;
+	arg->pages = 0;
+	if (arg->flags)
+		return EOPNOTSUPP;
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
+		return ENOTTY;
+	if (node->stat.type != PRAM_PAGE_STREAM || node->sealed)
+		return EPERM;
+	if (pid < 0)
+		return EBADF;
+	for (uint32_t i = 0; i < arg->nr_ranges; i++) {
+		if ((ranges[i].start | ranges[i].len) % FAKE_PAGE_SIZE)
+			return EINVAL;
+		for (uint64_t done = 0; done < ranges[i].len; done += FAKE_PAGE_SIZE) {
+			struct iovec local = { page, FAKE_PAGE_SIZE };
+			struct iovec remote = {
+				(void *)(uintptr_t)(ranges[i].start + done), FAKE_PAGE_SIZE,
+			};
+
+			if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != FAKE_PAGE_SIZE)
+				return errno;
+			if (write(fd, page, FAKE_PAGE_SIZE) != FAKE_PAGE_SIZE)
+				die("cannot append to a node");
+			arg->pages++;
+			node->adopted_pages++;
+		}
+	}
+	return 0;
+}
+
+static int fake_map(int fd, struct pram_ioctl_map *arg)
+{
+	char page[FAKE_PAGE_SIZE];
+
+	if (!(fake->features & PRAM_FEATURE_MAP))
+		return ENOTTY;
+	if (arg->flags)
+		return EOPNOTSUPP;
+	if ((arg->addr | arg->offset) % FAKE_PAGE_SIZE)
+		return EINVAL;
+	arg->same = 0;
+	for (uint64_t done = 0; done < arg->nr_pages * FAKE_PAGE_SIZE; done += FAKE_PAGE_SIZE) {
+		void *to = (void *)(uintptr_t)(arg->addr + done);
+
+		if (pread(fd, page, FAKE_PAGE_SIZE, arg->offset + done) != FAKE_PAGE_SIZE)
+			return EINVAL;
+		if (memcmp(to, page, FAKE_PAGE_SIZE))
+			memcpy(to, page, FAKE_PAGE_SIZE);
+		else
+			arg->same++;
+	}
+	return 0;
+}
+
+static int fake_stream_ioctl(int fd, unsigned long request, void *arg, struct fake_node *node)
+{
+	switch (request) {
+	case PRAM_IOCTL_SEAL:
+		return fake_seal(fd, arg, node);
+	case PRAM_IOCTL_ADOPT:
+		return fake_adopt(fd, arg, node);
+	case PRAM_IOCTL_MAP:
+		return fake_map(fd, arg);
+	}
+	return ENOTTY;
+}
+
 /* The test's own wish. */
 static int injected_failure(unsigned long request)
 {
@@ -614,7 +709,7 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 		return error;
 	if (!node)
 		return fake_device_ioctl(request, arg);
-	return request == PRAM_IOCTL_SEAL ? fake_seal(fd, arg, node) : ENOTTY;
+	return fake_stream_ioctl(fd, request, arg, node);
 }
 
 int __wrap_ioctl(int fd, unsigned long request, ...)
@@ -697,6 +792,7 @@ void fake_pram_setup(void)
 		die("memfd_create");
 	fake->dev_ino = st.st_ino;
 	fake->abi_version = PRAM_ABI_VERSION;
+	fake->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP;
 	keeper_put(dev);
 }
 
@@ -716,6 +812,11 @@ void fake_pram_fail_open(int error)
 void fake_pram_set_abi(uint32_t abi_version)
 {
 	fake->abi_version = abi_version;
+}
+
+void fake_pram_set_features(uint64_t features)
+{
+	fake->features = features;
 }
 
 void fake_pram_set_time(uint64_t now_ns)

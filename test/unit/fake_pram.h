@@ -8,8 +8,9 @@
  * ends with the last descriptor of it in whatever process: an uncommitted save is
  * discarded then and an unfinished load puts the node back, as in the kernel.
  *
- * What it does not do: take over or map pages, verify checksums, refuse a write of
- * half a page when it is written (sealing fails instead).
+ * What it does not do: verify checksums, refuse a write of half a page when it is
+ * written (sealing fails instead). It copies what it should take over or map, and
+ * goes by the content where the kernel goes by the frame.
  */
 #ifndef PRAM_TEST_FAKE_PRAM_H
 #define PRAM_TEST_FAKE_PRAM_H
@@ -31,6 +32,9 @@ void fake_pram_fail_open(int error);
 
 /* What PRAM_IOCTL_INFO and pram_open() see; %PRAM_ABI_VERSION after setup. */
 void fake_pram_set_abi(uint32_t abi_version);
+
+/* What PRAM_IOCTL_INFO says; without a bit its ioctl does not exist. All after setup. */
+void fake_pram_set_features(uint64_t features);
 
 /*
  * Lets one call of an ioctl fail with @error, after @skip calls that do not:

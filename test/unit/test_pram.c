@@ -2,6 +2,7 @@
 /* lib/pram.c: every call reaches the device and brings back what it said. */
 #include <errno.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "test_util.h"
@@ -97,6 +98,43 @@ static void test_commit_limit(void **state)
 	assert_int_equal(pram_commit(test_dev(), NULL, (size_t)1 << 32), -E2BIG);
 }
 
+static void test_adopt_and_map(void **state)
+{
+	static unsigned char memory[3 * 4096] __attribute__((aligned(4096)));
+	const struct pram_range range = { .start = (uintptr_t)memory, .len = sizeof(memory) };
+	const int pidfd = pidfd_open(getpid(), 0);
+	uint64_t number = 9;
+	int save, load;
+
+	(void)state;
+	assert_true(pidfd >= 0);
+	memset(memory, 7, sizeof(memory));
+	save = pram_save(test_dev(), "pages", PRAM_PAGE_STREAM, 0);
+	assert_true(save >= 0);
+	assert_int_equal(pram_adopt(save, pidfd, &range, (size_t)PRAM_ADOPT_MAX + 1, &number),
+			 -E2BIG);
+	assert_int_equal(number, 0);
+	assert_int_equal(pram_adopt(save, save, &range, 1, NULL), -EBADF);
+	assert_int_equal(pram_adopt(save, pidfd, &range, 1, &number), 0);
+	assert_int_equal(number, 3);
+	assert_int_equal(pram_commit(test_dev(), &save, 1), 0);
+	assert_int_equal(pram_adopt(save, pidfd, &range, 1, NULL), -EPERM);
+	close(save);
+	close(pidfd);
+
+	memset(memory + 4096, 8, 4096);
+	load = pram_load(test_dev(), "pages", PRAM_PAGE_STREAM, PRAM_LOAD_MAP);
+	assert_int_equal(pram_map(load, memory, 4096, 2, &number), 0);
+	assert_int_equal(number, 1);
+	assert_int_equal(pram_map(load, memory + 1, 0, 1, &number), -EINVAL);
+	assert_int_equal(pram_map(load, memory, 0, 4, NULL), -EINVAL);
+	assert_int_equal(memory[4096], 7);
+
+	fake_pram_set_features(0);
+	assert_int_equal(pram_map(load, memory, 0, 1, NULL), -ENOTTY);
+	close(load);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +142,7 @@ int main(void)
 		pram_unit_test(test_names),
 		pram_unit_test(test_list_and_free),
 		pram_unit_test(test_commit_limit),
+		pram_unit_test(test_adopt_and_map),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

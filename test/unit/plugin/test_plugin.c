@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "criu.h"
@@ -49,6 +51,20 @@ static int hook_done(int stage, int ret)
 	CR_PLUGIN_HOOK__IMAGES_DONE_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__IMAGES_DONE];
 
 	return hook(stage, ret);
+}
+
+static int hook_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr)
+{
+	CR_PLUGIN_HOOK__DUMP_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__DUMP_PAGES];
+
+	return hook(fd, pid, iovs, nr);
+}
+
+static int hook_restore_pages(int fd, off_t offset, void *addr, unsigned long nr)
+{
+	CR_PLUGIN_HOOK__RESTORE_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__RESTORE_PAGES];
+
+	return hook(fd, offset, addr, nr);
 }
 
 /* ---- what CRIU does with it -------------------------------------------- */
@@ -415,7 +431,7 @@ static void test_settings(void **state)
 	expect_no_restore(-EINVAL, "CRIU_PRAM_CHECKSUMS is \"maybe\"");
 	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
-	assert_true(criu_stub_logged("replace=no checksums=yes keep=no"));
+	assert_true(criu_stub_logged("replace=no checksums=yes adopt=range map=yes keep=no"));
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
 }
 
@@ -463,8 +479,8 @@ static void test_index(void **state)
 		dump("core", 1);
 		assert_int_equal(pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r), 0);
 		index = pram_reader_index(r);
-		/* Pages of tasks that run on must be copied. */
-		assert_int_equal(index->settings->copy, states[i] != TASK_DEAD);
+		/* Also of tasks that run on, pages are taken over. */
+		assert_int_equal(index->settings->copy, false);
 		assert_string_equal(index->images_dir, criu_stub_images_dir());
 		assert_string_equal(index->criu_version, CRIU_VERSION);
 		assert_int_equal(index->root_pid, getpid());
@@ -472,6 +488,178 @@ static void test_index(void **state)
 		assert_int_equal(pram_reader_finish(r), 0);
 		pram_reader_close(r);
 	}
+}
+
+/* Memory of pages that can be told apart, and ranges of it for CRIU's list. */
+#define PAGE		4096U
+#define NR_PAGES	((size_t)33000)
+
+static unsigned char *make_memory(size_t nr_pages)
+{
+	unsigned char *memory = mmap(NULL, nr_pages * PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(memory != MAP_FAILED);
+	return memory;
+}
+
+static uint64_t adopted_pages(const char *image)
+{
+	char node[PRAM_NAME_MAX];
+	struct pram_node_stat stat;
+
+	snprintf(node, sizeof(node), "criu:%s:%s", criu_stub_images_dir(), image);
+	assert_int_equal(pram_stat(test_dev(), node, &stat), 0);
+	return stat.adopted_pages;
+}
+
+/* Scattered pages, more than one call takes, in the right order. */
+static void test_dump_pages(void **state)
+{
+	const unsigned int nr = NR_PAGES / 2;
+	struct iovec *iovs = calloc(nr + 1, sizeof(*iovs));
+	unsigned char *memory = make_memory(NR_PAGES), *page = malloc(PAGE);
+	int fd;
+
+	(void)state;
+	assert_non_null(iovs);
+	for (uint32_t i = 0; i < nr; i++) {
+		/* Every other page; the last two are neighbours. */
+		iovs[i] = (struct iovec){ memory + 2 * i * PAGE, PAGE };
+		memcpy(iovs[i].iov_base, &i, sizeof(i));
+	}
+	iovs[nr] = (struct iovec){ memory + (2 * nr - 1) * PAGE, PAGE };
+	memcpy(iovs[nr].iov_base, &nr, sizeof(nr));
+
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("taken over from the tasks"));
+	write_image("inventory.img", "inventory");
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	assert_int_equal(hook_dump_pages(fd, getpid(), NULL, 0), 0);
+	assert_int_equal(hook_dump_pages(fd, getpid(), iovs, nr + 1), 0);
+	close(fd);
+	assert_int_equal(adopted_pages("pages-1.img"), nr + 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	assert_int_equal(hook_dump_pages(0, getpid(), NULL, 0), -ENOTSUP);
+	criu_stub_new_process();
+
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	for (uint32_t i = 0; i <= nr; i++) {
+		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
+		assert_memory_equal(page, &i, sizeof(i));
+	}
+	assert_int_equal(pread(fd, page, PAGE, (off_t)(nr + 1) * PAGE), 0);
+	close(fd);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	munmap(memory, NR_PAGES * PAGE);
+	free(page);
+	free(iovs);
+}
+
+/* By pipes if that is set, or if the kernel knows no better. */
+static void test_dump_pages_not(void **state)
+{
+	(void)state;
+	setenv("CRIU_PRAM_ADOPT", "pipe", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("taken over from pipes\n"));
+	assert_int_equal(hook_dump_pages(0, getpid(), NULL, 0), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+
+	setenv("CRIU_PRAM_ADOPT", "no", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("copied\n"));
+	assert_int_equal(hook_dump_pages(0, getpid(), NULL, 0), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+
+	unsetenv("CRIU_PRAM_ADOPT");
+	fake_pram_set_features(0);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("copied, as this kernel"));
+	assert_int_equal(hook_dump_pages(0, getpid(), NULL, 0), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
+static void test_failing_dump_pages(void **state)
+{
+	unsigned char *memory = make_memory(1);
+	const struct iovec iov = { memory, PAGE };
+	int fd, pid;
+
+	(void)state;
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	fake_pram_fail(PRAM_IOCTL_ADOPT, EACCES, 0);
+	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -EACCES);
+	assert_true(criu_stub_logged("CRIU_PRAM_ADOPT=pipe"));
+
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(hook_dump_pages(fd, pid, &iov, 1), -ESRCH);
+	assert_true(criu_stub_logged("can't open process"));
+	close(fd);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	munmap(memory, PAGE);
+}
+
+/* Inherited memory, in a task that is being restored. */
+static void restore_pages_in_task(void)
+{
+	unsigned char *memory = make_memory(3);
+	int fd;
+
+	memset(memory, 1, PAGE);
+	memset(memory + PAGE, 5, PAGE);
+	criu_stub_become_task();
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	assert_int_equal(hook_restore_pages(fd, 0, memory, 2), 1);
+	for (size_t i = 0; i < (size_t)2 * PAGE; i++)
+		assert_int_equal(memory[i], 1);
+	assert_int_equal(hook_restore_pages(fd, 0, memory, 2), 2);
+	assert_int_equal(hook_restore_pages(fd, 0, memory, 3), -EINVAL);
+	assert_true(criu_stub_logged("CRIU_PRAM_MAP=no"));
+	close(fd);
+	munmap(memory, (size_t)3 * PAGE);
+}
+
+static void test_restore_pages(void **state)
+{
+	int pid, status;
+
+	(void)state;
+	dump("core", 1);
+	expect_image("inventory.img", "inventory");
+	assert_true(criu_stub_logged("pages are mapped"));
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		restore_pages_in_task();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	assert_int_equal(hook_restore_pages(0, 0, NULL, 1), -ENOTSUP);
+	criu_stub_new_process();
+
+	setenv("CRIU_PRAM_MAP", "no", 1);
+	expect_image("inventory.img", "inventory");
+	assert_true(criu_stub_logged("pages are copied"));
+	assert_int_equal(hook_restore_pages(0, 0, NULL, 1), -ENOTSUP);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	criu_stub_new_process();
+
+	unsetenv("CRIU_PRAM_MAP");
+	fake_pram_set_features(PRAM_FEATURE_ADOPT);
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(hook_restore_pages(0, 0, NULL, 1), -ENOTSUP);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
 }
 
 static void test_failed_restore(void **state)
@@ -642,6 +830,8 @@ static int setup(void **state)
 	unsetenv("CRIU_PRAM_NAME");
 	unsetenv("CRIU_PRAM_REPLACE");
 	unsetenv("CRIU_PRAM_CHECKSUMS");
+	unsetenv("CRIU_PRAM_ADOPT");
+	unsetenv("CRIU_PRAM_MAP");
 	unsetenv("CRIU_PRAM_KEEP");
 	criu_stub_setup();
 	return ret;
@@ -691,6 +881,10 @@ int main(void)
 		plugin_test(test_settings),
 		plugin_test(test_name),
 		plugin_test(test_index),
+		plugin_test(test_dump_pages),
+		plugin_test(test_dump_pages_not),
+		plugin_test(test_failing_dump_pages),
+		plugin_test(test_restore_pages),
 		plugin_test(test_failed_restore),
 		plugin_test(test_failing_finish),
 		plugin_test(test_keep),

@@ -44,6 +44,8 @@ static void test_defaults(void **state)
 	assert_null(settings.name);
 	assert_false(settings.replace);
 	assert_false(settings.checksums);
+	assert_int_equal(settings.adopt, PRAM_ADOPT_RANGE);
+	assert_true(settings.map);
 	assert_false(settings.keep);
 	assert_false(settings.luo);
 }
@@ -57,10 +59,14 @@ static void test_file(void **state)
 			      "  replace=yes\r\n"
 			      "\tchecksums =\tyes  \n"
 			      "  # another one\n"
+			      "adopt = pipe\n"
+			      "map = no\n"
 			      "keep = no", NULL, NULL), 0);
 	assert_string_equal(settings.name, "a b");
 	assert_true(settings.replace);
 	assert_true(settings.checksums);
+	assert_int_equal(settings.adopt, PRAM_ADOPT_PIPE);
+	assert_false(settings.map);
 	assert_false(settings.keep);
 }
 
@@ -85,6 +91,11 @@ static void test_environment_wins(void **state)
 	assert_false(settings.luo);
 	assert_int_equal(load("backend = pram\n", "CRIU_PRAM_BACKEND=luo", NULL), 0);
 	assert_true(settings.luo);
+	assert_int_equal(load("adopt = pipe\n", "CRIU_PRAM_ADOPT=no", "CRIU_PRAM_MAP=no"), 0);
+	assert_int_equal(settings.adopt, PRAM_ADOPT_NO);
+	assert_false(settings.map);
+	assert_int_equal(load("adopt = no\n", "CRIU_PRAM_ADOPT=range", NULL), 0);
+	assert_int_equal(settings.adopt, PRAM_ADOPT_RANGE);
 }
 
 static void test_bad_file(void **state)
@@ -99,9 +110,11 @@ static void test_bad_file(void **state)
 	refused("\nbackend = disk\n", NULL, where, "pram or luo");
 	refused("\nbackend =\n", NULL, where, "pram or luo");
 	refused("\nname =\n", NULL, where, "empty");
-	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, keep, backend");
-	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, keep, backend");
-	refused("\n= a\n", NULL, where, "name, replace, checksums, keep, backend");
+	refused("\nadopt = yes\n", NULL, where, "range, pipe or no");
+	refused("\nadopt =\n", NULL, where, "range, pipe or no");
+	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, backend");
+	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, backend");
+	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, backend");
 	refused("\nreplace yes\n", NULL, where, "SETTING = VALUE");
 }
 
@@ -150,10 +163,12 @@ static void test_print(void **state)
 	(void)state;
 	assert_int_equal(load("replace = yes\n", NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
-	assert_string_equal(line, "name=(images directory) replace=yes checksums=no keep=no backend=pram");
-	assert_int_equal(load("name = a\nchecksums = yes\nkeep = yes\nbackend = luo\n", NULL, NULL), 0);
+	assert_string_equal(line, "name=(images directory) replace=yes checksums=no "
+			    "adopt=range map=yes keep=no backend=pram");
+	assert_int_equal(load("name = a\nchecksums = yes\nadopt = pipe\nmap = no\nkeep = yes\nbackend = luo\n",
+			      NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
-	assert_string_equal(line, "name=a replace=no checksums=yes keep=yes backend=luo");
+	assert_string_equal(line, "name=a replace=no checksums=yes adopt=pipe map=no keep=yes backend=luo");
 	pram_settings_print(&settings, line, 8);
 	assert_string_equal(line, "name=a ");
 }
