@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Two commands for people: make demo, make check. Everything is done by
+# Three commands for people: make demo, make check, make bench. Everything is done by
 # scripts/ and test/; here is only what to call it.
 
 MAKEFLAGS += --no-print-directory
 KERNEL ?= 7.3
 FLAVOR ?= debug
 
-.PHONY: all demo check lint unit patches kunit vm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check bench lint unit patches kunit vm rig kernel kernel-patch criu deps clean distclean help
 
 all: deps
 	@scripts/build
@@ -17,6 +17,9 @@ demo: deps
 
 check: deps
 	@scripts/check
+
+bench: deps
+	@test/bench/run
 
 lint unit patches kunit vm: deps
 	@scripts/check $@
@@ -46,6 +49,7 @@ distclean: clean
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
 	@echo 'make check         all tests; lint, unit, patches, kunit, vm: one kind of them'
+	@echo 'make bench         PRAM against tmpfs, LUO and disk; build/bench.json, docs/performance.svg'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug or bench'
