@@ -22,10 +22,10 @@
 /* The oldest criu that criu-hooks/ was made for, and that runs on these kernels. */
 #define CRIU_VERSION_MIN	"4.2.1"
 /*
- * criu exports all its functions to plugins. This one calls the last of the hooks
- * that criu-hooks/ adds, and exists in no other criu.
+ * criu exports all its functions to plugins. This one is the last that criu-hooks/
+ * adds, and exists in no other criu.
  */
-#define CRIU_HOOK_SYMBOL	"cr_plugin_images_done"
+#define CRIU_HOOK_SYMBOL	"criu_point_of_no_return"
 
 /* Like root's PATH, whoever asks: criu and kexec lie where users do not look. */
 #define PROGRAM_DIRS	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -297,7 +297,10 @@ int pram_dump_commit(void)
 					"the tasks run on, see the kernel's log");
 		return ret;
 	}
-	ret = pram_writer_commit(writer);
+	/* A criu that is killed from here on takes the tasks with it. */
+	ret = criu_point_of_no_return();
+	if (!ret)
+		ret = pram_writer_commit(writer);
 	if (ret) {
 		pr_err("can't commit checkpoint \"%s\": %s; the tasks run on, see the kernel's log\n",
 		       session.name, strerror(-ret));

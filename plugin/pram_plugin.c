@@ -4,7 +4,7 @@
  *
  * A dump creates every image in one checkpoint, which is committed, all or
  * nothing, when CRIU can no longer let the tasks run on. A restore reads from it
- * and frees it when the tasks run. See criu-pram-plugin(7).
+ * and frees it right before the tasks run. See criu-pram-plugin(7).
  */
 #include <errno.h>
 #include <fcntl.h>

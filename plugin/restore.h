@@ -27,7 +27,7 @@ int pram_restore_share(void);
  */
 int pram_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages);
 
-/* The tasks run: frees the checkpoint, unless it is to be kept. */
+/* The tasks are about to run: frees the checkpoint, unless it is to be kept. */
 int pram_restore_finish(void);
 
 /* Puts the checkpoint back unless it was finished. May be called at any time. */

@@ -3,23 +3,23 @@
 #include <stdio.h>
 
 #ifdef FAKE_CRIU_HOOKS
-int cr_plugin_images_done(int stage, int ret);
-int cr_plugin_images_done(int stage, int ret)
+int criu_point_of_no_return(void);
+int criu_point_of_no_return(void)
 {
-	return stage + ret;
+	return 0;
 }
 
 static int use_hooks(void)
 {
-	return cr_plugin_images_done(0, 0);
+	return criu_point_of_no_return();
 }
 #else
 /* To want the symbol is not to have it. */
-int cr_plugin_images_done(int stage, int ret) __attribute__((weak));
+int criu_point_of_no_return(void) __attribute__((weak));
 
 static int use_hooks(void)
 {
-	return cr_plugin_images_done ? cr_plugin_images_done(0, 0) : 0;
+	return criu_point_of_no_return ? criu_point_of_no_return() : 0;
 }
 #endif
 

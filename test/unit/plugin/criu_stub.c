@@ -23,6 +23,8 @@ static int images_dir_fd = -1;
 static int stored[NR_STORED];
 static int nr_stored;
 static int fdstore_calls_left;
+static int no_return_error;
+static unsigned int nr_no_return;
 static char log_text[16384];
 
 void criu_stub_new_process(void)
@@ -30,6 +32,8 @@ void criu_stub_new_process(void)
 	while (nr_stored)
 		close(stored[--nr_stored]);
 	fdstore_calls_left = -1;
+	no_return_error = 0;
+	nr_no_return = 0;
 	opts = (struct cr_options){ .final_state = TASK_DEAD };
 	*log_text = '\0';
 	current = NULL;
@@ -63,6 +67,16 @@ void criu_stub_fail_fdstore(unsigned int skip)
 	fdstore_calls_left = skip;
 }
 
+void criu_stub_fail_no_return(int error)
+{
+	no_return_error = error;
+}
+
+unsigned int criu_stub_no_return(void)
+{
+	return nr_no_return;
+}
+
 bool criu_stub_logged(const char *text)
 {
 	if (!strstr(log_text, text)) {
@@ -89,6 +103,12 @@ void criu_stub_become_task(void)
 int criu_get_image_dir(void)
 {
 	return images_dir_fd;
+}
+
+int criu_point_of_no_return(void)
+{
+	nr_no_return++;
+	return no_return_error;
 }
 
 int fdstore_add(int fd)

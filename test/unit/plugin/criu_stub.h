@@ -23,6 +23,12 @@ void criu_stub_new_process(void);
 /* Lets fdstore_add() fail after @skip calls that do not. */
 void criu_stub_fail_fdstore(unsigned int skip);
 
+/* What criu_point_of_no_return() returns, 0 or -errno. */
+void criu_stub_fail_no_return(int error);
+
+/* How often it was called in this process. */
+unsigned int criu_stub_no_return(void);
+
 /* Has this been logged? Forgets the log so far if it has. */
 bool criu_stub_logged(const char *text);
 
