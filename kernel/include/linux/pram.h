@@ -37,6 +37,9 @@ enum pram_stream_state {
  * @next_page: where pram_load_folio() goes on, in pages.
  * @next_byte: where pram_read() goes on, in bytes.
  * @ending: the stream is listed in the transaction under way.
+ * @pending: a large folio of which the first pages came through a pipe, and
+ *	which waits for the others; NULL if none does. Under the node's lock.
+ * @nr_pending: how many of its pages came.
  */
 struct pram_stream {
 	struct pram_node	*node;
@@ -47,6 +50,8 @@ struct pram_stream {
 	u64			next_page;
 	loff_t			next_byte;
 	bool			ending;
+	struct folio		*pending;
+	unsigned int		nr_pending;
 };
 
 bool pram_is_enabled(void);

@@ -18,37 +18,9 @@
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/xarray.h>
+#include <linux/swap.h>
 
 #include "internal.h"
-
-/*
- * Folios that nodes took over in this boot, by pfn. KHO preserves a frame once
- * and does not count, so a frame must not be taken twice: the second time its
- * contents are copied.
- */
-static DEFINE_XARRAY(pram_claimed);
-
-/**
- * pram_claim_folio - note that a node takes a folio over
- * @folio: the folio.
- *
- * Return: 0, -EBUSY if a node has it already, or -ENOMEM.
- */
-int pram_claim_folio(struct folio *folio)
-{
-	return xa_insert(&pram_claimed, folio_pfn(folio), xa_mk_value(1),
-			 GFP_KERNEL);
-}
-
-/**
- * pram_unclaim_folio - undo pram_claim_folio()
- * @folio: the folio; no harm if it was not claimed.
- */
-void pram_unclaim_folio(struct folio *folio)
-{
-	xa_erase(&pram_claimed, folio_pfn(folio));
-}
 
 /**
  * pram_map_capacity - how many folios does a map page list?
@@ -108,6 +80,7 @@ static struct pram_map_ser *pram_data_room(struct pram_node *node, gfp_t gfp)
 		return NULL;
 	map->first_page = node->nr_pages;
 	if (pram_data_add_map(node, map, gfp)) {
+		pram_meta_forget(map);
 		pram_meta_free(map);
 		return NULL;
 	}
@@ -124,7 +97,7 @@ static struct pram_map_ser *pram_data_room(struct pram_node *node, gfp_t gfp)
  * @gfp: how to allocate.
  *
  * The folio is preserved. It must be one that KHO can preserve: not in scratch
- * areas, and not in a node yet.
+ * areas. Another node may have it.
  *
  * Return: 0, -ENOMEM, or -ESHUTDOWN once the machine reboots.
  */
@@ -141,9 +114,13 @@ int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 	map = pram_data_room(node, gfp);
 	if (!map)
 		return -ENOMEM;
-	err = kho_preserve_folio(folio);
-	if (err)
+	err = pram_frame_get(folio);
+	if (err < 0)
 		return err;
+	if (err) {
+		flags |= PRAM_ENTRY_SHARED;
+		pram_count(PRAM_PAGES_SHARED, folio_nr_pages(folio));
+	}
 
 	map->entries[map->nr_entries++] =
 		FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(folio)) |
@@ -186,14 +163,19 @@ static struct folio *pram_data_alloc_upto(unsigned int order, gfp_t gfp)
 /*
  * The order of the next folio of a node to which @bytes are to be appended. Most
  * data comes page by page, so it also grows with the node: few large folios
- * cost less to preserve, and far less in the next kernel's early boot, than
- * many small ones. What the last one leaves unused is at most 1/32 of the node,
- * and 2 MiB.
+ * cost less to preserve than many small ones. What the last one leaves unused
+ * is at most 1/32 of the node, and 2 MiB.
+ *
+ * Not so for pages that @may_adopt: a folio that is taken over can only follow
+ * a full one.
  */
-static unsigned int pram_data_order(struct pram_node *node, size_t bytes)
+static unsigned int pram_data_order(struct pram_node *node, size_t bytes,
+				    bool may_adopt)
 {
-	u64 pages = max(bytes >> PAGE_SHIFT, node->nr_pages / 32);
+	u64 pages = bytes >> PAGE_SHIFT;
 
+	if (!may_adopt)
+		pages = max(pages, node->nr_pages / 32);
 	return pages ? min_t(unsigned int, ilog2(pages), PMD_ORDER) : 0;
 }
 
@@ -201,13 +183,14 @@ static unsigned int pram_data_order(struct pram_node *node, size_t bytes)
  * pram_data_append - append a copy of bytes to a node that is being saved
  * @node: the node, locked.
  * @from: the bytes; advanced over what was copied.
+ * @may_adopt: the node is one of pages, and folios may be taken over later.
  * @gfp: how to allocate.
  *
  * Return: number of bytes copied, fewer than asked for if that is what could
  * be had, or a negative errno if none were.
  */
 ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
-			 gfp_t gfp)
+			 bool may_adopt, gfp_t gfp)
 {
 	ssize_t done = 0;
 	int err = 0;
@@ -238,7 +221,8 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 			n = copy_folio_from_iter(folio, folio_size(folio) - room,
 						 min(room, count), from);
 		} else {
-			folio = pram_data_alloc_upto(pram_data_order(node, count),
+			folio = pram_data_alloc_upto(pram_data_order(node, count,
+								     may_adopt),
 						     gfp);
 			if (!folio) {
 				err = -ENOMEM;
@@ -268,23 +252,32 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 	return done ?: err;
 }
 
-/* A data folio and where it was found. */
-struct pram_found {
-	struct folio	*folio;
-	u64		entry;
-	u64		first_page;	/* of the folio, in the node */
-	u64		index;		/* of the folio, in the node */
-	u32		crc;		/* if the node has checksums */
-};
+static u64 pram_entry_pages(u64 entry)
+{
+	return 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry);
+}
 
-static bool pram_data_find(struct pram_node *node, u64 page,
+/* What is behind the folio found last, if @page is. */
+static bool pram_data_next(struct pram_node *node, u64 page,
 			   struct pram_found *found)
+{
+	u64 capacity = pram_map_capacity(node->flags);
+
+	if (found->node != node ||
+	    page != found->first_page + pram_entry_pages(found->entry))
+		return false;
+	found->first_page = page;
+	found->index++;
+	found->entry = node->maps[found->index / capacity]
+				->entries[found->index % capacity];
+	return true;
+}
+
+static void pram_data_search(struct pram_node *node, u64 page,
+			     struct pram_found *found)
 {
 	u64 lo = 0, hi = node->nr_maps, end, i;
 	struct pram_map_ser *map;
-
-	if (page >= node->nr_pages)
-		return false;
 
 	/* The last map page that starts at or before @page. */
 	while (hi - lo > 1) {
@@ -307,18 +300,15 @@ static bool pram_data_find(struct pram_node *node, u64 page,
 		u64 first = map->first_page, next;
 
 		for (i = 0; ; i++, first = next) {
-			next = first + (1ULL << FIELD_GET(PRAM_ENTRY_ORDER,
-							  map->entries[i]));
+			next = first + pram_entry_pages(map->entries[i]);
 			if (page < next)
 				break;
 		}
 		found->first_page = first;
 	}
+	found->node = node;
 	found->entry = map->entries[i];
-	found->folio = pram_entry_folio(found->entry);
 	found->index = lo * pram_map_capacity(node->flags) + i;
-	found->crc = node->flags & PRAM_NODE_CHECKSUM ? pram_map_crcs(map)[i] : 0;
-	return true;
 }
 
 static u32 pram_folio_crc(struct folio *folio)
@@ -335,9 +325,13 @@ static u32 pram_folio_crc(struct folio *folio)
 static int pram_data_verify_found(struct pram_node *node,
 				  const struct pram_found *found)
 {
+	u64 capacity = pram_map_capacity(node->flags);
+	u32 *crcs;
+
 	if (!node->verified || test_bit(found->index, node->verified))
 		return 0;
-	if (pram_folio_crc(found->folio) != found->crc) {
+	crcs = pram_map_crcs(node->maps[found->index / capacity]);
+	if (pram_folio_crc(found->folio) != crcs[found->index % capacity]) {
 		pram_count(PRAM_CHECKSUM_ERRORS, 1);
 		pr_err_ratelimited("node %s: data at offset %llu is damaged (CRC32C is wrong)\n",
 				   node->name, found->first_page << PAGE_SHIFT);
@@ -348,28 +342,22 @@ static int pram_data_verify_found(struct pram_node *node,
 }
 
 /**
- * pram_data_folio - find the folio that holds a page of a node
+ * pram_data_find - find the folio that holds a page of a node
  * @node: the node.
  * @page: number of the page in the node.
- * @first: set to the number of the folio's first page in the node.
- * @entry: set to the folio's entry, see PRAM_ENTRY_*.
+ * @found: what was found the last time, or zeros; filled in. To find folios one
+ *	after the other is cheap.
  *
- * Return: the folio, its checksum verified; NULL behind the end; -EBADMSG.
+ * Return: 1, and the folio's checksum is right; 0 behind the end; -EBADMSG.
  */
-struct folio *pram_data_folio(struct pram_node *node, u64 page, u64 *first,
-			      u64 *entry)
+int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
 {
-	struct pram_found found;
-	int err;
-
-	if (!pram_data_find(node, page, &found))
-		return NULL;
-	err = pram_data_verify_found(node, &found);
-	if (err)
-		return ERR_PTR(err);
-	*first = found.first_page;
-	*entry = found.entry;
-	return found.folio;
+	if (page >= node->nr_pages)
+		return 0;
+	if (!pram_data_next(node, page, found))
+		pram_data_search(node, page, found);
+	found->folio = pram_entry_folio(found->entry);
+	return pram_data_verify_found(node, found) ?: 1;
 }
 
 /**
@@ -383,28 +371,28 @@ struct folio *pram_data_folio(struct pram_node *node, u64 page, u64 *first,
  */
 ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
 {
+	struct pram_found found = {};
 	ssize_t done = 0;
 	u64 pages = 0;
 	int err = 0;
 
 	while (iov_iter_count(to) && pos < node->bytes) {
-		u64 first, entry;
-		struct folio *folio;
 		size_t off, n;
+		int ret;
 
 		if (fatal_signal_pending(current)) {
 			err = -EINTR;
 			break;
 		}
-		folio = pram_data_folio(node, pos >> PAGE_SHIFT, &first, &entry);
-		if (IS_ERR_OR_NULL(folio)) {
-			err = folio ? PTR_ERR(folio) : -EBADMSG;
+		ret = pram_data_find(node, pos >> PAGE_SHIFT, &found);
+		if (ret <= 0) {
+			err = ret ?: -EBADMSG;
 			break;
 		}
-		off = pos - (first << PAGE_SHIFT);
-		n = min3(folio_size(folio) - off, (size_t)(node->bytes - pos),
-			 iov_iter_count(to));
-		n = copy_folio_to_iter(folio, off, n, to);
+		off = pos - (found.first_page << PAGE_SHIFT);
+		n = min3(folio_size(found.folio) - off,
+			 (size_t)(node->bytes - pos), iov_iter_count(to));
+		n = copy_folio_to_iter(found.folio, off, n, to);
 		if (!n) {
 			err = -EFAULT;
 			break;
@@ -488,7 +476,7 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 			if (!new)
 				return -ENOMEM;
 			folio_copy(new, old);
-			if (kho_preserve_folio(new)) {
+			if (pram_frame_get(new)) {
 				folio_put(new);
 				return -ENOMEM;
 			}
@@ -497,10 +485,8 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 				FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(new)) |
 				flags;
 			node->adopted_pages -= folio_nr_pages(new);
-			pram_count_copied(PRAM_PAGES_COPIED_ASKED,
-					  folio_nr_pages(new));
-			kho_unpreserve_folio(old);
-			pram_unclaim_folio(old);
+			pram_count_copied(PRAM_COPY_ASKED, folio_nr_pages(new));
+			pram_frame_put(old);
 			folio_put(old);
 			cond_resched();
 		}
@@ -529,19 +515,25 @@ int pram_data_prepare_verify(struct pram_node *node)
 	return 0;
 }
 
-/* Undo the preservation of the first @nr_folios folios. */
-static void pram_data_unpreserve_some(struct pram_node *node, u64 nr_folios)
+/**
+ * pram_data_prepare_map - get ready to map the data's folios
+ * @node: the node, committed.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pram_data_prepare_map(struct pram_node *node)
 {
-	for (u64 m = 0; m < node->nr_maps; m++) {
-		struct pram_map_ser *map = node->maps[m];
+	unsigned long *mapped;
 
-		for (u64 i = 0; i < map->nr_entries; i++) {
-			if (!nr_folios--)
-				return;
-			kho_unpreserve_folio(pram_entry_folio(map->entries[i]));
-		}
-		cond_resched();
-	}
+	lockdep_assert_held(&pram_lock);
+	if (node->mapped)
+		return 0;
+	mapped = kvcalloc(BITS_TO_LONGS(node->nr_folios) ?: 1, sizeof(*mapped),
+			  GFP_KERNEL);
+	if (!mapped)
+		return -ENOMEM;
+	node->mapped = mapped;
+	return 0;
 }
 
 /**
@@ -552,57 +544,87 @@ static void pram_data_unpreserve_some(struct pram_node *node, u64 nr_folios)
  */
 int pram_data_preserve(struct pram_node *node)
 {
-	u64 done = 0;
+	int err = 0;
 
 	if (node->preserved)
 		return 0;
+	for (u64 m = 0; m < node->nr_maps && !err; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries && !err; i++)
+			err = pram_frame_preserve(pram_entry_folio(map->entries[i]));
+		cond_resched();
+	}
+	if (!err) {
+		node->preserved = true;
+		return 0;
+	}
 	for (u64 m = 0; m < node->nr_maps; m++) {
 		struct pram_map_ser *map = node->maps[m];
 
-		for (u64 i = 0; i < map->nr_entries; i++) {
-			struct folio *folio = pram_entry_folio(map->entries[i]);
-			int err = kho_preserve_folio(folio);
-
-			if (err) {
-				pram_data_unpreserve_some(node, done);
-				return err;
-			}
-			done++;
-		}
+		for (u64 i = 0; i < map->nr_entries; i++)
+			pram_frame_unpreserve(pram_entry_folio(map->entries[i]));
 		cond_resched();
 	}
-	node->preserved = true;
-	return 0;
+	return err;
 }
 
 /**
- * pram_data_unpreserve - undo pram_data_preserve()
- * @node: the node; nothing is done if it is not preserved.
+ * pram_data_forget - let go of the frames of a node, which keeps its references
+ * @node: the node; nothing is done if that has been done.
  */
-void pram_data_unpreserve(struct pram_node *node)
+void pram_data_forget(struct pram_node *node)
 {
-	if (!node->preserved)
+	if (node->forgotten)
 		return;
-	pram_data_unpreserve_some(node, node->nr_folios);
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++)
+			pram_frame_put(pram_entry_folio(map->entries[i]));
+		pram_meta_forget(map);
+		cond_resched();
+	}
 	node->preserved = false;
+	node->forgotten = true;
+}
+
+/**
+ * pram_data_release - note that a node's reference to a folio is gone
+ * @node: the node, off the list and forgotten.
+ * @index: the folio, counted from the start of the node.
+ */
+void pram_data_release(struct pram_node *node, u64 index)
+{
+	u64 capacity = pram_map_capacity(node->flags);
+	u64 *entry = &node->maps[index / capacity]->entries[index % capacity];
+
+	*entry |= PRAM_ENTRY_GONE;
+	pram_count(PRAM_DATA_PAGES, -(1LL << FIELD_GET(PRAM_ENTRY_ORDER, *entry)));
 }
 
 /**
  * pram_data_free - free all that a node holds
- * @node: the node; its map pages and data folios are gone afterwards.
+ * @node: the node, forgotten; its map pages and data folios are gone afterwards.
  */
 void pram_data_free(struct pram_node *node)
 {
-	pram_data_unpreserve(node);
+	u64 index = 0;
+
 	for (u64 m = 0; m < node->nr_maps; m++) {
 		struct pram_map_ser *map = node->maps[m];
 
-		for (u64 i = 0; i < map->nr_entries; i++) {
-			struct folio *folio = pram_entry_folio(map->entries[i]);
+		for (u64 i = 0; i < map->nr_entries; i++, index++) {
+			struct folio *folio;
 
-			if (map->entries[i] & PRAM_ENTRY_ADOPTED)
-				pram_unclaim_folio(folio);
+			if (map->entries[i] & PRAM_ENTRY_GONE)
+				continue;
+			folio = pram_entry_folio(map->entries[i]);
 			pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
+			/* Mapped, and no list has it: now reclaim may see it. */
+			if (node->mapped && test_bit(index, node->mapped) &&
+			    folio_mapped(folio) && !folio_test_lru(folio))
+				folio_add_lru(folio);
 			folio_put(folio);
 		}
 		pram_meta_free(map);
@@ -610,8 +632,10 @@ void pram_data_free(struct pram_node *node)
 	}
 	kvfree(node->maps);
 	kvfree(node->verified);
+	kvfree(node->mapped);
 	node->maps = NULL;
 	node->verified = NULL;
+	node->mapped = NULL;
 	node->nr_maps = 0;
 	node->max_maps = 0;
 	node->nr_pages = 0;

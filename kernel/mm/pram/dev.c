@@ -52,7 +52,7 @@ static int pram_ioctl_info(union pram_ioctl_buffer *buf, void __user *user)
 	struct pram_ioctl_info *info = &buf->info;
 
 	info->abi_version = PRAM_ABI_VERSION;
-	info->features = 0;
+	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
 	info->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	info->meta_pages = pram_counter_read(PRAM_META_PAGES);

@@ -10,11 +10,24 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/pid.h>
 #include <linux/pipe_fs_i.h>
+#include <linux/ptrace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
+#include <linux/swap.h>
+#include <linux/uaccess.h>
 
 #include "internal.h"
+
+union pram_stream_buffer {
+	struct pram_ioctl_seal	seal;
+	struct pram_ioctl_adopt	adopt;
+	struct pram_ioctl_map	map;
+};
 
 /**
  * pram_stream_of_file - the stream behind a file
@@ -46,12 +59,12 @@ static loff_t pram_stream_llseek(struct file *file, loff_t offset, int whence)
 
 /* Why a page that was to be appended to a page stream is copied. */
 static void pram_count_append(struct pram_node *node, struct pram_stream *ps,
-			      enum pram_counter reason, ssize_t bytes)
+			      enum pram_copy_reason reason, ssize_t bytes)
 {
 	if (node->type != PRAM_PAGE_STREAM || bytes <= 0)
 		return;
 	if (ps->flags & PRAM_SAVE_COPY)
-		reason = PRAM_PAGES_COPIED_ASKED;
+		reason = PRAM_COPY_ASKED;
 	pram_count_copied(reason, DIV_ROUND_UP(bytes, PAGE_SIZE));
 }
 
@@ -68,12 +81,15 @@ static ssize_t pram_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (node->type == PRAM_PAGE_STREAM &&
 	    !PAGE_ALIGNED(iov_iter_count(from))) {
 		n = -EINVAL;
-	} else if (iocb->ki_pos != node->bytes) {
+	} else if (iocb->ki_pos != pram_saved_bytes(ps, node)) {
 		/* A stream grows at its end and nowhere else. */
 		n = -EINVAL;
 	} else {
-		n = pram_data_append(node, from, ps->gfp);
-		pram_count_append(node, ps, PRAM_PAGES_COPIED_WRITTEN, n);
+		n = pram_flush_pending(ps, node);
+		if (!n)
+			n = pram_data_append(node, from,
+					     pram_may_adopt(ps, node), ps->gfp);
+		pram_count_append(node, ps, PRAM_COPY_WRITTEN, n);
 		iocb->ki_pos = node->bytes;
 		i_size_write(inode, node->bytes);
 	}
@@ -91,14 +107,23 @@ static int pram_splice_actor(struct pipe_inode_info *pipe,
 			     struct pipe_buffer *buf, struct splice_desc *sd)
 {
 	struct pram_splice *splice = sd->u.data;
+	struct pram_stream *ps = splice->ps;
+	struct pram_node *node = splice->node;
 	struct iov_iter from;
 	struct bio_vec bvec;
 	ssize_t n;
 
+	if (node->type == PRAM_PAGE_STREAM && sd->len == PAGE_SIZE &&
+	    !buf->offset)
+		return pram_adopt_page(ps, node, buf->page) ?: PAGE_SIZE;
+
+	n = pram_flush_pending(ps, node);
+	if (n)
+		return n;
 	bvec_set_page(&bvec, buf->page, sd->len, buf->offset);
 	iov_iter_bvec(&from, ITER_SOURCE, &bvec, 1, sd->len);
-	n = pram_data_append(splice->node, &from, splice->ps->gfp);
-	pram_count_append(splice->node, splice->ps, PRAM_PAGES_COPIED_PIPED, n);
+	n = pram_data_append(node, &from, pram_may_adopt(ps, node), ps->gfp);
+	pram_count_append(node, ps, PRAM_COPY_UNALIGNED, n);
 	return n;
 }
 
@@ -120,12 +145,12 @@ static ssize_t pram_stream_splice_write(struct pipe_inode_info *pipe,
 	if (IS_ERR(splice.node)) {
 		n = PTR_ERR(splice.node);
 	} else {
-		if (*ppos != splice.node->bytes) {
+		if (*ppos != pram_saved_bytes(splice.ps, splice.node)) {
 			n = -EINVAL;
 		} else {
 			n = __splice_from_pipe(pipe, &sd, pram_splice_actor);
-			*ppos = splice.node->bytes;
-			i_size_write(file_inode(out), splice.node->bytes);
+			*ppos = pram_saved_bytes(splice.ps, splice.node);
+			i_size_write(file_inode(out), *ppos);
 		}
 		pram_stream_write_end(splice.node);
 	}
@@ -141,31 +166,126 @@ static ssize_t pram_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	n = pram_data_read(node, iocb->ki_pos, to);
+	if (ps->flags & PRAM_LOAD_MAP && node->type == PRAM_PAGE_STREAM)
+		n = pram_map_iter(node, iocb->ki_pos, to);
+	else
+		n = pram_data_read(node, iocb->ki_pos, to);
 	if (n > 0)
 		iocb->ki_pos += n;
 	pram_node_put(node);
 	return n;
 }
 
+static int pram_ioctl_seal(struct file *file, union pram_stream_buffer *buf)
+{
+	return pram_seal_save(file->private_data, buf->seal.flags);
+}
+
+static int pram_adopt_task(struct pram_stream *ps, struct task_struct *task,
+			   const struct pram_range *ranges, unsigned int nr,
+			   u64 *pages)
+{
+	struct mm_struct *mm = mm_access(task, PTRACE_MODE_ATTACH_REALCREDS);
+	int err;
+
+	if (IS_ERR_OR_NULL(mm))
+		return mm ? PTR_ERR(mm) : -ESRCH;
+	err = pram_adopt_ranges(ps, mm, ranges, nr, pages);
+	mmput(mm);
+	return err;
+}
+
+static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
+{
+	struct pram_ioctl_adopt *adopt = &buf->adopt;
+	struct pram_stream *ps = file->private_data;
+	struct pram_range *ranges;
+	struct task_struct *task;
+	unsigned int flags;
+	int err;
+
+	adopt->pages = 0;
+	if (adopt->flags)
+		return -EOPNOTSUPP;
+	if (adopt->nr_ranges > PRAM_ADOPT_MAX)
+		return -EINVAL;
+	ranges = vmemdup_user(u64_to_user_ptr(adopt->ranges),
+			      array_size(adopt->nr_ranges, sizeof(*ranges)));
+	if (IS_ERR(ranges))
+		return PTR_ERR(ranges);
+
+	task = pidfd_get_task(adopt->pidfd, &flags);
+	if (IS_ERR(task)) {
+		err = PTR_ERR(task);
+		goto out;
+	}
+	err = pram_adopt_task(ps, task, ranges, adopt->nr_ranges, &adopt->pages);
+	put_task_struct(task);
+
+	file->f_pos += adopt->pages << PAGE_SHIFT;
+	i_size_write(file_inode(file), file->f_pos);
+out:
+	kvfree(ranges);
+	return err;
+}
+
+static int pram_ioctl_map(struct file *file, union pram_stream_buffer *buf)
+{
+	struct pram_stream *ps = file->private_data;
+	struct pram_node *node;
+	int err;
+
+	buf->map.same = 0;
+	if (buf->map.flags)
+		return -EOPNOTSUPP;
+	node = pram_stream_read_begin(ps);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (!(ps->flags & PRAM_LOAD_MAP) || node->type != PRAM_PAGE_STREAM)
+		err = -EINVAL;
+	else
+		err = pram_map_range(node, &buf->map);
+	pram_node_put(node);
+	return err;
+}
+
+static const struct pram_stream_ioctl {
+	unsigned int	cmd;
+	size_t		size;
+	int		(*fn)(struct file *file, union pram_stream_buffer *buf);
+} pram_stream_ioctls[] = {
+	{ PRAM_IOCTL_SEAL, sizeof(struct pram_ioctl_seal), pram_ioctl_seal },
+	{ PRAM_IOCTL_ADOPT, sizeof(struct pram_ioctl_adopt), pram_ioctl_adopt },
+	{ PRAM_IOCTL_MAP, sizeof(struct pram_ioctl_map), pram_ioctl_map },
+};
+
 static long pram_stream_ioctl(struct file *file, unsigned int cmd,
 			      unsigned long arg)
 {
-	struct pram_ioctl_seal __user *user = (void __user *)arg;
-	struct pram_ioctl_seal seal;
-	u32 size;
+	void __user *user = (void __user *)arg;
+	union pram_stream_buffer buf;
 	int err;
 
-	if (cmd != PRAM_IOCTL_SEAL)
-		return -ENOTTY;
-	if (get_user(size, &user->size))
-		return -EFAULT;
-	if (size < sizeof(seal))
-		return -EINVAL;
-	err = copy_struct_from_user(&seal, sizeof(seal), user, size);
-	if (err)
+	for (size_t i = 0; i < ARRAY_SIZE(pram_stream_ioctls); i++) {
+		const struct pram_stream_ioctl *op = &pram_stream_ioctls[i];
+		u32 size;
+
+		if (op->cmd != cmd)
+			continue;
+		if (get_user(size, (u32 __user *)user))
+			return -EFAULT;
+		if (size < op->size)
+			return -EINVAL;
+		err = copy_struct_from_user(&buf, op->size, user, size);
+		if (err)
+			return err;
+		err = op->fn(file, &buf);
+		/* The caller hears of what was done also on an error. */
+		if (cmd != PRAM_IOCTL_SEAL && copy_to_user(user, &buf, op->size))
+			return err ?: -EFAULT;
 		return err;
-	return pram_seal_save(file->private_data, seal.flags);
+	}
+	return -ENOTTY;
 }
 
 const struct file_operations pram_stream_fops = {
@@ -247,6 +367,12 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 		kfree(ps);
 		return err;
 	}
+	/*
+	 * What was taken from a task in this boot may wait to be put on an LRU
+	 * list: that is a reference, with which it could not be mapped.
+	 */
+	if (flags & PRAM_LOAD_MAP && !ps->node->ser->kexec_count)
+		lru_add_drain_all();
 	*file = pram_stream_file(ps, O_RDONLY);
 	if (IS_ERR(*file)) {
 		pram_abort_load(ps);

@@ -157,15 +157,25 @@ static int __init pram_restore_folios(struct pram_node *node,
 		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
 		phys_addr_t phys = PFN_PHYS(FIELD_GET(PRAM_ENTRY_PFN, entry));
 		struct folio *folio;
+		int err;
 
 		if (entry & ~PRAM_ENTRY_KNOWN)
 			return -EPROTO;
-		folio = kho_restore_folio(phys);
-		if (!folio)
-			return -EBADMSG;
-		if (folio_order(folio) != order) {
+		/* Another node that shares it may have come first. */
+		if (pram_frame_known(PHYS_PFN(phys))) {
+			folio = pfn_folio(PHYS_PFN(phys));
+			folio_get(folio);
+		} else {
+			folio = kho_restore_folio(phys);
+			if (!folio)
+				return -EBADMSG;
+		}
+		err = folio_order(folio) == order ?
+			pram_frame_get_again(folio, entry & PRAM_ENTRY_SHARED) :
+			-EBADMSG;
+		if (err) {
 			folio_put(folio);
-			return -EBADMSG;
+			return err;
 		}
 		map->nr_entries++;
 		node->nr_folios++;
@@ -199,6 +209,7 @@ static int __init pram_restore_maps(struct pram_node *node)
 			return err;
 		err = pram_data_add_map(node, map, GFP_KERNEL);
 		if (err) {
+			pram_meta_forget(map);
 			pram_meta_free(map);
 			return err;
 		}
@@ -301,8 +312,10 @@ static void __init pram_restore_dir(u64 phys)
 		if (dir->nodes[i])
 			pram_restore_node(dir->nodes[i]);
 	/* The new directory takes its place. */
-	if (!pram_meta_restore(dir))
+	if (!pram_meta_restore(dir)) {
+		pram_meta_forget(dir);
 		pram_meta_free(dir);
+	}
 }
 
 /* Take over what the last kernel left. Nothing here can stop the boot. */
@@ -338,8 +351,10 @@ static void __init pram_restore_all(void)
 	pram_kexec_count = super->kexec_count + 1;
 	for (u64 i = 0; i < super->nr_dirs; i++)
 		pram_restore_dir(super->dirs[i]);
-	if (!pram_meta_restore(super))
+	if (!pram_meta_restore(super)) {
+		pram_meta_forget(super);
 		pram_meta_free(super);
+	}
 
 	pram_count_nodes(&nr_nodes, &nr_broken);
 	pr_info("%llu nodes (%llu broken) with %llu pages of data came through kexec %llu\n",
@@ -383,10 +398,7 @@ static int pram_reboot(struct notifier_block *nb, unsigned long action,
 			tries = 0;
 			continue;
 		}
-		pram_data_unpreserve(node);
-		for (u64 m = 0; m < node->nr_maps; m++)
-			kho_unpreserve_folio(virt_to_folio(node->maps[m]));
-		kho_unpreserve_folio(virt_to_folio(node->ser));
+		pram_node_forget(node);
 		mutex_unlock(&node->lock);
 	}
 	return NOTIFY_DONE;

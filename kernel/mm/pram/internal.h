@@ -8,11 +8,14 @@
 #include <linux/init.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/pram.h>
 #include <linux/uio.h>
 
 struct file;
+struct mm_struct;
 struct pram_dir;
 
 /**
@@ -27,7 +30,9 @@ struct pram_dir;
  * @state: PRAM_NODE_SAVING and so on. Under pram_lock.
  * @ending: a transaction under way frees the node. Under pram_lock.
  * @preserved: KHO knows the node's folios. False while a node that came with
- *	this boot lacks the memory for it, and once the machine reboots.
+ *	this boot lacks the memory for it, once the node is off the list, and once
+ *	the machine reboots.
+ * @forgotten: KHO knows none of the node's pages, its metadata neither.
  * @dir: directory page that has a place for the node. Under pram_lock.
  * @slot: the place, an index in @dir.
  * @ser: the node page; NULL if it came damaged.
@@ -40,6 +45,10 @@ struct pram_dir;
  * @adopted_pages: of @nr_pages, those not copied.
  * @verified: a bit for each folio whose checksum has been verified; NULL if
  *	the data has no checksums or was not loaded yet.
+ * @mapped: a bit for each folio that a load has mapped and that is still to go
+ *	on an LRU list; NULL as long as no load maps.
+ * @mappings_lock: protects @mappings.
+ * @mappings: where a load has mapped folios; see map.c.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node {
@@ -52,6 +61,7 @@ struct pram_node {
 	u32			state;
 	bool			ending;
 	bool			preserved;
+	bool			forgotten;
 	struct pram_dir		*dir;
 	unsigned int		slot;
 	struct pram_node_ser	*ser;
@@ -63,8 +73,59 @@ struct pram_node {
 	u64			nr_folios;
 	u64			adopted_pages;
 	unsigned long		*verified;
+	unsigned long		*mapped;
+	struct mutex		mappings_lock;
+	struct list_head	mappings;
 	char			name[PRAM_NAME_MAX];
 };
+
+/* stats.c */
+
+/* Why a page was copied when saved, rather than taken over. */
+enum pram_copy_reason {
+	PRAM_COPY_NOT,			/* it was not */
+	PRAM_COPY_WRITTEN,		/* written: there was no page to take */
+	PRAM_COPY_UNALIGNED,		/* in a pipe, but not a whole page */
+	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
+	PRAM_COPY_SCRATCH,		/* in KHO's scratch areas, or other CMA */
+	PRAM_COPY_PARTIAL,		/* of a large folio that was not seen whole */
+	PRAM_COPY_FILE,			/* in the page cache of a file */
+	PRAM_COPY_SHMEM,		/* in the page cache of shared memory */
+	PRAM_COPY_HUGETLB,		/* hugetlb's */
+	PRAM_COPY_KSM,			/* merged by KSM */
+	PRAM_COPY_PINNED,		/* pinned, so it may be written to by DMA */
+	PRAM_COPY_SWAPPED,		/* in a pipe, and in the swap cache */
+	PRAM_COPY_SPECIAL,		/* the zero page, the vDSO, no user's page */
+	PRAM_NR_COPY_REASONS,
+};
+
+enum pram_counter {
+	PRAM_PAGES_ADOPTED,
+	PRAM_PAGES_SHARED,		/* of these, in another node already */
+	PRAM_PAGES_MIGRATED,		/* of these, first moved out of scratch */
+	PRAM_PAGES_COPIED,		/* for all reasons together */
+	PRAM_PAGES_MAPPED,
+	PRAM_PAGES_SAME,		/* of a family, mapped already */
+	PRAM_PAGES_REUSED,		/* made writable in place when finished */
+	PRAM_PAGES_COPIED_ON_LOAD,
+	PRAM_BYTES_SAVED,
+	PRAM_BYTES_LOADED,
+	PRAM_CHECKSUM_ERRORS,
+	PRAM_DATA_PAGES,		/* held now */
+	PRAM_META_PAGES,		/* held now */
+	PRAM_COPIED_BY_REASON,		/* one for each enum pram_copy_reason */
+	PRAM_NR_COUNTERS = PRAM_COPIED_BY_REASON + PRAM_NR_COPY_REASONS,
+};
+
+void pram_count(enum pram_counter counter, s64 n);
+u64 pram_counter_read(enum pram_counter counter);
+int pram_stats_init(void);
+
+static inline void pram_count_copied(enum pram_copy_reason reason, s64 pages)
+{
+	pram_count(PRAM_PAGES_COPIED, pages);
+	pram_count(PRAM_COPIED_BY_REASON + reason, pages);
+}
 
 /* node.c */
 extern struct mutex pram_lock;
@@ -76,6 +137,7 @@ void pram_node_link(struct pram_node *node);
 void pram_node_put(struct pram_node *node);
 void pram_node_put_list(struct list_head *nodes);
 void pram_node_unlink(struct pram_node *node);
+void pram_node_forget(struct pram_node *node);
 struct pram_node *pram_node_find(const char *name, bool committed);
 int pram_stat_next(u64 after_id, struct pram_node_stat *stat);
 int pram_free_id(u64 id);
@@ -95,18 +157,94 @@ int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
 int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 			gfp_t gfp);
 ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
-			 gfp_t gfp);
+			 bool may_adopt, gfp_t gfp);
 ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to);
-struct folio *pram_data_folio(struct pram_node *node, u64 page, u64 *first,
-			      u64 *entry);
 int pram_data_seal(struct pram_node *node);
 int pram_data_prepare_verify(struct pram_node *node);
 int pram_data_unshare(struct pram_node *node, gfp_t gfp);
 int pram_data_preserve(struct pram_node *node);
-void pram_data_unpreserve(struct pram_node *node);
+void pram_data_forget(struct pram_node *node);
 void pram_data_free(struct pram_node *node);
-int pram_claim_folio(struct folio *folio);
-void pram_unclaim_folio(struct folio *folio);
+
+/*
+ * In the entry of a node that is off the list: the node's reference to the folio
+ * is gone. Never in what is handed over.
+ */
+#define PRAM_ENTRY_GONE		BIT_ULL(63)
+
+/**
+ * struct pram_found - a data folio of a node and where it was found
+ * @node: the node; NULL if nothing was found yet.
+ * @folio: the folio.
+ * @entry: its entry, see PRAM_ENTRY_*.
+ * @first_page: its first page, counted from the start of the node.
+ * @index: the folio itself, counted likewise.
+ */
+struct pram_found {
+	struct pram_node	*node;
+	struct folio		*folio;
+	u64			entry;
+	u64			first_page;
+	u64			index;
+};
+
+int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found);
+void pram_data_release(struct pram_node *node, u64 index);
+int pram_data_prepare_map(struct pram_node *node);
+
+static inline bool pram_found_gone(const struct pram_found *found)
+{
+	return found->entry & PRAM_ENTRY_GONE;
+}
+
+/* frames.c */
+int pram_frame_get(struct folio *folio);
+int pram_frame_get_again(struct folio *folio, bool shared);
+bool pram_frame_known(unsigned long pfn);
+void pram_frame_put(struct folio *folio);
+int pram_frame_preserve(struct folio *folio);
+void pram_frame_unpreserve(struct folio *folio);
+unsigned long pram_frame_holders(struct folio *folio);
+
+/* transfer.c */
+int pram_node_adopt(struct pram_node *node, struct folio *folio,
+		    u64 entry_flags, gfp_t gfp);
+
+/* KHO's scratch areas are CMA; the next kernel is loaded there. */
+static inline bool pram_in_scratch(struct folio *folio)
+{
+	return is_migrate_cma_page(folio_page(folio, 0));
+}
+
+/* adopt.c */
+enum pram_copy_reason pram_share_folio(struct folio *folio);
+int pram_flush_pending(struct pram_stream *ps, struct pram_node *node);
+void pram_drop_pending(struct pram_stream *ps);
+int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
+		    struct page *page);
+int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
+		      const struct pram_range *ranges, unsigned int nr,
+		      u64 *pages);
+
+/* map.c */
+ssize_t pram_map_iter(struct pram_node *node, loff_t pos, struct iov_iter *to);
+int pram_map_range(struct pram_node *node, struct pram_ioctl_map *map);
+void pram_map_finish(struct pram_node *node);
+void pram_map_drop(struct pram_node *node);
+
+/* May pages of this stream be taken over? */
+static inline bool pram_may_adopt(const struct pram_stream *ps,
+				  const struct pram_node *node)
+{
+	return node->type == PRAM_PAGE_STREAM && !(ps->flags & PRAM_SAVE_COPY);
+}
+
+/* The length of a stream that is being saved, with what waits to be added. */
+static inline u64 pram_saved_bytes(const struct pram_stream *ps,
+				   const struct pram_node *node)
+{
+	return node->bytes + ((u64)ps->nr_pending << PAGE_SHIFT);
+}
 
 static inline struct folio *pram_entry_folio(u64 entry)
 {
@@ -116,6 +254,7 @@ static inline struct folio *pram_entry_folio(u64 entry)
 /* meta.c */
 void *pram_meta_alloc(gfp_t gfp);
 void pram_meta_free(void *page);
+void pram_meta_forget(void *page);
 void pram_meta_stamp(void *page, u64 magic);
 int pram_meta_check(void *page, u64 magic);
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page);
@@ -140,34 +279,5 @@ struct pram_stream *pram_stream_of_file(struct file *file);
 
 /* dev.c */
 int __init pram_dev_init(void);
-
-/* stats.c */
-enum pram_counter {
-	PRAM_PAGES_ADOPTED,
-	PRAM_PAGES_COPIED,		/* for all reasons together */
-	PRAM_PAGES_COPIED_WRITTEN,	/* written: there was no page to take */
-	PRAM_PAGES_COPIED_PIPED,	/* in a pipe: this version copies all */
-	PRAM_PAGES_COPIED_ASKED,	/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
-	PRAM_PAGES_COPIED_SCRATCH,	/* in KHO's scratch areas, or other CMA */
-	PRAM_PAGES_COPIED_SHARED,	/* the frame is in a node already */
-	PRAM_PAGES_MAPPED,
-	PRAM_PAGES_COPIED_ON_LOAD,
-	PRAM_BYTES_SAVED,
-	PRAM_BYTES_LOADED,
-	PRAM_CHECKSUM_ERRORS,
-	PRAM_DATA_PAGES,		/* held now */
-	PRAM_META_PAGES,		/* held now */
-	PRAM_NR_COUNTERS,
-};
-
-void pram_count(enum pram_counter counter, s64 n);
-u64 pram_counter_read(enum pram_counter counter);
-int pram_stats_init(void);
-
-static inline void pram_count_copied(enum pram_counter reason, s64 pages)
-{
-	pram_count(PRAM_PAGES_COPIED, pages);
-	pram_count(reason, pages);
-}
 
 #endif /* _MM_PRAM_INTERNAL_H */

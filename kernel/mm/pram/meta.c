@@ -41,18 +41,26 @@ void *pram_meta_alloc(gfp_t gfp)
 }
 
 /**
- * pram_meta_free - free a page of metadata
+ * pram_meta_forget - have a page of metadata no longer preserved
  * @page: from pram_meta_alloc() or pram_meta_restore(); NULL is ignored.
+ *
+ * Must come before pram_meta_free(), once.
+ */
+void pram_meta_forget(void *page)
+{
+	if (page)
+		kho_unpreserve_folio(virt_to_folio(page));
+}
+
+/**
+ * pram_meta_free - free a page of metadata
+ * @page: forgotten by pram_meta_forget(); NULL is ignored.
  */
 void pram_meta_free(void *page)
 {
-	struct folio *folio;
-
 	if (!page)
 		return;
-	folio = virt_to_folio(page);
-	kho_unpreserve_folio(folio);
-	folio_put(folio);
+	folio_put(virt_to_folio(page));
 	pram_count(PRAM_META_PAGES, -1);
 }
 

@@ -41,6 +41,8 @@ struct pram_node *pram_node_alloc(gfp_t gfp)
 	INIT_LIST_HEAD(&node->link);
 	kref_init(&node->ref);
 	mutex_init(&node->lock);
+	mutex_init(&node->mappings_lock);
+	INIT_LIST_HEAD(&node->mappings);
 	return node;
 }
 
@@ -59,6 +61,8 @@ static void pram_node_release(struct kref *ref)
 {
 	struct pram_node *node = container_of(ref, struct pram_node, ref);
 
+	pram_node_forget(node);
+	pram_map_drop(node);
 	pram_data_free(node);
 	pram_meta_free(node->ser);
 	kfree(node);
@@ -86,6 +90,21 @@ void pram_node_unlink(struct pram_node *node)
 }
 
 /**
+ * pram_node_forget - have nothing of a node preserved any more
+ * @node: the node, off the list or never on it; or the machine reboots.
+ *
+ * Somebody who only looks at a node may hold it for long: a kexec meanwhile must
+ * not leave its pages reserved in the next kernel, where nobody owns them.
+ */
+void pram_node_forget(struct pram_node *node)
+{
+	if (node->forgotten)
+		return;
+	pram_data_forget(node);
+	pram_meta_forget(node->ser);
+}
+
+/**
  * pram_node_put_list - drop the list's reference to nodes that were unlinked
  * @nodes: a list of them, empty afterwards.
  */
@@ -95,6 +114,7 @@ void pram_node_put_list(struct list_head *nodes)
 
 	list_for_each_entry_safe(node, next, nodes, link) {
 		list_del_init(&node->link);
+		pram_node_forget(node);
 		pram_node_put(node);
 	}
 }
@@ -151,8 +171,10 @@ int pram_free(const char *name)
 	node = pram_node_find(name, true) ?: pram_node_find(name, false);
 	err = node && *name ? pram_free_node(node) : -ENOENT;
 	mutex_unlock(&pram_lock);
-	if (!err)
+	if (!err) {
+		pram_node_forget(node);
 		pram_node_put(node);
+	}
 	return err;
 }
 EXPORT_SYMBOL_GPL(pram_free);
@@ -177,8 +199,10 @@ int pram_free_id(u64 id)
 	}
 	err = found ? pram_free_node(found) : -ENOENT;
 	mutex_unlock(&pram_lock);
-	if (!err)
+	if (!err) {
+		pram_node_forget(found);
 		pram_node_put(found);
+	}
 	return err;
 }
 

@@ -366,8 +366,8 @@ static void test_many(struct kunit *test)
 	const u32 nr = 3 * PRAM_MAP_ENTRIES + 5;
 
 	for (int f = 0; f < ARRAY_SIZE(flag_sets); f++) {
+		struct pram_found found = {};
 		struct pram_stream ps;
-		u64 first, entry;
 
 		open_save(test, &ps, NAME, PRAM_PAGE_STREAM, flag_sets[f]);
 		for (u32 i = 0; i < nr; i++) {
@@ -382,22 +382,23 @@ static void test_many(struct kunit *test)
 		open_load(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
 		for (u32 i = nr; i--; ) {
 			u64 page = i + i / 100;
-			struct folio *folio = pram_data_folio(ps.node, page,
-							      &first, &entry);
 
-			KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(folio));
-			KUNIT_ASSERT_EQ(test, first, page);
-			KUNIT_ASSERT_TRUE(test, folio_holds(folio, i));
+			KUNIT_ASSERT_EQ(test, 1, pram_data_find(ps.node, page,
+								&found));
+			KUNIT_ASSERT_EQ(test, found.first_page, page);
+			KUNIT_ASSERT_EQ(test, found.index, i);
+			KUNIT_ASSERT_TRUE(test, folio_holds(found.folio, i));
 		}
-		KUNIT_EXPECT_NULL(test, pram_data_folio(ps.node, nr + nr / 100,
-							&first, &entry));
+		KUNIT_EXPECT_EQ(test, 0, pram_data_find(ps.node, nr + nr / 100,
+							&found));
 		KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
 	}
 }
 
 static void test_same_folio_twice(struct kunit *test)
 {
-	u64 copied = pram_counter_read(PRAM_PAGES_COPIED_SHARED);
+	u64 shared = pram_counter_read(PRAM_PAGES_SHARED);
+	u64 copied = pram_counter_read(PRAM_PAGES_COPIED);
 	struct folio *folio = make_folio(test, 1, 5), *loaded;
 	struct pram_stream ps, other;
 	u32 flags;
@@ -407,24 +408,53 @@ static void test_same_folio_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&other, folio, 0));
-	KUNIT_EXPECT_EQ(test, copied + 4,
-			pram_counter_read(PRAM_PAGES_COPIED_SHARED));
+	KUNIT_EXPECT_EQ(test, shared + 4, pram_counter_read(PRAM_PAGES_SHARED));
+	KUNIT_EXPECT_EQ(test, copied, pram_counter_read(PRAM_PAGES_COPIED));
+	KUNIT_EXPECT_EQ(test, 3, pram_frame_holders(folio));
+	KUNIT_EXPECT_EQ(test, 4, folio_ref_count(folio));
+
+	/* The one that had it first goes first. */
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&other));
+	pram_discard_save(&ps);
+	KUNIT_EXPECT_EQ(test, 1, pram_frame_holders(folio));
+	KUNIT_EXPECT_TRUE(test, pram_frame_known(folio_pfn(folio)));
 	open_load(test, &other, OTHER, PRAM_PAGE_STREAM, 0);
 	loaded = pram_load_folio(&other, &flags);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(loaded));
-	KUNIT_EXPECT_PTR_NE(test, loaded, folio);
+	KUNIT_ASSERT_PTR_EQ(test, loaded, folio);
 	KUNIT_EXPECT_TRUE(test, folio_holds(loaded, 5));
 	folio_put(loaded);
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&other));
-	pram_discard_save(&ps);
+	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
 
-	/* Given up, so it can be taken again. */
+	/* Given up, so it can be taken again, and is nobody else's. */
 	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
-	KUNIT_EXPECT_EQ(test, copied + 4,
-			pram_counter_read(PRAM_PAGES_COPIED_SHARED));
+	KUNIT_EXPECT_EQ(test, shared + 4, pram_counter_read(PRAM_PAGES_SHARED));
 	pram_discard_save(&ps);
+	folio_put(folio);
+}
+
+/* Nodes that come with a boot share in any order, but do not claim twice. */
+static void test_frames_again(struct kunit *test)
+{
+	struct folio *folio = make_folio(test, 0, 1);
+
+	KUNIT_EXPECT_EQ(test, 0, pram_frame_get_again(folio, true));
+	KUNIT_EXPECT_EQ(test, 1, pram_frame_holders(folio));
+	KUNIT_EXPECT_EQ(test, 0, pram_frame_get_again(folio, false));
+	KUNIT_EXPECT_EQ(test, 0, pram_frame_get_again(folio, true));
+	KUNIT_EXPECT_EQ(test, 3, pram_frame_holders(folio));
+	for (int i = 0; i < 3; i++)
+		pram_frame_put(folio);
+	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
+
+	KUNIT_EXPECT_EQ(test, 0, pram_frame_get_again(folio, false));
+	KUNIT_EXPECT_EQ(test, -EBADMSG, pram_frame_get_again(folio, false));
+	KUNIT_EXPECT_EQ(test, 0, pram_frame_get_again(folio, true));
+	pram_frame_put(folio);
+	pram_frame_put(folio);
+	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
 	folio_put(folio);
 }
 
@@ -450,7 +480,8 @@ static struct page *take_cma_page(void)
 
 static void test_scratch(struct kunit *test)
 {
-	u64 copied = pram_counter_read(PRAM_PAGES_COPIED_SCRATCH);
+	u64 copied = pram_counter_read(PRAM_COPIED_BY_REASON +
+				  PRAM_COPY_SCRATCH);
 	struct page *page = take_cma_page();
 	struct pram_stream ps;
 
@@ -458,14 +489,16 @@ static void test_scratch(struct kunit *test)
 	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
 	KUNIT_EXPECT_EQ(test, 0, pram_save_page(&ps, page, 0));
 	KUNIT_EXPECT_EQ(test, copied + 1,
-			pram_counter_read(PRAM_PAGES_COPIED_SCRATCH));
+			pram_counter_read(PRAM_COPIED_BY_REASON +
+				  PRAM_COPY_SCRATCH));
 	pram_discard_save(&ps);
 	free_contig_range(page_to_pfn(page), 1);
 }
 
 static void test_copy(struct kunit *test)
 {
-	u64 copied = pram_counter_read(PRAM_PAGES_COPIED_ASKED);
+	u64 copied = pram_counter_read(PRAM_COPIED_BY_REASON +
+				  PRAM_COPY_ASKED);
 	struct folio *folio = make_folio(test, 1, 77), *loaded;
 	struct pram_stream ps;
 	u32 flags;
@@ -474,7 +507,8 @@ static void test_copy(struct kunit *test)
 	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, PRAM_SAVE_COPY);
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
 	KUNIT_EXPECT_EQ(test, copied + 2,
-			pram_counter_read(PRAM_PAGES_COPIED_ASKED));
+			pram_counter_read(PRAM_COPIED_BY_REASON +
+				  PRAM_COPY_ASKED));
 	pram_discard_save(&ps);
 
 	/* ...or at the end. */
@@ -482,7 +516,8 @@ static void test_copy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, PRAM_PAGE_LRU));
 	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, PRAM_SEAL_COPY));
 	KUNIT_EXPECT_EQ(test, copied + 4,
-			pram_counter_read(PRAM_PAGES_COPIED_ASKED));
+			pram_counter_read(PRAM_COPIED_BY_REASON +
+				  PRAM_COPY_ASKED));
 	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
 	memset(folio_address(folio), 0, folio_size(folio));
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
@@ -912,7 +947,9 @@ static void test_meta(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBADMSG,
 			pram_meta_find(1ULL << 51, PRAM_MAGIC_SUPER,
 				       "test page", &found));
+	pram_meta_forget(page);
 	pram_meta_free(page);
+	pram_meta_forget(NULL);
 	pram_meta_free(NULL);
 }
 
@@ -928,6 +965,7 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_pages),
 	KUNIT_CASE(test_many),
 	KUNIT_CASE(test_same_folio_twice),
+	KUNIT_CASE(test_frames_again),
 	KUNIT_CASE(test_scratch),
 	KUNIT_CASE(test_copy),
 	KUNIT_CASE(test_discard),

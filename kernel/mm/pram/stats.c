@@ -54,19 +54,34 @@ static struct pram_counter_attr pram_attr_##_name = {			\
 }
 
 PRAM_COUNTER_ATTR(pages_adopted, PRAM_PAGES_ADOPTED);
+PRAM_COUNTER_ATTR(pages_shared, PRAM_PAGES_SHARED);
+PRAM_COUNTER_ATTR(pages_migrated, PRAM_PAGES_MIGRATED);
 PRAM_COUNTER_ATTR(pages_copied, PRAM_PAGES_COPIED);
-PRAM_COUNTER_ATTR(pages_copied_written, PRAM_PAGES_COPIED_WRITTEN);
-PRAM_COUNTER_ATTR(pages_copied_piped, PRAM_PAGES_COPIED_PIPED);
-PRAM_COUNTER_ATTR(pages_copied_asked, PRAM_PAGES_COPIED_ASKED);
-PRAM_COUNTER_ATTR(pages_copied_scratch, PRAM_PAGES_COPIED_SCRATCH);
-PRAM_COUNTER_ATTR(pages_copied_shared, PRAM_PAGES_COPIED_SHARED);
 PRAM_COUNTER_ATTR(pages_mapped, PRAM_PAGES_MAPPED);
+PRAM_COUNTER_ATTR(pages_same, PRAM_PAGES_SAME);
+PRAM_COUNTER_ATTR(pages_reused, PRAM_PAGES_REUSED);
 PRAM_COUNTER_ATTR(pages_copied_on_load, PRAM_PAGES_COPIED_ON_LOAD);
 PRAM_COUNTER_ATTR(bytes_saved, PRAM_BYTES_SAVED);
 PRAM_COUNTER_ATTR(bytes_loaded, PRAM_BYTES_LOADED);
 PRAM_COUNTER_ATTR(checksum_errors, PRAM_CHECKSUM_ERRORS);
 PRAM_COUNTER_ATTR(data_pages, PRAM_DATA_PAGES);
 PRAM_COUNTER_ATTR(meta_pages, PRAM_META_PAGES);
+
+#define PRAM_REASON_ATTR(_name, _reason)				\
+	PRAM_COUNTER_ATTR(pages_copied_##_name, PRAM_COPIED_BY_REASON + _reason)
+
+PRAM_REASON_ATTR(written, PRAM_COPY_WRITTEN);
+PRAM_REASON_ATTR(unaligned, PRAM_COPY_UNALIGNED);
+PRAM_REASON_ATTR(asked, PRAM_COPY_ASKED);
+PRAM_REASON_ATTR(scratch, PRAM_COPY_SCRATCH);
+PRAM_REASON_ATTR(partial, PRAM_COPY_PARTIAL);
+PRAM_REASON_ATTR(file, PRAM_COPY_FILE);
+PRAM_REASON_ATTR(shmem, PRAM_COPY_SHMEM);
+PRAM_REASON_ATTR(hugetlb, PRAM_COPY_HUGETLB);
+PRAM_REASON_ATTR(ksm, PRAM_COPY_KSM);
+PRAM_REASON_ATTR(pinned, PRAM_COPY_PINNED);
+PRAM_REASON_ATTR(swapped, PRAM_COPY_SWAPPED);
+PRAM_REASON_ATTR(special, PRAM_COPY_SPECIAL);
 
 static ssize_t abi_version_show(struct kobject *kobj,
 				struct kobj_attribute *attr, char *buf)
@@ -106,13 +121,24 @@ static struct attribute *pram_attrs[] = {
 	&kexec_count_attr.attr,
 	&lost_pages_attr.attr,
 	&pram_attr_pages_adopted.attr.attr,
+	&pram_attr_pages_shared.attr.attr,
+	&pram_attr_pages_migrated.attr.attr,
 	&pram_attr_pages_copied.attr.attr,
 	&pram_attr_pages_copied_written.attr.attr,
-	&pram_attr_pages_copied_piped.attr.attr,
+	&pram_attr_pages_copied_unaligned.attr.attr,
 	&pram_attr_pages_copied_asked.attr.attr,
 	&pram_attr_pages_copied_scratch.attr.attr,
-	&pram_attr_pages_copied_shared.attr.attr,
+	&pram_attr_pages_copied_partial.attr.attr,
+	&pram_attr_pages_copied_file.attr.attr,
+	&pram_attr_pages_copied_shmem.attr.attr,
+	&pram_attr_pages_copied_hugetlb.attr.attr,
+	&pram_attr_pages_copied_ksm.attr.attr,
+	&pram_attr_pages_copied_pinned.attr.attr,
+	&pram_attr_pages_copied_swapped.attr.attr,
+	&pram_attr_pages_copied_special.attr.attr,
 	&pram_attr_pages_mapped.attr.attr,
+	&pram_attr_pages_same.attr.attr,
+	&pram_attr_pages_reused.attr.attr,
 	&pram_attr_pages_copied_on_load.attr.attr,
 	&pram_attr_bytes_saved.attr.attr,
 	&pram_attr_bytes_loaded.attr.attr,

@@ -241,7 +241,8 @@ int pram_seal_save(struct pram_stream *ps, u32 flags)
 			err = -EPERM;
 		goto out;
 	}
-	if (flags & PRAM_SEAL_COPY)
+	err = pram_flush_pending(ps, node);
+	if (!err && flags & PRAM_SEAL_COPY)
 		err = pram_data_unshare(node, ps->gfp);
 	if (!err)
 		err = pram_data_seal(node);
@@ -363,7 +364,14 @@ int pram_end_streams(struct pram_stream **streams, unsigned int nr)
 	}
 	mutex_unlock(&pram_lock);
 
-	/* Freeing takes time, so not under the lock. */
+	/*
+	 * All that takes time comes after the lock. First no node holds a frame
+	 * any more, then those mapped can be made their owners'.
+	 */
+	list_for_each_entry(node, &freed, link)
+		pram_node_forget(node);
+	list_for_each_entry(node, &freed, link)
+		pram_map_finish(node);
 	pram_node_put_list(&freed);
 	return err;
 }
@@ -399,6 +407,8 @@ void pram_discard_save(struct pram_stream *ps)
 	node = pram_stream_end(ps);
 	pram_node_unlink(node);
 	mutex_unlock(&pram_lock);
+	pram_drop_pending(ps);
+	pram_node_forget(node);
 	/* One reference is the list's, one the stream's. */
 	pram_node_put(node);
 	pram_node_put(node);
@@ -447,6 +457,8 @@ int pram_prepare_load_flags(struct pram_stream *ps, const char *name, u32 type,
 	if (node->state == PRAM_NODE_LOADING && !(flags & PRAM_LOAD_PEEK))
 		return -EBUSY;
 	err = pram_data_prepare_verify(node);
+	if (!err && flags & PRAM_LOAD_MAP)
+		err = pram_data_prepare_map(node);
 	if (err)
 		return err;
 
@@ -491,6 +503,8 @@ void pram_abort_load(struct pram_stream *ps)
 	if (loading)
 		node->state = PRAM_NODE_READY;
 	mutex_unlock(&pram_lock);
+	if (loading)
+		pram_map_drop(node);
 	pram_node_put(node);
 }
 EXPORT_SYMBOL_GPL(pram_abort_load);

@@ -6,76 +6,69 @@
 
 #include <linux/export.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
 
 #include "internal.h"
 
-/* Why must a folio be copied rather than taken over? Or 0. */
-static enum pram_counter pram_folio_copy_reason(struct pram_stream *ps,
-						struct folio *folio)
+/**
+ * pram_node_adopt - append a folio to a page stream, without a copy
+ * @node: the stream's node, locked, whose last folio is full.
+ * @folio: the folio, not in scratch areas; the caller keeps its reference.
+ * @entry_flags: PRAM_ENTRY_* flags.
+ * @gfp: how to allocate.
+ *
+ * Return: 0, -ENOMEM or -ESHUTDOWN.
+ */
+int pram_node_adopt(struct pram_node *node, struct folio *folio,
+		    u64 entry_flags, gfp_t gfp)
 {
-	if (ps->flags & PRAM_SAVE_COPY)
-		return PRAM_PAGES_COPIED_ASKED;
-	/* KHO's scratch areas are CMA; the next kernel is loaded there. */
-	if (is_migrate_cma_page(folio_page(folio, 0)))
-		return PRAM_PAGES_COPIED_SCRATCH;
-	return 0;
-}
+	int err;
 
-static int pram_node_adopt(struct pram_node *node, struct pram_stream *ps,
-			   struct folio *folio, u64 entry_flags)
-{
-	int err = pram_claim_folio(folio);
-
+	err = pram_data_add_folio(node, folio, entry_flags | PRAM_ENTRY_ADOPTED,
+				  gfp);
 	if (err)
 		return err;
-	err = pram_data_add_folio(node, folio, entry_flags | PRAM_ENTRY_ADOPTED,
-				  ps->gfp);
-	if (err) {
-		pram_unclaim_folio(folio);
-		return err;
-	}
 	folio_get(folio);
+	node->bytes += folio_size(folio);
 	pram_count(PRAM_PAGES_ADOPTED, folio_nr_pages(folio));
+	pram_count(PRAM_BYTES_SAVED, folio_size(folio));
 	return 0;
 }
 
-static int pram_node_copy(struct pram_node *node, struct pram_stream *ps,
-			  struct folio *folio, u64 entry_flags)
+static int pram_node_copy(struct pram_node *node, struct folio *folio,
+			  u64 entry_flags, gfp_t gfp)
 {
 	struct folio *copy;
 	int err;
 
-	copy = pram_data_alloc(folio_order(folio), ps->gfp);
+	copy = pram_data_alloc(folio_order(folio), gfp);
 	if (!copy)
 		return -ENOMEM;
 	folio_copy(copy, folio);
-	err = pram_data_add_folio(node, copy, entry_flags, ps->gfp);
-	if (err)
+	err = pram_data_add_folio(node, copy, entry_flags, gfp);
+	if (err) {
 		folio_put(copy);
-	return err;
+		return err;
+	}
+	node->bytes += folio_size(folio);
+	pram_count(PRAM_BYTES_SAVED, folio_size(folio));
+	return 0;
 }
 
 static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
 			 struct folio *folio, u64 entry_flags)
 {
-	enum pram_counter reason = pram_folio_copy_reason(ps, folio);
+	enum pram_copy_reason reason = PRAM_COPY_NOT;
 	int err;
 
-	if (!reason) {
-		err = pram_node_adopt(node, ps, folio, entry_flags);
-		if (err == -EBUSY)
-			reason = PRAM_PAGES_COPIED_SHARED;
-	}
-	if (reason) {
-		err = pram_node_copy(node, ps, folio, entry_flags);
-		if (!err)
-			pram_count_copied(reason, folio_nr_pages(folio));
-	}
-	if (!err) {
-		node->bytes += folio_size(folio);
-		pram_count(PRAM_BYTES_SAVED, folio_size(folio));
-	}
+	if (ps->flags & PRAM_SAVE_COPY)
+		reason = PRAM_COPY_ASKED;
+	else if (pram_in_scratch(folio))
+		reason = PRAM_COPY_SCRATCH;
+	if (!reason)
+		return pram_node_adopt(node, folio, entry_flags, ps->gfp);
+	err = pram_node_copy(node, folio, entry_flags, ps->gfp);
+	if (!err)
+		pram_count_copied(reason, folio_nr_pages(folio));
 	return err;
 }
 
@@ -87,7 +80,7 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
  * @flags: %PRAM_PAGE_LRU or 0.
  *
  * The folio itself is kept, or a copy of it where that cannot be: in KHO's
- * scratch areas, in a node already, or with %PRAM_SAVE_COPY.
+ * scratch areas, or with %PRAM_SAVE_COPY.
  *
  * Return: 0; -EINVAL for a stream of bytes, an unknown flag, or a stream that
  * was written by other means and has room left in its last folio; -ENOMEM;
@@ -146,8 +139,8 @@ EXPORT_SYMBOL_GPL(pram_save_page);
 struct folio *pram_load_folio(struct pram_stream *ps, u32 *flags)
 {
 	struct pram_node *node = pram_stream_read_begin(ps);
-	struct folio *folio;
-	u64 first, entry;
+	struct pram_found found = {};
+	int ret;
 
 	if (IS_ERR(node))
 		return ERR_CAST(node);
@@ -155,15 +148,15 @@ struct folio *pram_load_folio(struct pram_stream *ps, u32 *flags)
 		pram_node_put(node);
 		return ERR_PTR(-EINVAL);
 	}
-	folio = pram_data_folio(node, ps->next_page, &first, &entry);
-	if (!IS_ERR_OR_NULL(folio)) {
-		folio_get(folio);
-		ps->next_page = first + folio_nr_pages(folio);
-		*flags = entry & PRAM_ENTRY_LRU ? PRAM_PAGE_LRU : 0;
-		pram_count(PRAM_BYTES_LOADED, folio_size(folio));
+	ret = pram_data_find(node, ps->next_page, &found);
+	if (ret > 0) {
+		folio_get(found.folio);
+		ps->next_page = found.first_page + folio_nr_pages(found.folio);
+		*flags = found.entry & PRAM_ENTRY_LRU ? PRAM_PAGE_LRU : 0;
+		pram_count(PRAM_BYTES_LOADED, folio_size(found.folio));
 	}
 	pram_node_put(node);
-	return folio;
+	return ret > 0 ? found.folio : ERR_PTR(ret);
 }
 EXPORT_SYMBOL_GPL(pram_load_folio);
 
@@ -212,7 +205,7 @@ ssize_t pram_write(struct pram_stream *ps, const void *buf, size_t count)
 		return PTR_ERR(node);
 	if (node->type == PRAM_BYTE_STREAM) {
 		iov_iter_kvec(&from, ITER_SOURCE, &kvec, 1, count);
-		n = pram_data_append(node, &from, ps->gfp);
+		n = pram_data_append(node, &from, false, ps->gfp);
 	} else {
 		n = -EINVAL;
 	}

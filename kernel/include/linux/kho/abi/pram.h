@@ -130,14 +130,19 @@ struct pram_node_ser {
  * PRAM_ENTRY_* flags. Together the folios of a node hold its data, in order,
  * each but the last full to its last byte. What the last one has behind the end
  * of the data is zero.
+ *
+ * Several nodes may have the same folio, which KHO preserves once: of their
+ * entries all but at most one say so (PRAM_ENTRY_SHARED).
  */
 #define PRAM_ENTRY_PFN_BITS	40
 #define PRAM_ENTRY_PFN		GENMASK_ULL(PRAM_ENTRY_PFN_BITS - 1, 0)
 #define PRAM_ENTRY_ORDER	GENMASK_ULL(45, 40)
 #define PRAM_ENTRY_LRU		BIT_ULL(56)	/* goes back on the LRU */
 #define PRAM_ENTRY_ADOPTED	BIT_ULL(57)	/* was not copied when saved */
+#define PRAM_ENTRY_SHARED	BIT_ULL(58)	/* other nodes have it, too */
 #define PRAM_ENTRY_KNOWN						\
-	(PRAM_ENTRY_PFN | PRAM_ENTRY_ORDER | PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED)
+	(PRAM_ENTRY_PFN | PRAM_ENTRY_ORDER | PRAM_ENTRY_LRU |		\
+	 PRAM_ENTRY_ADOPTED | PRAM_ENTRY_SHARED)
 
 /* Bytes that a map page has for entries and checksums. */
 #define PRAM_MAP_ROOM							\

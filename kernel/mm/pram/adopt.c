@@ -1,0 +1,684 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking over the pages of a task.
+ *
+ * A page that is taken over becomes shared between the task and the node, as it
+ * would between the task and a child that it forks: its mapping is protected
+ * against writing and no longer exclusive. Whoever writes to it later, be it
+ * the task, another process by way of /proc/PID/mem, or a sibling, meets a page
+ * that has another reference, and gets a copy. So a node does not change, no
+ * matter whether the task dies. What cannot be shared in this way is copied at
+ * once.
+ */
+
+#include <linux/bvec.h>
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pagemap.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/*
+ * Make the mapping of an anonymous page non-exclusive and read-only.
+ *
+ * Return: true if it is now, and *@flush is set if the TLB has to be flushed
+ * before the page table lock is released; false if the page is pinned.
+ */
+static bool pram_share_pte(struct vm_area_struct *vma, unsigned long addr,
+			   pte_t *ptep, struct folio *folio, struct page *page,
+			   bool *flush)
+{
+	pte_t pte;
+
+	/* What is not exclusive is never writable. */
+	if (!PageAnonExclusive(page))
+		return true;
+
+	/* For the order see folio_try_share_anon_rmap_pte(). */
+	pte = ptep_get_and_clear(vma->vm_mm, addr, ptep);
+	if (folio_try_share_anon_rmap_pte(folio, page)) {
+		set_pte_at(vma->vm_mm, addr, ptep, pte);
+		return false;
+	}
+	*flush |= pte_write(pte);
+	set_pte_at(vma->vm_mm, addr, ptep, pte_wrprotect(pte));
+	return true;
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+static bool pram_share_pmd(struct vm_area_struct *vma, unsigned long addr,
+			   pmd_t *pmdp, struct folio *folio, struct page *page)
+{
+	pmd_t pmd;
+
+	if (!PageAnonExclusive(page))
+		return true;
+
+	/* Not cleared, even for a moment: lockless walkers would take it for empty. */
+	pmd = pmdp_invalidate(vma, addr, pmdp);
+	if (folio_try_share_anon_rmap_pmd(folio, page)) {
+		set_pmd_at(vma->vm_mm, addr, pmdp, pmd);
+		return false;
+	}
+	set_pmd_at(vma->vm_mm, addr, pmdp, pmd_wrprotect(pmd));
+	return true;
+}
+#else
+static bool pram_share_pmd(struct vm_area_struct *vma, unsigned long addr,
+			   pmd_t *pmdp, struct folio *folio, struct page *page)
+{
+	return false;
+}
+#endif
+
+static bool pram_share_one(struct folio *folio, struct vm_area_struct *vma,
+			   unsigned long addr, void *arg)
+{
+	DEFINE_FOLIO_VMA_WALK(pvmw, folio, vma, addr, PVMW_SYNC);
+	struct mmu_notifier_range range;
+
+	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_PAGE, 0,
+				vma->vm_mm, addr, vma_address_end(&pvmw));
+	mmu_notifier_invalidate_range_start(&range);
+	while (page_vma_mapped_walk(&pvmw)) {
+		struct page *page;
+		bool flush = false;
+
+		if (!pvmw.pte) {
+			if (pmd_present(*pvmw.pmd))
+				pram_share_pmd(vma, pvmw.address, pvmw.pmd,
+					       folio, pmd_page(*pvmw.pmd));
+			continue;
+		}
+		if (!pte_present(ptep_get(pvmw.pte)))
+			continue;
+		page = pfn_to_page(pte_pfn(ptep_get(pvmw.pte)));
+		pram_share_pte(vma, pvmw.address, pvmw.pte, folio, page, &flush);
+		if (flush)
+			flush_tlb_page(vma, pvmw.address);
+	}
+	mmu_notifier_invalidate_range_end(&range);
+	return true;
+}
+
+static bool pram_folio_exclusive(struct folio *folio)
+{
+	for (long i = 0; i < folio_nr_pages(folio); i++)
+		if (PageAnonExclusive(folio_page(folio, i)))
+			return true;
+	return false;
+}
+
+/* Why a folio cannot be taken over, as far as that is seen without mappings. */
+static enum pram_copy_reason pram_folio_copy_reason(struct folio *folio)
+{
+	if (folio_test_hugetlb(folio))
+		return PRAM_COPY_HUGETLB;
+	if (folio_test_ksm(folio))
+		return PRAM_COPY_KSM;
+	if (!folio_test_anon(folio)) {
+		if (!folio->mapping || folio_test_reserved(folio))
+			return PRAM_COPY_SPECIAL;
+		return folio_test_swapbacked(folio) ? PRAM_COPY_SHMEM
+						    : PRAM_COPY_FILE;
+	}
+	if (pram_in_scratch(folio))
+		return PRAM_COPY_SCRATCH;
+	return PRAM_COPY_NOT;
+}
+
+/**
+ * pram_share_folio - get a folio ready to be taken over, wherever it is mapped
+ * @folio: a folio that the caller has a reference to.
+ *
+ * Return: 0 (%PRAM_COPY_NOT) if nobody can write to the folio any more, or why
+ * it has to be copied.
+ */
+enum pram_copy_reason pram_share_folio(struct folio *folio)
+{
+	struct rmap_walk_control rwc = { .rmap_one = pram_share_one };
+	enum pram_copy_reason reason;
+
+	folio_lock(folio);
+	reason = pram_folio_copy_reason(folio);
+	if (reason)
+		goto out;
+	/*
+	 * A swap entry may say that it is exclusive, and then a fault would map
+	 * the folio writable.
+	 */
+	if (!folio_mapped(folio) && folio_test_swapcache(folio) &&
+	    !folio_free_swap(folio)) {
+		reason = PRAM_COPY_SWAPPED;
+		goto out;
+	}
+	rmap_walk(folio, &rwc);
+	if (folio_maybe_dma_pinned(folio) || pram_folio_exclusive(folio))
+		reason = PRAM_COPY_PINNED;
+out:
+	folio_unlock(folio);
+	return reason;
+}
+
+/**
+ * struct pram_taken - pages that were found in a page table
+ * @page: the first, referenced once; NULL for the zero page.
+ * @nr: how many, one behind the other in one folio.
+ * @reason: why they have to be copied; if they need not, they are a whole folio.
+ */
+struct pram_taken {
+	struct page		*page;
+	unsigned int		nr;
+	enum pram_copy_reason	reason;
+};
+
+/* What one page table has. */
+struct pram_batch {
+	unsigned int		nr;
+	struct pram_taken	taken[PTRS_PER_PTE];
+};
+
+static void pram_take(struct pram_batch *batch, struct page *page,
+		      unsigned int nr, enum pram_copy_reason reason)
+{
+	struct pram_taken *last = &batch->taken[batch->nr];
+
+	/* What is to be copied is cheaper to copy together. */
+	if (batch->nr && reason) {
+		last--;
+		if (last->reason == reason && page && last->page &&
+		    page == last->page + last->nr &&
+		    page_folio(page) == page_folio(last->page)) {
+			last->nr += nr;
+			return;
+		}
+		last++;
+	}
+	if (page)
+		folio_get(page_folio(page));
+	*last = (struct pram_taken){ .page = page, .nr = nr, .reason = reason };
+	batch->nr++;
+}
+
+/*
+ * Take what the page table at @ptep has, from @addr up to @end. Stops at a page
+ * that is not there or that could be moved out of the scratch areas, but not
+ * before @tried.
+ *
+ * Return: where it stopped; *@scratch says why.
+ */
+static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
+				    unsigned long addr, unsigned long end,
+				    unsigned long tried,
+				    struct pram_batch *batch, bool *scratch)
+{
+	const unsigned long start = addr;
+	bool flush = false;
+
+	while (addr < end) {
+		enum pram_copy_reason reason;
+		pte_t pte = ptep_get(ptep);
+		unsigned int nr = 1;
+		struct folio *folio;
+		struct page *page;
+
+		if (!pte_present(pte))
+			break;
+		page = vm_normal_page(vma, addr, pte);
+		if (!page) {
+			if (!is_zero_pfn(pte_pfn(pte)))
+				break;
+			pram_take(batch, NULL, 1, PRAM_COPY_SPECIAL);
+			goto next;
+		}
+		folio = page_folio(page);
+		reason = pram_folio_copy_reason(folio);
+		if (reason == PRAM_COPY_SCRATCH && addr >= tried &&
+		    PageAnonExclusive(page)) {
+			*scratch = true;
+			break;
+		}
+		if (!reason && folio_test_large(folio)) {
+			nr = folio_pte_batch(folio, ptep, pte,
+					     (end - addr) >> PAGE_SHIFT);
+			if (nr != folio_nr_pages(folio))
+				reason = PRAM_COPY_PARTIAL;
+		}
+		for (unsigned int i = 0; !reason && i < nr; i++)
+			if (!pram_share_pte(vma, addr + i * PAGE_SIZE, ptep + i,
+					    folio, page + i, &flush))
+				reason = PRAM_COPY_PINNED;
+		pram_take(batch, page, nr, reason);
+next:
+		ptep += nr;
+		addr += nr * PAGE_SIZE;
+	}
+	if (flush)
+		flush_tlb_range(vma, start, addr);
+	return addr;
+}
+
+/* As pram_take_ptes(), for a huge page; takes nothing if that does not fit. */
+static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
+				   unsigned long addr, unsigned long end,
+				   unsigned long tried,
+				   struct pram_batch *batch, bool *scratch)
+{
+	enum pram_copy_reason reason;
+	unsigned int nr = (end - addr) >> PAGE_SHIFT;
+	struct folio *folio;
+	struct page *page;
+	pmd_t pmd = *pmdp;
+
+	if (!pmd_present(pmd))
+		return addr;
+	if (is_huge_zero_pmd(pmd)) {
+		pram_take(batch, NULL, nr, PRAM_COPY_SPECIAL);
+		return end;
+	}
+	page = vm_normal_page_pmd(vma, addr, pmd);
+	if (!page)
+		return addr;
+	page = pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT);
+	folio = page_folio(page);
+	reason = pram_folio_copy_reason(folio);
+	if (reason == PRAM_COPY_SCRATCH && addr >= tried &&
+	    PageAnonExclusive(pmd_page(pmd))) {
+		*scratch = true;
+		return addr;
+	}
+	if (!reason && nr != folio_nr_pages(folio))
+		reason = PRAM_COPY_PARTIAL;
+	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, page))
+		reason = PRAM_COPY_PINNED;
+	pram_take(batch, page, nr, reason);
+	return end;
+}
+
+/* Take from one page table. Return: where that stopped. */
+static unsigned long pram_take_table(struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long end,
+				     unsigned long tried,
+				     struct pram_batch *batch, bool *scratch)
+{
+	struct mmu_notifier_range range;
+	spinlock_t *ptl;
+	pmd_t *pmdp;
+	pte_t *ptep;
+
+	batch->nr = 0;
+	*scratch = false;
+	/* hugetlb has page tables of its own kind. */
+	if (is_vm_hugetlb_page(vma))
+		return addr;
+	pmdp = mm_find_pmd(vma->vm_mm, addr);
+	if (!pmdp)
+		return addr;
+
+	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_VMA, 0,
+				vma->vm_mm, addr, end);
+	mmu_notifier_invalidate_range_start(&range);
+	ptl = pmd_trans_huge_lock(pmdp, vma);
+	if (ptl) {
+		addr = pram_take_pmd(vma, pmdp, addr, end, tried, batch, scratch);
+		spin_unlock(ptl);
+	} else {
+		ptep = pte_offset_map_lock(vma->vm_mm, pmdp, addr, &ptl);
+		if (ptep) {
+			addr = pram_take_ptes(vma, ptep, addr, end, tried, batch,
+					      scratch);
+			pte_unmap_unlock(ptep, ptl);
+		}
+	}
+	mmu_notifier_invalidate_range_end(&range);
+	return addr;
+}
+
+static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
+			    struct page *page, unsigned int nr,
+			    enum pram_copy_reason reason)
+{
+	while (nr) {
+		unsigned int now = page ? nr : 1;
+		struct iov_iter from;
+		struct bio_vec bvec;
+		ssize_t n;
+
+		bvec_set_page(&bvec, page ?: ZERO_PAGE(0), now << PAGE_SHIFT, 0);
+		iov_iter_bvec(&from, ITER_SOURCE, &bvec, 1, now << PAGE_SHIFT);
+		n = pram_data_append(node, &from, true, ps->gfp);
+		if (n < 0)
+			return n;
+		/* Folios of pages are copied whole or not at all. */
+		pram_count_copied(reason, n >> PAGE_SHIFT);
+		if (page)
+			page += n >> PAGE_SHIFT;
+		nr -= n >> PAGE_SHIFT;
+	}
+	return 0;
+}
+
+/*
+ * Put pages of one folio, or copies of them, into a node.
+ *
+ * @reason: why copies; otherwise it is the whole folio, and is shared.
+ */
+static int pram_append(struct pram_stream *ps, struct pram_node *node,
+		       struct page *page, unsigned int nr,
+		       enum pram_copy_reason reason)
+{
+	/* Behind bytes that were written and do not fill their folio. */
+	if (!reason && node->bytes != node->nr_pages << PAGE_SHIFT)
+		reason = PRAM_COPY_WRITTEN;
+	if (!reason)
+		return pram_node_adopt(node, page_folio(page), PRAM_ENTRY_LRU,
+				       ps->gfp);
+	return pram_append_copy(ps, node, page, nr, reason);
+}
+
+/* Put a batch into a node, and the references to it. Return: 0 or an error. */
+static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
+			     struct pram_batch *batch, unsigned long migrated)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		struct pram_taken *taken = &batch->taken[i];
+		enum pram_copy_reason reason = taken->reason;
+
+		if (ps->flags & PRAM_SAVE_COPY)
+			reason = PRAM_COPY_ASKED;
+		if (!err)
+			err = pram_append(ps, node, taken->page, taken->nr, reason);
+		if (!err && !reason && migrated) {
+			pram_count(PRAM_PAGES_MIGRATED,
+				   min_t(unsigned long, migrated, taken->nr));
+			migrated -= min_t(unsigned long, migrated, taken->nr);
+		}
+		if (taken->page)
+			folio_put(page_folio(taken->page));
+	}
+	batch->nr = 0;
+	return err;
+}
+
+/*
+ * Have pages at @addr, which are exclusive, moved out of the scratch areas: as
+ * for somebody who pins them for long.
+ *
+ * Return: how many were looked at; none could if it is not positive.
+ */
+static long pram_migrate(struct mm_struct *mm, unsigned long addr,
+			 unsigned long end, struct page **pages)
+{
+	unsigned long nr = min((end - addr) >> PAGE_SHIFT, PTRS_PER_PTE);
+	long n;
+
+	n = pin_user_pages_remote(mm, addr, nr, FOLL_FORCE | FOLL_LONGTERM, pages,
+				  NULL);
+	if (n > 0)
+		unpin_user_pages(pages, n);
+	return n;
+}
+
+/* Copy a page at @addr that no page table walk finds, be it swapped out. */
+static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
+			 struct vm_area_struct *vma, struct pram_batch *batch)
+{
+	struct page *page;
+	long n;
+
+	n = get_user_pages_remote(mm, addr, 1, FOLL_FORCE, &page, NULL);
+	if (n <= 0)
+		return n ?: -EFAULT;
+	/* Only to be found there the next time, if the walk can. */
+	if (is_vm_hugetlb_page(vma))
+		pram_take(batch, page, 1, PRAM_COPY_HUGETLB);
+	put_page(page);
+	return 0;
+}
+
+/* How far pages that are exclusive and in the scratch areas go. */
+static unsigned long pram_scratch_end(struct vm_area_struct *vma,
+				      unsigned long addr, unsigned long end)
+{
+	spinlock_t *ptl;
+	pmd_t *pmdp;
+	pte_t *ptep, *first;
+
+	pmdp = mm_find_pmd(vma->vm_mm, addr);
+	if (!pmdp || pmd_leaf(*pmdp))
+		return end;
+	first = pte_offset_map_lock(vma->vm_mm, pmdp, addr, &ptl);
+	ptep = first;
+	if (!ptep)
+		return addr + PAGE_SIZE;
+	for (; addr < end; addr += PAGE_SIZE, ptep++) {
+		pte_t pte = ptep_get(ptep);
+		struct page *page = NULL;
+
+		if (pte_present(pte))
+			page = vm_normal_page(vma, addr, pte);
+		if (!page || !PageAnon(page) || !PageAnonExclusive(page) ||
+		    !pram_in_scratch(page_folio(page)))
+			break;
+	}
+	pte_unmap_unlock(first, ptl);
+	return addr;
+}
+
+/* What pram_adopt_ranges() needs room for. */
+struct pram_adopter {
+	struct pram_batch	batch;
+	struct page		*pages[PTRS_PER_PTE];
+};
+
+static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
+			    struct mm_struct *mm, unsigned long addr,
+			    unsigned long end, struct pram_adopter *adopter)
+{
+	/* Up to here no attempt to move pages out of scratch is repeated. */
+	unsigned long tried = 0, migrated = 0;
+	unsigned int faults = 0;
+
+	while (addr < end) {
+		struct vm_area_struct *vma;
+		unsigned long last, next;
+		bool scratch;
+		int err = 0;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		vma = vma_lookup(mm, addr);
+		if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP)) {
+			mmap_read_unlock(mm);
+			return -EFAULT;
+		}
+		last = min3(pmd_addr_end(addr, end), vma->vm_end, end);
+		next = pram_take_table(vma, addr, last, tried, &adopter->batch,
+				       &scratch);
+		if (next == addr && scratch) {
+			last = pram_scratch_end(vma, addr, last);
+			if (pram_migrate(mm, addr, last, adopter->pages) > 0)
+				migrated = (last - addr) >> PAGE_SHIFT;
+			tried = last;
+		} else if (next == addr) {
+			/* A second time in the same place: the walk cannot. */
+			err = faults++ ? -EFAULT :
+				pram_fault_in(mm, addr, vma, &adopter->batch);
+			if (!err && adopter->batch.nr)
+				next = addr + PAGE_SIZE;
+		}
+		mmap_read_unlock(mm);
+		if (!err)
+			err = pram_append_batch(ps, node, &adopter->batch,
+						migrated);
+		if (err)
+			return err;
+		if (next != addr) {
+			faults = 0;
+			migrated = 0;
+		}
+		addr = next;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * pram_adopt_ranges - append the memory of a task to a page stream
+ * @ps: a stream for saving pages.
+ * @mm: the task's memory, with a reference by mmget().
+ * @ranges: multiples of the page size, within the task's memory.
+ * @nr: their number.
+ * @pages: set to the number of pages appended, also on an error.
+ *
+ * Return: 0; -EFAULT for a range that is not mapped or cannot be read; -EINVAL
+ * for one that is not aligned; -EPERM for a stream of bytes or a sealed one;
+ * -ENOMEM, -EINTR, -ESTALE, -EBADF, -ESHUTDOWN.
+ */
+int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
+		      const struct pram_range *ranges, unsigned int nr,
+		      u64 *pages)
+{
+	struct pram_adopter *adopter;
+	struct pram_node *node;
+	int err = 0;
+	u64 before;
+
+	*pages = 0;
+	node = pram_stream_write_begin(ps, false);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (node->type != PRAM_PAGE_STREAM) {
+		pram_stream_write_end(node);
+		return -EPERM;
+	}
+	adopter = kvmalloc_obj(*adopter, ps->gfp);
+	if (!adopter) {
+		pram_stream_write_end(node);
+		return -ENOMEM;
+	}
+
+	err = pram_flush_pending(ps, node);
+	before = node->bytes;
+	for (unsigned int i = 0; i < nr && !err; i++) {
+		const struct pram_range *range = &ranges[i];
+
+		if (!PAGE_ALIGNED(range->start | range->len) ||
+		    range->len > TASK_SIZE_MAX ||
+		    range->start > TASK_SIZE_MAX - range->len)
+			err = -EINVAL;
+		else
+			err = pram_adopt_range(ps, node, mm, range->start,
+					       range->start + range->len, adopter);
+	}
+	*pages = (node->bytes - before) >> PAGE_SHIFT;
+	kvfree(adopter);
+	pram_stream_write_end(node);
+	return err;
+}
+
+/* The page after those of a large folio that wait for the rest of it? */
+static bool pram_is_next(struct pram_stream *ps, struct page *page)
+{
+	return ps->pending &&
+	       page == folio_page(ps->pending, ps->nr_pending);
+}
+
+/**
+ * pram_flush_pending - copy pages that waited for the rest of their folio
+ * @ps: the stream.
+ * @node: its node, locked.
+ *
+ * Return: 0 or as pram_data_append().
+ */
+int pram_flush_pending(struct pram_stream *ps, struct pram_node *node)
+{
+	struct folio *folio = ps->pending;
+	int err;
+
+	lockdep_assert_held(&node->lock);
+	if (!folio)
+		return 0;
+	ps->pending = NULL;
+	err = pram_append(ps, node, folio_page(folio, 0), ps->nr_pending,
+			  PRAM_COPY_PARTIAL);
+	ps->nr_pending = 0;
+	folio_put(folio);
+	return err;
+}
+
+/**
+ * pram_drop_pending - forget pages that waited for the rest of their folio
+ * @ps: the stream, to be discarded.
+ */
+void pram_drop_pending(struct pram_stream *ps)
+{
+	if (ps->pending)
+		folio_put(ps->pending);
+	ps->pending = NULL;
+	ps->nr_pending = 0;
+}
+
+/**
+ * pram_adopt_page - append a page that came in a pipe to a page stream
+ * @ps: a stream for saving pages.
+ * @node: its node, locked.
+ * @page: the page; the caller keeps its reference.
+ *
+ * A page of a large folio waits until the folio was seen whole, or is copied
+ * together with its like when something else comes.
+ *
+ * Return: 0; -ENOMEM, -EINTR, -ESHUTDOWN.
+ */
+int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
+		    struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	enum pram_copy_reason reason = PRAM_COPY_NOT;
+	int err;
+
+	lockdep_assert_held(&node->lock);
+	if (pram_is_next(ps, page)) {
+		if (++ps->nr_pending < folio_nr_pages(folio))
+			return 0;
+		ps->pending = NULL;
+		ps->nr_pending = 0;
+		reason = pram_share_folio(folio);
+		err = pram_append(ps, node, folio_page(folio, 0),
+				  folio_nr_pages(folio), reason);
+		folio_put(folio);
+		return err;
+	}
+
+	err = pram_flush_pending(ps, node);
+	if (err)
+		return err;
+	if (ps->flags & PRAM_SAVE_COPY)
+		reason = PRAM_COPY_ASKED;
+	else
+		reason = pram_folio_copy_reason(folio);
+	if (!reason && folio_test_large(folio)) {
+		if (page == folio_page(folio, 0)) {
+			folio_get(folio);
+			ps->pending = folio;
+			ps->nr_pending = 1;
+			return 0;
+		}
+		reason = PRAM_COPY_PARTIAL;
+	}
+	if (!reason)
+		reason = pram_share_folio(folio);
+	return pram_append(ps, node, page, 1, reason);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The frames that nodes hold. KHO preserves a frame once and does not count,
+ * but the same frame may come from several tasks: forked ones share their
+ * memory, copy-on-write. So PRAM counts: a frame is preserved when the first
+ * node takes it and given back when the last one lets go.
+ *
+ * Two bits for each frame, in pages for 64 MiB of memory each, and a count only
+ * for the frames that more than one node has.
+ */
+
+#include <linux/bitops.h>
+#include <linux/gfp.h>
+#include <linux/kexec_handover.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/xarray.h>
+
+#include "internal.h"
+
+#define PRAM_FRAME_HELD		0	/* a node has it */
+#define PRAM_FRAME_PRESERVED	1	/* KHO has it */
+#define PRAM_FRAME_BITS		2
+
+#define PRAM_FRAMES_PER_PAGE	(PAGE_SIZE * BITS_PER_BYTE / PRAM_FRAME_BITS)
+
+/* Protects what is below, and that KHO agrees with it. */
+static DEFINE_MUTEX(pram_frames_lock);
+
+/* Pages of bits, by pfn / PRAM_FRAMES_PER_PAGE. Never freed. */
+static DEFINE_XARRAY(pram_frame_bits);
+
+/* Holders beside the first one, by pfn. */
+static DEFINE_XARRAY(pram_frame_shares);
+
+static unsigned long *pram_frame_page(unsigned long pfn, bool create)
+{
+	unsigned long index = pfn / PRAM_FRAMES_PER_PAGE;
+	unsigned long *page = xa_load(&pram_frame_bits, index);
+
+	if (page || !create)
+		return page;
+	page = (unsigned long *)get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return NULL;
+	if (xa_err(xa_store(&pram_frame_bits, index, page, GFP_KERNEL))) {
+		free_page((unsigned long)page);
+		return NULL;
+	}
+	return page;
+}
+
+static unsigned int pram_frame_bit(unsigned long pfn, unsigned int bit)
+{
+	return pfn % PRAM_FRAMES_PER_PAGE * PRAM_FRAME_BITS + bit;
+}
+
+static bool pram_frame_test(unsigned long pfn, unsigned int bit)
+{
+	unsigned long *page = pram_frame_page(pfn, false);
+
+	return page && test_bit(pram_frame_bit(pfn, bit), page);
+}
+
+/* Only for a frame whose page of bits is there. */
+static void pram_frame_assign(unsigned long pfn, unsigned int bit, bool value)
+{
+	unsigned long *page = pram_frame_page(pfn, false);
+
+	__assign_bit(pram_frame_bit(pfn, bit), page, value);
+}
+
+static int pram_frame_share(unsigned long pfn, unsigned long more)
+{
+	unsigned long shares;
+
+	shares = xa_to_value(xa_load(&pram_frame_shares, pfn) ?: xa_mk_value(0));
+	return xa_err(xa_store(&pram_frame_shares, pfn,
+			       xa_mk_value(shares + more), GFP_KERNEL));
+}
+
+static int pram_frame_preserve_locked(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+	int err;
+
+	if (pram_frame_test(pfn, PRAM_FRAME_PRESERVED))
+		return 0;
+	err = kho_preserve_folio(folio);
+	if (!err)
+		pram_frame_assign(pfn, PRAM_FRAME_PRESERVED, true);
+	return err;
+}
+
+static void pram_frame_unpreserve_locked(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+
+	if (!pram_frame_test(pfn, PRAM_FRAME_PRESERVED))
+		return;
+	kho_unpreserve_folio(folio);
+	pram_frame_assign(pfn, PRAM_FRAME_PRESERVED, false);
+}
+
+/**
+ * pram_frame_get - note that a node has a folio, and have it preserved
+ * @folio: the folio.
+ *
+ * Return: 0; 1 if another node has it, too; -ENOMEM or what KHO says, and then
+ * nothing has happened.
+ */
+int pram_frame_get(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+	int err;
+
+	guard(mutex)(&pram_frames_lock);
+	if (pram_frame_test(pfn, PRAM_FRAME_HELD))
+		return pram_frame_share(pfn, 1) ?: 1;
+	if (!pram_frame_page(pfn, true))
+		return -ENOMEM;
+	err = pram_frame_preserve_locked(folio);
+	if (!err)
+		pram_frame_assign(pfn, PRAM_FRAME_HELD, true);
+	return err;
+}
+
+/**
+ * pram_frame_known - does a node have a frame?
+ * @pfn: the frame, the first one of a folio.
+ *
+ * Return: true if so.
+ */
+bool pram_frame_known(unsigned long pfn)
+{
+	guard(mutex)(&pram_frames_lock);
+	return pram_frame_test(pfn, PRAM_FRAME_HELD);
+}
+
+/**
+ * pram_frame_get_again - note that a node that came with this boot has a folio
+ * @folio: the folio.
+ * @shared: the node's entry says that others may have it, too.
+ *
+ * Like pram_frame_get(), but does not preserve the folio. Of several nodes that
+ * share a folio at most one has an entry that does not say so; in which order
+ * they come is not known.
+ *
+ * Return: 0; -ENOMEM; -EBADMSG if two entries claim the folio for themselves.
+ */
+int pram_frame_get_again(struct folio *folio, bool shared)
+{
+	unsigned long pfn = folio_pfn(folio);
+	int err = 0;
+
+	guard(mutex)(&pram_frames_lock);
+	if (!pram_frame_test(pfn, PRAM_FRAME_HELD)) {
+		if (!pram_frame_page(pfn, true))
+			return -ENOMEM;
+		/* A count of 0 says that whoever comes next is not the second. */
+		if (shared)
+			err = pram_frame_share(pfn, 0);
+		if (!err)
+			pram_frame_assign(pfn, PRAM_FRAME_HELD, true);
+		return err;
+	}
+	if (!shared && !xa_load(&pram_frame_shares, pfn))
+		return -EBADMSG;
+	return pram_frame_share(pfn, 1);
+}
+
+/**
+ * pram_frame_put - note that a node has a folio no longer
+ * @folio: the folio; no longer preserved if no other node has it.
+ */
+void pram_frame_put(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+	void *shares;
+
+	guard(mutex)(&pram_frames_lock);
+	shares = xa_load(&pram_frame_shares, pfn);
+	if (shares && xa_to_value(shares)) {
+		/* Replaces what is there, so it needs no memory. */
+		xa_store(&pram_frame_shares, pfn,
+			 xa_mk_value(xa_to_value(shares) - 1), GFP_KERNEL);
+		return;
+	}
+	if (shares)
+		xa_erase(&pram_frame_shares, pfn);
+	pram_frame_unpreserve_locked(folio);
+	pram_frame_assign(pfn, PRAM_FRAME_HELD, false);
+}
+
+/**
+ * pram_frame_preserve - have KHO preserve a folio that a node has
+ * @folio: the folio; nothing is done if it is preserved.
+ *
+ * Return: 0 or a negative errno.
+ */
+int pram_frame_preserve(struct folio *folio)
+{
+	guard(mutex)(&pram_frames_lock);
+	return pram_frame_preserve_locked(folio);
+}
+
+/**
+ * pram_frame_unpreserve - undo pram_frame_preserve() for one node
+ * @folio: the folio; nothing is done if another node has it, too.
+ */
+void pram_frame_unpreserve(struct folio *folio)
+{
+	void *shares;
+
+	guard(mutex)(&pram_frames_lock);
+	shares = xa_load(&pram_frame_shares, folio_pfn(folio));
+	if (!shares || !xa_to_value(shares))
+		pram_frame_unpreserve_locked(folio);
+}
+
+/**
+ * pram_frame_holders - how many nodes have a folio?
+ * @folio: a folio that a node has.
+ *
+ * Return: the number, which is that of the references that PRAM has to it.
+ */
+unsigned long pram_frame_holders(struct folio *folio)
+{
+	void *shares;
+
+	guard(mutex)(&pram_frames_lock);
+	shares = xa_load(&pram_frame_shares, folio_pfn(folio));
+	return 1 + (shares ? xa_to_value(shares) : 0);
+}

@@ -1,0 +1,884 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Giving the pages of a node to a task.
+ *
+ * While a load is under way the node keeps its reference to a folio that it has
+ * mapped, and the mapping is not exclusive: whoever writes gets a copy, and a
+ * load that fails has changed nothing. When it is finished the node lets go of
+ * the folio, and the mapping is made writable in place where it is the only one,
+ * which spares the task a fault for each page.
+ *
+ * A folio that is mapped here goes on an LRU list when the node lets go of it:
+ * nobody could reclaim it before.
+ */
+
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/oom.h>
+#include <linux/pagemap.h>
+#include <linux/pgalloc.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/uio.h>
+#include <linux/userfaultfd_k.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/**
+ * struct pram_mapping - a range of memory that folios of a node are mapped into
+ * @link: in &pram_node.mappings.
+ * @mm: the memory, held by mmgrab().
+ * @addr: start of the range.
+ * @page: the node's page that is mapped there.
+ * @nr: length of the range in pages.
+ */
+struct pram_mapping {
+	struct list_head	link;
+	struct mm_struct	*mm;
+	unsigned long		addr;
+	u64			page;
+	u64			nr;
+};
+
+/* Without a record a mapping is not made writable at the end, no more. */
+static void pram_mapping_add(struct pram_node *node, struct mm_struct *mm,
+			     unsigned long addr, u64 page, u64 nr)
+{
+	struct pram_mapping *mapping;
+
+	guard(mutex)(&node->mappings_lock);
+	if (!list_empty(&node->mappings)) {
+		mapping = list_last_entry(&node->mappings, struct pram_mapping,
+					  link);
+		if (mapping->mm == mm && mapping->page + mapping->nr == page &&
+		    mapping->addr + (mapping->nr << PAGE_SHIFT) == addr) {
+			mapping->nr += nr;
+			return;
+		}
+	}
+	mapping = kmalloc_obj(*mapping);
+	if (!mapping)
+		return;
+	mmgrab(mm);
+	mapping->mm = mm;
+	mapping->addr = addr;
+	mapping->page = page;
+	mapping->nr = nr;
+	list_add_tail(&mapping->link, &node->mappings);
+}
+
+/**
+ * pram_map_drop - forget where folios of a node have been mapped
+ * @node: the node; folios stay where they are.
+ */
+void pram_map_drop(struct pram_node *node)
+{
+	struct pram_mapping *mapping, *next;
+
+	guard(mutex)(&node->mappings_lock);
+	list_for_each_entry_safe(mapping, next, &node->mappings, link) {
+		list_del(&mapping->link);
+		mmdrop(mapping->mm);
+		kfree(mapping);
+	}
+}
+
+static bool pram_vma_mappable(struct vm_area_struct *vma)
+{
+	const vm_flags_t no = VM_SHARED | VM_HUGETLB | VM_SPECIAL |
+			      VM_SHADOW_STACK | VM_DROPPABLE;
+
+	if (vma->vm_flags & no || !(vma->vm_flags & VM_WRITE))
+		return false;
+	if (!vma_is_anonymous(vma) && (!vma->vm_file || vma_is_dax(vma)))
+		return false;
+	return !userfaultfd_armed(vma);
+}
+
+/*
+ * Make a folio as good as new: one that was a task's in this boot, or that was
+ * mapped by a load that failed. It is locked.
+ *
+ * Return: false if somebody else has an eye on it.
+ */
+static bool pram_folio_reset(struct folio *folio)
+{
+	unsigned long holders;
+
+	if (!folio->mapping && !folio_test_lru(folio) &&
+	    !folio_test_swapcache(folio) && !folio_memcg_charged(folio))
+		return true;
+	if (folio_test_ksm(folio) || folio_test_writeback(folio) ||
+	    (folio->mapping && !folio_test_anon(folio)))
+		return false;
+	if (folio_test_swapcache(folio) && !folio_free_swap(folio))
+		return false;
+	if (folio_isolate_lru(folio))
+		folio_put(folio);
+
+	holders = pram_frame_holders(folio);
+	if (!folio_ref_freeze(folio, holders))
+		return false;
+	folio_unqueue_deferred_split(folio);
+	folio_ref_unfreeze(folio, holders);
+	mem_cgroup_uncharge(folio);
+
+	if (folio_test_anon(folio)) {
+		/* Left set, it would make shared memory writable. */
+		for (long i = 0; i < folio_nr_pages(folio); i++)
+			ClearPageAnonExclusive(folio_page(folio, i));
+		mod_mthp_stat(folio_order(folio), MTHP_STAT_NR_ANON, -1);
+		folio->mapping = NULL;
+	}
+	if (folio_test_clear_mlocked(folio))
+		zone_stat_mod_folio(folio, NR_MLOCK, -folio_nr_pages(folio));
+	folio_clear_active(folio);
+	folio_clear_unevictable(folio);
+	folio_clear_referenced(folio);
+	folio_clear_workingset(folio);
+	folio_clear_swapbacked(folio);
+	folio_clear_dirty(folio);
+	return true;
+}
+
+/* A folio that is about to be mapped. */
+struct pram_ready {
+	struct folio	*folio;
+	u64		index;		/* in the node */
+	unsigned int	nr;		/* its pages */
+	bool		fresh;		/* mapped nowhere yet */
+};
+
+/**
+ * struct pram_mapper - what a mapping of pages needs to know
+ * @node: whose pages.
+ * @mm: the caller's memory.
+ * @replace: what is there already may be replaced.
+ * @same: pages found to be there already.
+ * @found: what was found last.
+ * @nr_ready: used elements of @ready.
+ * @ready: folios of one page table.
+ */
+struct pram_mapper {
+	struct pram_node	*node;
+	struct mm_struct	*mm;
+	bool			replace;
+	u64			same;
+	struct pram_found	found;
+	unsigned int		nr_ready;
+	struct pram_ready	ready[PTRS_PER_PTE];
+};
+
+/*
+ * Get a folio ready to be mapped at @addr: locked, and charged if it is fresh.
+ *
+ * Return: 1; 0 if it cannot be mapped there; -ENOMEM.
+ */
+static int pram_get_ready(struct pram_mapper *mapper, struct folio *folio,
+			  u64 index, struct vm_area_struct *vma,
+			  unsigned long addr)
+{
+	struct pram_ready *ready = &mapper->ready[mapper->nr_ready];
+	bool fresh = true;
+
+	if (!folio_trylock(folio))
+		return 0;
+	if (folio_mapped(folio)) {
+		/*
+		 * Mapped into a relative at the same place, by us: reverse
+		 * mapping finds this mapping, too.
+		 */
+		fresh = false;
+		if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
+		    folio_anon_vma(folio) != vma->anon_vma->root ||
+		    page_address_in_vma(folio, folio_page(folio, 0), vma) != addr)
+			goto no;
+	} else {
+		if (!pram_folio_reset(folio))
+			goto no;
+		if (mem_cgroup_charge(folio, mapper->mm, GFP_KERNEL)) {
+			folio_unlock(folio);
+			return -ENOMEM;
+		}
+	}
+	*ready = (struct pram_ready){
+		.folio = folio,
+		.index = index,
+		.nr = folio_nr_pages(folio),
+		.fresh = fresh,
+	};
+	mapper->nr_ready++;
+	return 1;
+no:
+	folio_unlock(folio);
+	return 0;
+}
+
+/* Let go of the folios from @first on, which were not mapped. */
+static void pram_not_ready(struct pram_mapper *mapper, unsigned int first)
+{
+	for (unsigned int i = first; i < mapper->nr_ready; i++) {
+		struct pram_ready *ready = &mapper->ready[i];
+
+		if (ready->fresh)
+			mem_cgroup_uncharge(ready->folio);
+		folio_unlock(ready->folio);
+	}
+	mapper->nr_ready = first;
+}
+
+static void pram_folio_mapped(struct pram_mapper *mapper,
+			      struct pram_ready *ready)
+{
+	if (ready->fresh)
+		set_bit(ready->index, mapper->node->mapped);
+	add_mm_counter(mapper->mm, MM_ANONPAGES, ready->nr);
+	pram_count(PRAM_PAGES_MAPPED, ready->nr);
+	pram_count(PRAM_BYTES_LOADED, (u64)ready->nr << PAGE_SHIFT);
+}
+
+/* Before a fresh folio is mapped: what allocation and fault would have done. */
+static void pram_folio_init(struct folio *folio)
+{
+	if (folio_test_large(folio))
+		folio_set_large_rmappable(folio);
+	__folio_mark_uptodate(folio);
+}
+
+static void pram_set_ptes(struct pram_mapper *mapper, struct pram_ready *ready,
+			  struct vm_area_struct *vma, unsigned long addr,
+			  pte_t *ptep)
+{
+	struct folio *folio = ready->folio;
+	pte_t pte;
+
+	folio_ref_add(folio, ready->nr);
+	if (!ready->fresh) {
+		folio_add_anon_rmap_ptes(folio, folio_page(folio, 0), ready->nr,
+					 vma, addr, RMAP_NONE);
+	} else if (!folio_test_pmd_mappable(folio)) {
+		pram_folio_init(folio);
+		folio_add_new_anon_rmap(folio, vma, addr, RMAP_NONE);
+	} else {
+		/* That would account it as mapped by a PMD. */
+		pram_folio_init(folio);
+		folio_set_swapbacked(folio);
+		folio->index = linear_anon_page_index(vma, addr);
+		folio_move_anon_rmap(folio, vma);
+		folio_add_anon_rmap_ptes(folio, folio_page(folio, 0), ready->nr,
+					 vma, addr, RMAP_NONE);
+		mod_mthp_stat(folio_order(folio), MTHP_STAT_NR_ANON, 1);
+	}
+	pte = pte_mksoft_dirty(folio_mk_pte(folio, vma->vm_page_prot));
+	set_ptes(vma->vm_mm, addr, ptep, pte, ready->nr);
+	update_mmu_cache_range(NULL, vma, addr, ptep, ready->nr);
+	pram_folio_mapped(mapper, ready);
+}
+
+/* Does the page table have a folio's pages at @ptep? */
+static bool pram_ptes_map(struct vm_area_struct *vma, unsigned long addr,
+			  pte_t *ptep, struct folio *folio)
+{
+	for (long i = 0; i < folio_nr_pages(folio); i++, addr += PAGE_SIZE) {
+		pte_t pte = ptep_get(ptep + i);
+
+		if (!pte_present(pte) ||
+		    vm_normal_page(vma, addr, pte) != folio_page(folio, i))
+			return false;
+	}
+	return true;
+}
+
+static bool pram_ptes_none(pte_t *ptep, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (!pte_none(ptep_get(ptep + i)))
+			return false;
+	return true;
+}
+
+/* How the mapping of a part came out, if it is not an error. */
+enum pram_mapped {
+	PRAM_MAPPED,		/* all that was asked for */
+	PRAM_OCCUPIED,		/* there is something behind what was done */
+	PRAM_UNMAPPABLE,	/* what follows has to be copied */
+};
+
+/*
+ * Map whole folios by the page table @pmdp, from @addr up to @end, which are in
+ * one page table and VMA. @page is the node's page for @addr.
+ *
+ * Return: enum pram_mapped or -ENOMEM, -EBADMSG; *@done is set to the number of
+ * pages that are mapped.
+ */
+static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma,
+			  pmd_t *pmdp, unsigned long addr, unsigned long end,
+			  u64 page, u64 *done)
+{
+	struct pram_found *found = &mapper->found;
+	unsigned long start = addr;
+	pte_t *first, *ptep;
+	unsigned int i;
+	spinlock_t *ptl;
+	int ret = PRAM_MAPPED;
+
+	*done = 0;
+	mapper->nr_ready = 0;
+	while (addr < end) {
+		ret = pram_data_find(mapper->node, page, found);
+		if (ret < 0)
+			break;
+		if (!ret || found->first_page != page ||
+		    folio_size(found->folio) > end - addr) {
+			ret = PRAM_UNMAPPABLE;
+			break;
+		}
+		ret = pram_get_ready(mapper, found->folio, found->index, vma,
+				     addr);
+		if (ret <= 0) {
+			if (!ret)
+				ret = PRAM_UNMAPPABLE;
+			break;
+		}
+		ret = PRAM_MAPPED;
+		addr += folio_size(found->folio);
+		page += folio_nr_pages(found->folio);
+	}
+	/* An error of a later folio is met again when it is its turn. */
+	if (!mapper->nr_ready)
+		return ret;
+
+	addr = start;
+	first = pte_offset_map_lock(mapper->mm, pmdp, addr, &ptl);
+	ptep = first;
+	for (i = 0; first && i < mapper->nr_ready; i++) {
+		struct pram_ready *ready = &mapper->ready[i];
+
+		if (mapper->replace &&
+		    pram_ptes_map(vma, addr, ptep, ready->folio)) {
+			mapper->same += ready->nr;
+			pram_count(PRAM_PAGES_SAME, ready->nr);
+			if (ready->fresh)
+				break;
+		} else if (pram_ptes_none(ptep, ready->nr)) {
+			pram_set_ptes(mapper, ready, vma, addr, ptep);
+		} else {
+			break;
+		}
+		folio_unlock(ready->folio);
+		addr += (unsigned long)ready->nr << PAGE_SHIFT;
+		ptep += ready->nr;
+	}
+	if (first)
+		pte_unmap_unlock(first, ptl);
+	*done = (addr - start) >> PAGE_SHIFT;
+	if (i < mapper->nr_ready) {
+		ret = first ? PRAM_OCCUPIED : PRAM_UNMAPPABLE;
+		pram_not_ready(mapper, i);
+	}
+	return ret < 0 ? PRAM_MAPPED : ret;
+}
+
+/* As pram_map_table(), for one huge page. */
+static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
+			 pmd_t *pmdp, unsigned long addr,
+			 const struct pram_found *found)
+{
+	struct pram_ready *ready = &mapper->ready[0];
+	struct folio *folio = found->folio;
+	pgtable_t pgtable;
+	spinlock_t *ptl;
+	pmd_t pmd;
+	int ret;
+
+	mapper->nr_ready = 0;
+	ret = pram_get_ready(mapper, folio, found->index, vma, addr);
+	if (ret <= 0)
+		return ret ?: PRAM_UNMAPPABLE;
+	if (!ready->fresh) {
+		pram_not_ready(mapper, 0);
+		return PRAM_UNMAPPABLE;
+	}
+	pgtable = pte_alloc_one(mapper->mm);
+	if (!pgtable) {
+		pram_not_ready(mapper, 0);
+		return -ENOMEM;
+	}
+
+	ptl = pmd_lock(mapper->mm, pmdp);
+	if (!pmd_none(*pmdp)) {
+		spin_unlock(ptl);
+		pte_free(mapper->mm, pgtable);
+		pram_not_ready(mapper, 0);
+		return PRAM_OCCUPIED;
+	}
+	pgtable_trans_huge_deposit(mapper->mm, pmdp, pgtable);
+	mm_inc_nr_ptes(mapper->mm);
+	folio_get(folio);
+	pram_folio_init(folio);
+	folio_add_new_anon_rmap(folio, vma, addr, RMAP_NONE);
+	pmd = pmd_mksoft_dirty(folio_mk_pmd(folio, vma->vm_page_prot));
+	set_pmd_at(mapper->mm, addr, pmdp, pmd);
+	update_mmu_cache_pmd(vma, addr, pmdp);
+	pram_folio_mapped(mapper, ready);
+	spin_unlock(ptl);
+	folio_unlock(folio);
+	return PRAM_MAPPED;
+}
+
+static pmd_t *pram_alloc_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d;
+	pud_t *pud;
+
+	p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+	pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
+	return pud ? pmd_alloc(mm, pud, addr) : NULL;
+}
+
+static bool pram_fits_pmd(struct vm_area_struct *vma, unsigned long addr,
+			  unsigned long end, u64 page,
+			  const struct pram_found *found)
+{
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
+	       found->first_page == page &&
+	       folio_order(found->folio) == HPAGE_PMD_ORDER &&
+	       IS_ALIGNED(addr, HPAGE_PMD_SIZE) &&
+	       end - addr >= HPAGE_PMD_SIZE && vma_is_anonymous(vma);
+}
+
+/* As pram_map_table(), and makes the page table. */
+static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
+			 unsigned long addr, unsigned long end, u64 page,
+			 u64 *done)
+{
+	struct pram_found *found = &mapper->found;
+	bool mapped_huge = false;
+	spinlock_t *ptl;
+	pmd_t *pmdp;
+	int ret;
+
+	*done = 0;
+	ret = pram_data_find(mapper->node, page, found);
+	if (ret <= 0)
+		return ret ?: PRAM_UNMAPPABLE;
+	pmdp = pram_alloc_pmd(mapper->mm, addr);
+	if (!pmdp)
+		return -ENOMEM;
+
+	ptl = pmd_trans_huge_lock(pmdp, vma);
+	if (ptl) {
+		mapped_huge = pmd_present(*pmdp) &&
+			      pram_fits_pmd(vma, addr, end, page, found) &&
+			      pmd_page(*pmdp) == folio_page(found->folio, 0);
+		spin_unlock(ptl);
+		if (!mapped_huge || !mapper->replace)
+			return PRAM_OCCUPIED;
+		mapper->same += HPAGE_PMD_NR;
+		pram_count(PRAM_PAGES_SAME, HPAGE_PMD_NR);
+		*done = HPAGE_PMD_NR;
+		return PRAM_MAPPED;
+	}
+	if (pmd_none(*pmdp) && pram_fits_pmd(vma, addr, end, page, found)) {
+		ret = pram_map_huge(mapper, vma, pmdp, addr, found);
+		if (ret == PRAM_MAPPED)
+			*done = HPAGE_PMD_NR;
+		return ret;
+	}
+	if (pte_alloc(mapper->mm, pmdp))
+		return -ENOMEM;
+	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
+}
+
+/* Where the folio ends that has @page, which is to be mapped at @addr. */
+static unsigned long pram_folio_end(struct pram_mapper *mapper,
+				    unsigned long addr, unsigned long end,
+				    u64 page)
+{
+	struct pram_found *found = &mapper->found;
+	u64 nr = 1;
+
+	if (pram_data_find(mapper->node, page, found) > 0)
+		nr = found->first_page + folio_nr_pages(found->folio) - page;
+	return min(end, addr + (nr << PAGE_SHIFT));
+}
+
+/*
+ * Map @nr pages from @page on at @addr in the caller's memory, as far as they
+ * can be.
+ *
+ * Return: the number of pages done, beginning with the first; if it is less
+ * than @nr, *@copy is the number of pages behind them that have to be copied,
+ * at least 1. -ENOMEM, -EBADMSG, -EINTR if nothing was done.
+ */
+static long pram_map_some(struct pram_mapper *mapper, u64 page,
+			  unsigned long addr, u64 nr, u64 *copy)
+{
+	struct mm_struct *mm = mapper->mm;
+	struct vm_area_struct *vma;
+	unsigned long start = addr, end, zapped = 0;
+	int ret = PRAM_MAPPED;
+	long all = 0;
+
+	*copy = 1;
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, addr);
+	if (!vma)
+		goto out;
+	end = min(vma->vm_end, addr + (nr << PAGE_SHIFT));
+	if (!pram_vma_mappable(vma)) {
+		*copy = (end - addr) >> PAGE_SHIFT;
+		goto out;
+	}
+	ret = anon_vma_prepare(vma);
+	while (!ret && addr < end) {
+		u64 done;
+
+		if (fatal_signal_pending(current) ||
+		    check_stable_address_space(mm)) {
+			ret = -EINTR;
+			break;
+		}
+		ret = pram_map_part(mapper, vma, addr, pmd_addr_end(addr, end),
+				    page, &done);
+		all += done;
+		addr += done << PAGE_SHIFT;
+		page += done;
+		/*
+		 * Memory that was locked when it was mapped is full of zeros. In
+		 * a family it is full of what the parent has. Once is enough: if
+		 * it fills again somebody is using it.
+		 */
+		if (ret == PRAM_OCCUPIED && addr >= zapped &&
+		    (mapper->replace || vma->vm_flags & VM_LOCKED)) {
+			zapped = end;
+			if (mapper->replace)
+				zapped = pram_folio_end(mapper, addr, end, page);
+			zap_vma_range(vma, addr, zapped - addr);
+			ret = PRAM_MAPPED;
+		}
+	}
+out:
+	mmap_read_unlock(mm);
+	if (all)
+		pram_mapping_add(mapper->node, mm, start, page - all, all);
+	return ret < 0 && !all ? ret : all;
+}
+
+/*
+ * Copy bytes of a node, of which @to may have room for more.
+ */
+static ssize_t pram_map_copy(struct pram_node *node, loff_t pos, size_t len,
+			     struct iov_iter *to)
+{
+	const size_t room = iov_iter_count(to);
+	ssize_t n;
+
+	iov_iter_truncate(to, len);
+	n = pram_data_read(node, pos, to);
+	iov_iter_reexpand(to, room - max(n, 0));
+	return n;
+}
+
+static struct pram_mapper *pram_mapper_alloc(struct pram_node *node,
+					     bool replace)
+{
+	struct pram_mapper *mapper = kvzalloc_obj(*mapper);
+
+	if (!mapper)
+		return NULL;
+	mapper->node = node;
+	mapper->mm = current->mm;
+	mapper->replace = replace;
+	return mapper;
+}
+
+/**
+ * pram_map_iter - map pages of a node where the reader wants them, or copy them
+ * @node: a page stream's node, opened with %PRAM_LOAD_MAP.
+ * @pos: where to start, in bytes.
+ * @to: where to, and how many.
+ *
+ * Return: number of bytes read, as pram_data_read().
+ */
+ssize_t pram_map_iter(struct pram_node *node, loff_t pos, struct iov_iter *to)
+{
+	struct pram_mapper *mapper;
+	ssize_t all = 0, n = 0;
+
+	if (!user_backed_iter(to) || !current->mm)
+		return pram_data_read(node, pos, to);
+	mapper = pram_mapper_alloc(node, false);
+	if (!mapper)
+		return -ENOMEM;
+
+	while (iov_iter_count(to) && pos < node->bytes) {
+		unsigned long addr = (unsigned long)iter_iov_addr(to);
+		size_t len = min(iter_iov_len(to), iov_iter_count(to));
+		u64 copy = 0;
+
+		len = min_t(u64, len, node->bytes - pos);
+		if (PAGE_ALIGNED(pos | addr) && len >= PAGE_SIZE) {
+			n = pram_map_some(mapper, pos >> PAGE_SHIFT, addr,
+					  len >> PAGE_SHIFT, &copy);
+			if (n > 0) {
+				n <<= PAGE_SHIFT;
+				iov_iter_advance(to, n);
+			} else if (!n) {
+				n = pram_map_copy(node, pos, copy << PAGE_SHIFT,
+						  to);
+			}
+		} else {
+			/* Of an empty element of the vector nothing is known. */
+			n = pram_map_copy(node, pos, len ?: PAGE_SIZE, to);
+		}
+		if (n <= 0)
+			break;
+		pos += n;
+		all += n;
+		cond_resched();
+	}
+	kvfree(mapper);
+	return all ?: n;
+}
+
+/**
+ * pram_map_range - PRAM_IOCTL_MAP
+ * @node: a page stream's node, opened with %PRAM_LOAD_MAP.
+ * @map: see &struct pram_ioctl_map; its output is filled in.
+ *
+ * Return: 0, -EINVAL, -EFAULT, -ENOMEM, -EBADMSG, -EINTR.
+ */
+int pram_map_range(struct pram_node *node, struct pram_ioctl_map *map)
+{
+	u64 page = map->offset >> PAGE_SHIFT, nr = map->nr_pages;
+	unsigned long addr = map->addr;
+	struct pram_mapper *mapper;
+	ssize_t n = 0;
+
+	if (!PAGE_ALIGNED(map->addr | map->offset) ||
+	    page > node->bytes >> PAGE_SHIFT ||
+	    nr > (node->bytes >> PAGE_SHIFT) - page)
+		return -EINVAL;
+	if (nr > TASK_SIZE_MAX >> PAGE_SHIFT ||
+	    map->addr > TASK_SIZE_MAX - (nr << PAGE_SHIFT))
+		return -EFAULT;
+	mapper = pram_mapper_alloc(node, true);
+	if (!mapper)
+		return -ENOMEM;
+
+	while (nr && n >= 0) {
+		struct iov_iter to;
+		u64 copy;
+
+		n = pram_map_some(mapper, page, addr, nr, &copy);
+		if (!n) {
+			size_t len = min(copy, nr) << PAGE_SHIFT;
+
+			n = import_ubuf(ITER_DEST, (void __user *)addr, len,
+					&to);
+			if (!n)
+				n = pram_data_read(node, page << PAGE_SHIFT, &to);
+			/* A part of a page is an error of the next round. */
+			if (n >= 0)
+				n = n < PAGE_SIZE ? -EFAULT : n >> PAGE_SHIFT;
+		}
+		if (n > 0) {
+			page += n;
+			addr += n << PAGE_SHIFT;
+			nr -= n;
+		}
+		cond_resched();
+	}
+	map->same = mapper->same;
+	kvfree(mapper);
+	return n < 0 ? n : 0;
+}
+
+/* The node lets go of a folio that is mapped. Return: is that its only mapping? */
+static bool pram_release_mapped(struct pram_node *node, struct folio *folio,
+				u64 index, struct vm_area_struct *vma,
+				unsigned long nr_ptes)
+{
+	bool exclusive = false;
+
+	pram_data_release(node, index);
+	/* Not the last reference: the mapping has another. */
+	folio_put(folio);
+	if (folio_ref_count(folio) == nr_ptes && folio_trylock(folio)) {
+		if (folio_ref_count(folio) == nr_ptes &&
+		    !folio_maybe_mapped_shared(folio) &&
+		    !folio_test_swapcache(folio)) {
+			folio_move_anon_rmap(folio, vma);
+			exclusive = true;
+		}
+		folio_unlock(folio);
+	}
+	return exclusive;
+}
+
+/* After pram_release_mapped(), which looks at the number of references. */
+static void pram_add_lru(struct pram_node *node, struct folio *folio, u64 index,
+			 struct vm_area_struct *vma)
+{
+	if (test_and_clear_bit(index, node->mapped))
+		folio_add_lru_vma(folio, vma);
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
+			    pmd_t *pmdp, unsigned long addr, u64 page,
+			    struct pram_found *found)
+{
+	struct folio *folio;
+	pmd_t pmd = *pmdp;
+
+	if (!pmd_present(pmd) || pram_data_find(node, page, found) <= 0)
+		return;
+	folio = found->folio;
+	if (pram_found_gone(found) || found->first_page != page ||
+	    pmd_page(pmd) != folio_page(folio, 0))
+		return;
+	if (!pram_release_mapped(node, folio, found->index, vma, 1))
+		goto lru;
+	SetPageAnonExclusive(folio_page(folio, 0));
+	pram_count(PRAM_PAGES_REUSED, folio_nr_pages(folio));
+	if (vma->vm_flags & VM_WRITE && !pmd_write(pmd) &&
+	    !pmd_needs_soft_dirty_wp(vma, pmd) && !userfaultfd_armed(vma)) {
+		pmd = pmd_mkwrite(pmd_mkdirty(pmd_mkyoung(pmd)), vma);
+		if (pmdp_set_access_flags(vma, addr, pmdp, pmd, 1))
+			update_mmu_cache_pmd(vma, addr, pmdp);
+	}
+lru:
+	pram_add_lru(node, folio, found->index, vma);
+	deferred_split_folio(folio, false);
+}
+#else
+static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
+			    pmd_t *pmdp, unsigned long addr, u64 page,
+			    struct pram_found *found)
+{
+}
+#endif
+
+static void pram_make_writable(struct vm_area_struct *vma, unsigned long addr,
+			       pte_t *ptep)
+{
+	pte_t pte = ptep_get(ptep);
+
+	if (pte_write(pte) || !can_change_pte_writable(vma, addr, pte))
+		return;
+	pte = pte_mkwrite(pte_mkdirty(pte_mkyoung(pte)), vma);
+	if (ptep_set_access_flags(vma, addr, ptep, pte, 1))
+		update_mmu_cache(vma, addr, ptep);
+}
+
+/* Let go of the folios that the page table maps from @addr up to @end. */
+static void pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
+			     pte_t *ptep, unsigned long addr, unsigned long end,
+			     u64 page, struct pram_found *found)
+{
+	while (addr < end) {
+		struct folio *folio;
+		unsigned int nr = 1;
+
+		if (pram_data_find(node, page, found) <= 0)
+			return;
+		folio = found->folio;
+		if (!pram_found_gone(found) && found->first_page == page &&
+		    folio_size(folio) <= end - addr &&
+		    pram_ptes_map(vma, addr, ptep, folio)) {
+			nr = folio_nr_pages(folio);
+			if (pram_release_mapped(node, folio, found->index, vma,
+						nr)) {
+				for (unsigned int i = 0; i < nr; i++) {
+					SetPageAnonExclusive(folio_page(folio, i));
+					pram_make_writable(vma,
+							   addr + i * PAGE_SIZE,
+							   ptep + i);
+				}
+				pram_count(PRAM_PAGES_REUSED, nr);
+			}
+			pram_add_lru(node, folio, found->index, vma);
+		}
+		ptep += nr;
+		page += nr;
+		addr += nr * PAGE_SIZE;
+	}
+}
+
+static void pram_finish_mapping(struct pram_node *node,
+				const struct pram_mapping *mapping)
+{
+	struct mm_struct *mm = mapping->mm;
+	unsigned long addr = mapping->addr;
+	unsigned long end = addr + (mapping->nr << PAGE_SHIFT);
+	struct pram_found found = {};
+	u64 page = mapping->page;
+
+	while (addr < end) {
+		struct vm_area_struct *vma;
+		unsigned long next = pmd_addr_end(addr, end);
+		pmd_t *pmdp = NULL;
+		spinlock_t *ptl;
+		pte_t *ptep;
+
+		mmap_read_lock(mm);
+		vma = vma_lookup(mm, addr);
+		if (vma) {
+			next = min(next, vma->vm_end);
+			if (vma->anon_vma && !(vma->vm_flags & (VM_SHARED | VM_SPECIAL)))
+				pmdp = mm_find_pmd(mm, addr);
+		} else {
+			next = addr + PAGE_SIZE;
+		}
+		if (pmdp) {
+			ptl = pmd_trans_huge_lock(pmdp, vma);
+			if (ptl) {
+				if (IS_ALIGNED(addr, HPAGE_PMD_SIZE))
+					pram_finish_pmd(node, vma, pmdp, addr,
+							page, &found);
+				spin_unlock(ptl);
+			} else {
+				ptep = pte_offset_map_lock(mm, pmdp, addr, &ptl);
+				if (ptep) {
+					pram_finish_ptes(node, vma, ptep, addr,
+							 next, page, &found);
+					pte_unmap_unlock(ptep, ptl);
+				}
+			}
+		}
+		mmap_read_unlock(mm);
+		page += (next - addr) >> PAGE_SHIFT;
+		addr = next;
+		cond_resched();
+	}
+}
+
+/**
+ * pram_map_finish - make mapped folios of a node those of the tasks
+ * @node: the node, off the list and forgotten. Somebody may still look at it.
+ *
+ * The node has no reference any more to what this finds mapped.
+ */
+void pram_map_finish(struct pram_node *node)
+{
+	struct pram_mapping *mapping;
+
+	/* With another reader the folios have another reference. */
+	if (kref_read(&node->ref) == 1) {
+		list_for_each_entry(mapping, &node->mappings, link) {
+			if (!mmget_not_zero(mapping->mm))
+				continue;
+			pram_finish_mapping(node, mapping);
+			mmput(mapping->mm);
+		}
+	}
+	pram_map_drop(node);
+}
