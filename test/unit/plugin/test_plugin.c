@@ -405,6 +405,37 @@ static void test_refused_restore_options(void **state)
 	restore("core", 1);
 }
 
+/* With the other backend, before anything is asked of the kernel. */
+static void test_luo_refuses(void **state)
+{
+	char long_name[60] = "";
+
+	(void)state;
+	setenv("CRIU_PRAM_BACKEND", "luo", 1);
+	opts.auto_dedup = 1;
+	expect_refused("LUO can't serve --auto-dedup");
+	setenv("CRIU_PRAM_REPLACE", "yes", 1);
+	expect_refused("LUO can't serve the setting replace");
+	unsetenv("CRIU_PRAM_REPLACE");
+	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
+	expect_refused("LUO can't serve the setting checksums");
+	unsetenv("CRIU_PRAM_CHECKSUMS");
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	setenv("CRIU_PRAM_NAME", long_name, 1);
+	expect_refused("too long for LUO: set CRIU_PRAM_NAME to one of at most 58 bytes");
+	expect_no_restore(-ENAMETOOLONG, "too long for LUO");
+	setenv("CRIU_PRAM_KEEP", "yes", 1);
+	expect_no_restore(-EOPNOTSUPP, "LUO can't serve the setting keep");
+	opts.lazy_pages = true;
+	expect_no_restore(-EOPNOTSUPP, "LUO can't serve --lazy-pages");
+
+	/* And back again, in the same process. */
+	unsetenv("CRIU_PRAM_BACKEND");
+	unsetenv("CRIU_PRAM_KEEP");
+	dump("core", 1);
+	restore("core", 1);
+}
+
 static void test_no_device(void **state)
 {
 	static const struct {
@@ -841,6 +872,7 @@ static int setup(void **state)
 	unsetenv("CRIU_PRAM_ADOPT");
 	unsetenv("CRIU_PRAM_MAP");
 	unsetenv("CRIU_PRAM_KEEP");
+	unsetenv("CRIU_PRAM_BACKEND");
 	criu_stub_setup();
 	return ret;
 }
@@ -885,6 +917,7 @@ int main(void)
 		plugin_test(test_replace),
 		plugin_test(test_refused_options),
 		plugin_test(test_refused_restore_options),
+		plugin_test(test_luo_refuses),
 		plugin_test(test_no_device),
 		plugin_test(test_settings),
 		plugin_test(test_name),
