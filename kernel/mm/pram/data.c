@@ -516,27 +516,6 @@ int pram_data_prepare_verify(struct pram_node *node)
 }
 
 /**
- * pram_data_prepare_map - get ready to map the data's folios
- * @node: the node, committed.
- *
- * Return: 0 or -ENOMEM.
- */
-int pram_data_prepare_map(struct pram_node *node)
-{
-	unsigned long *mapped;
-
-	lockdep_assert_held(&pram_lock);
-	if (node->mapped)
-		return 0;
-	mapped = kvcalloc(BITS_TO_LONGS(node->nr_folios) ?: 1, sizeof(*mapped),
-			  GFP_KERNEL);
-	if (!mapped)
-		return -ENOMEM;
-	node->mapped = mapped;
-	return 0;
-}
-
-/**
  * pram_data_preserve - have KHO preserve a node's data
  * @node: the node; nothing is done if it is preserved.
  *
@@ -609,12 +588,10 @@ void pram_data_release(struct pram_node *node, u64 index)
  */
 void pram_data_free(struct pram_node *node)
 {
-	u64 index = 0;
-
 	for (u64 m = 0; m < node->nr_maps; m++) {
 		struct pram_map_ser *map = node->maps[m];
 
-		for (u64 i = 0; i < map->nr_entries; i++, index++) {
+		for (u64 i = 0; i < map->nr_entries; i++) {
 			struct folio *folio;
 
 			if (map->entries[i] & PRAM_ENTRY_GONE)
@@ -622,8 +599,8 @@ void pram_data_free(struct pram_node *node)
 			folio = pram_entry_folio(map->entries[i]);
 			pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
 			/* Mapped, and no list has it: now reclaim may see it. */
-			if (node->mapped && test_bit(index, node->mapped) &&
-			    folio_mapped(folio) && !folio_test_lru(folio))
+			if (pram_frame_clear_off_lru(folio) &&
+			    folio_mapped(folio))
 				folio_add_lru(folio);
 			folio_put(folio);
 		}
@@ -632,10 +609,8 @@ void pram_data_free(struct pram_node *node)
 	}
 	kvfree(node->maps);
 	kvfree(node->verified);
-	kvfree(node->mapped);
 	node->maps = NULL;
 	node->verified = NULL;
-	node->mapped = NULL;
 	node->nr_maps = 0;
 	node->max_maps = 0;
 	node->nr_pages = 0;

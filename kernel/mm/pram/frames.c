@@ -5,7 +5,7 @@
  * memory, copy-on-write. So PRAM counts: a frame is preserved when the first
  * node takes it and given back when the last one lets go.
  *
- * Two bits for each frame, in pages for 64 MiB of memory each, and a count only
+ * Some bits for each frame, in pages for 32 MiB of memory each, and a count only
  * for the frames that more than one node has.
  */
 
@@ -20,11 +20,15 @@
 
 #define PRAM_FRAME_HELD		0	/* a node has it */
 #define PRAM_FRAME_PRESERVED	1	/* KHO has it */
-#define PRAM_FRAME_BITS		2
+#define PRAM_FRAME_OFF_LRU	2	/* mapped, and still on no LRU list */
+#define PRAM_FRAME_BITS		4
 
 #define PRAM_FRAMES_PER_PAGE	(PAGE_SIZE * BITS_PER_BYTE / PRAM_FRAME_BITS)
 
-/* Protects what is below, and that KHO agrees with it. */
+/*
+ * Protects what is below, and that KHO agrees with it. Only the pages of bits may
+ * be looked up without it, and PRAM_FRAME_OFF_LRU changed: they stay.
+ */
 static DEFINE_MUTEX(pram_frames_lock);
 
 /* Pages of bits, by pfn / PRAM_FRAMES_PER_PAGE. Never freed. */
@@ -67,7 +71,7 @@ static void pram_frame_assign(unsigned long pfn, unsigned int bit, bool value)
 {
 	unsigned long *page = pram_frame_page(pfn, false);
 
-	__assign_bit(pram_frame_bit(pfn, bit), page, value);
+	assign_bit(pram_frame_bit(pfn, bit), page, value);
 }
 
 static int pram_frame_share(unsigned long pfn, unsigned long more)
@@ -231,4 +235,28 @@ unsigned long pram_frame_holders(struct folio *folio)
 	guard(mutex)(&pram_frames_lock);
 	shares = xa_load(&pram_frame_shares, folio_pfn(folio));
 	return 1 + (shares ? xa_to_value(shares) : 0);
+}
+
+/**
+ * pram_frame_set_off_lru - note that a folio was mapped and is on no LRU list
+ * @folio: a folio that a node has.
+ */
+void pram_frame_set_off_lru(struct folio *folio)
+{
+	pram_frame_assign(folio_pfn(folio), PRAM_FRAME_OFF_LRU, true);
+}
+
+/**
+ * pram_frame_clear_off_lru - has a folio to be put on an LRU list?
+ * @folio: a folio that a node has or had.
+ *
+ * Return: true for one caller after each pram_frame_set_off_lru().
+ */
+bool pram_frame_clear_off_lru(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+	unsigned long *page = pram_frame_page(pfn, false);
+
+	return page && test_and_clear_bit(pram_frame_bit(pfn, PRAM_FRAME_OFF_LRU),
+					  page);
 }

@@ -45,8 +45,6 @@ struct pram_dir;
  * @adopted_pages: of @nr_pages, those not copied.
  * @verified: a bit for each folio whose checksum has been verified; NULL if
  *	the data has no checksums or was not loaded yet.
- * @mapped: a bit for each folio that a load has mapped and that is still to go
- *	on an LRU list; NULL as long as no load maps.
  * @mappings_lock: protects @mappings.
  * @mappings: where a load has mapped folios; see map.c.
  * @name: the node's name; empty if too damaged to tell.
@@ -73,7 +71,6 @@ struct pram_node {
 	u64			nr_folios;
 	u64			adopted_pages;
 	unsigned long		*verified;
-	unsigned long		*mapped;
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
 	char			name[PRAM_NAME_MAX];
@@ -190,7 +187,6 @@ struct pram_found {
 
 int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found);
 void pram_data_release(struct pram_node *node, u64 index);
-int pram_data_prepare_map(struct pram_node *node);
 
 static inline bool pram_found_gone(const struct pram_found *found)
 {
@@ -205,6 +201,8 @@ void pram_frame_put(struct folio *folio);
 int pram_frame_preserve(struct folio *folio);
 void pram_frame_unpreserve(struct folio *folio);
 unsigned long pram_frame_holders(struct folio *folio);
+void pram_frame_set_off_lru(struct folio *folio);
+bool pram_frame_clear_off_lru(struct folio *folio);
 
 /* transfer.c */
 int pram_node_adopt(struct pram_node *node, struct folio *folio,

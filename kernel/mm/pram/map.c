@@ -149,7 +149,6 @@ static bool pram_folio_reset(struct folio *folio)
 /* A folio that is about to be mapped. */
 struct pram_ready {
 	struct folio	*folio;
-	u64		index;		/* in the node */
 	unsigned int	nr;		/* its pages */
 	bool		fresh;		/* mapped nowhere yet */
 };
@@ -180,8 +179,7 @@ struct pram_mapper {
  * Return: 1; 0 if it cannot be mapped there; -ENOMEM.
  */
 static int pram_get_ready(struct pram_mapper *mapper, struct folio *folio,
-			  u64 index, struct vm_area_struct *vma,
-			  unsigned long addr)
+			  struct vm_area_struct *vma, unsigned long addr)
 {
 	struct pram_ready *ready = &mapper->ready[mapper->nr_ready];
 	bool fresh = true;
@@ -205,10 +203,16 @@ static int pram_get_ready(struct pram_mapper *mapper, struct folio *folio,
 			folio_unlock(folio);
 			return -ENOMEM;
 		}
+		/* Or the cgroup could not queue it to be split. */
+		if (folio_order(folio) > 1 &&
+		    folio_memcg_alloc_deferred(folio)) {
+			mem_cgroup_uncharge(folio);
+			folio_unlock(folio);
+			return -ENOMEM;
+		}
 	}
 	*ready = (struct pram_ready){
 		.folio = folio,
-		.index = index,
 		.nr = folio_nr_pages(folio),
 		.fresh = fresh,
 	};
@@ -236,7 +240,7 @@ static void pram_folio_mapped(struct pram_mapper *mapper,
 			      struct pram_ready *ready)
 {
 	if (ready->fresh)
-		set_bit(ready->index, mapper->node->mapped);
+		pram_frame_set_off_lru(ready->folio);
 	add_mm_counter(mapper->mm, MM_ANONPAGES, ready->nr);
 	pram_count(PRAM_PAGES_MAPPED, ready->nr);
 	pram_count(PRAM_BYTES_LOADED, (u64)ready->nr << PAGE_SHIFT);
@@ -338,8 +342,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 			ret = PRAM_UNMAPPABLE;
 			break;
 		}
-		ret = pram_get_ready(mapper, found->folio, found->index, vma,
-				     addr);
+		ret = pram_get_ready(mapper, found->folio, vma, addr);
 		if (ret <= 0) {
 			if (!ret)
 				ret = PRAM_UNMAPPABLE;
@@ -397,7 +400,7 @@ static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
 	int ret;
 
 	mapper->nr_ready = 0;
-	ret = pram_get_ready(mapper, folio, found->index, vma, addr);
+	ret = pram_get_ready(mapper, folio, vma, addr);
 	if (ret <= 0)
 		return ret ?: PRAM_UNMAPPABLE;
 	if (!ready->fresh) {
@@ -724,10 +727,14 @@ static bool pram_release_mapped(struct pram_node *node, struct folio *folio,
 }
 
 /* After pram_release_mapped(), which looks at the number of references. */
-static void pram_add_lru(struct pram_node *node, struct folio *folio, u64 index,
-			 struct vm_area_struct *vma)
+static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma)
 {
-	if (test_and_clear_bit(index, node->mapped))
+	if (!pram_frame_clear_off_lru(folio))
+		return;
+	/* That would count it as locked a second time. */
+	if (folio_test_mlocked(folio))
+		folio_add_lru(folio);
+	else
 		folio_add_lru_vma(folio, vma);
 }
 
@@ -756,7 +763,7 @@ static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
 			update_mmu_cache_pmd(vma, addr, pmdp);
 	}
 lru:
-	pram_add_lru(node, folio, found->index, vma);
+	pram_add_lru(folio, vma);
 	deferred_split_folio(folio, false);
 }
 #else
@@ -805,7 +812,7 @@ static void pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
 				}
 				pram_count(PRAM_PAGES_REUSED, nr);
 			}
-			pram_add_lru(node, folio, found->index, vma);
+			pram_add_lru(folio, vma);
 		}
 		ptep += nr;
 		page += nr;

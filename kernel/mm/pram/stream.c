@@ -457,8 +457,6 @@ int pram_prepare_load_flags(struct pram_stream *ps, const char *name, u32 type,
 	if (node->state == PRAM_NODE_LOADING && !(flags & PRAM_LOAD_PEEK))
 		return -EBUSY;
 	err = pram_data_prepare_verify(node);
-	if (!err && flags & PRAM_LOAD_MAP)
-		err = pram_data_prepare_map(node);
 	if (err)
 		return err;
 
