@@ -779,7 +779,9 @@ static void pram_make_writable(struct vm_area_struct *vma, unsigned long addr,
 {
 	pte_t pte = ptep_get(ptep);
 
-	if (pte_write(pte) || !can_change_pte_writable(vma, addr, pte))
+	/* Code and constants that were relocated: the mapping is read-only by now. */
+	if (!(vma->vm_flags & VM_WRITE) || pte_write(pte) ||
+	    !can_change_pte_writable(vma, addr, pte))
 		return;
 	pte = pte_mkwrite(pte_mkdirty(pte_mkyoung(pte)), vma);
 	if (ptep_set_access_flags(vma, addr, ptep, pte, 1))
