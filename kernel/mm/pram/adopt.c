@@ -13,6 +13,7 @@
 
 #include <linux/bvec.h>
 #include <linux/hugetlb.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
@@ -20,6 +21,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
@@ -241,8 +243,7 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 		}
 		folio = page_folio(page);
 		reason = pram_folio_copy_reason(folio);
-		if (reason == PRAM_COPY_SCRATCH && addr >= tried &&
-		    PageAnonExclusive(page)) {
+		if (reason == PRAM_COPY_SCRATCH && addr >= tried) {
 			*scratch = true;
 			break;
 		}
@@ -290,8 +291,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	page = pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT);
 	folio = page_folio(page);
 	reason = pram_folio_copy_reason(folio);
-	if (reason == PRAM_COPY_SCRATCH && addr >= tried &&
-	    PageAnonExclusive(pmd_page(pmd))) {
+	if (reason == PRAM_COPY_SCRATCH && addr >= tried) {
 		*scratch = true;
 		return addr;
 	}
@@ -386,7 +386,7 @@ static int pram_append(struct pram_stream *ps, struct pram_node *node,
 
 /* Put a batch into a node, and the references to it. Return: 0 or an error. */
 static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
-			     struct pram_batch *batch, unsigned long migrated)
+			     struct pram_batch *batch)
 {
 	int err = 0;
 
@@ -398,11 +398,6 @@ static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
 			reason = PRAM_COPY_ASKED;
 		if (!err)
 			err = pram_append(ps, node, taken->page, taken->nr, reason);
-		if (!err && !reason && migrated) {
-			pram_count(PRAM_PAGES_MIGRATED,
-				   min_t(unsigned long, migrated, taken->nr));
-			migrated -= min_t(unsigned long, migrated, taken->nr);
-		}
 		if (taken->page)
 			folio_put(page_folio(taken->page));
 	}
@@ -410,23 +405,77 @@ static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
 	return err;
 }
 
-/*
- * Have pages at @addr, which are exclusive, moved out of the scratch areas: as
- * for somebody who pins them for long.
- *
- * Return: how many were looked at; none could if it is not positive.
- */
-static long pram_migrate(struct mm_struct *mm, unsigned long addr,
-			 unsigned long end, struct page **pages)
+/* Take the folios of one page table that lie in scratch off their LRU lists. */
+static void pram_isolate_scratch(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long end, struct list_head *isolated)
 {
-	unsigned long nr = min((end - addr) >> PAGE_SHIFT, PTRS_PER_PTE);
-	long n;
+	struct folio *last = NULL;
+	pte_t *first, *ptep;
+	spinlock_t *ptl;
+	pmd_t *pmdp;
 
-	n = pin_user_pages_remote(mm, addr, nr, FOLL_FORCE | FOLL_LONGTERM, pages,
-				  NULL);
-	if (n > 0)
-		unpin_user_pages(pages, n);
-	return n;
+	pmdp = mm_find_pmd(vma->vm_mm, addr);
+	if (!pmdp)
+		return;
+	ptl = pmd_trans_huge_lock(pmdp, vma);
+	if (ptl) {
+		struct page *page = NULL;
+
+		if (pmd_present(*pmdp))
+			page = vm_normal_page_pmd(vma, addr, *pmdp);
+		if (page && pram_folio_copy_reason(page_folio(page)) ==
+			    PRAM_COPY_SCRATCH)
+			isolate_folio_to_list(page_folio(page), isolated);
+		spin_unlock(ptl);
+		return;
+	}
+	first = pte_offset_map_lock(vma->vm_mm, pmdp, addr, &ptl);
+	if (!first)
+		return;
+	for (ptep = first; addr < end; addr += PAGE_SIZE, ptep++) {
+		pte_t pte = ptep_get(ptep);
+		struct page *page = NULL;
+
+		if (pte_present(pte))
+			page = vm_normal_page(vma, addr, pte);
+		if (!page || page_folio(page) == last)
+			continue;
+		last = page_folio(page);
+		if (pram_folio_copy_reason(last) == PRAM_COPY_SCRATCH)
+			isolate_folio_to_list(last, isolated);
+	}
+	pte_unmap_unlock(first, ptl);
+}
+
+/*
+ * Move the folios of one page table that lie in scratch to where they can be
+ * preserved, for all tasks that map them. Those that cannot be moved stay.
+ */
+static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long end, bool drain)
+{
+	struct migration_target_control mtc = {
+		.nid = NUMA_NO_NODE,
+		.gfp_mask = GFP_USER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN,
+		.reason = MR_LONGTERM_PIN,
+	};
+	unsigned int moved = 0, flags;
+	LIST_HEAD(isolated);
+
+	/* What waits to be put on a list cannot be taken off it. */
+	if (drain)
+		lru_add_drain_all();
+	pram_isolate_scratch(vma, addr, end, &isolated);
+	if (list_empty(&isolated))
+		return;
+	/* As for a long-term pin: large folios would go to such areas again. */
+	flags = memalloc_pin_save();
+	if (migrate_pages(&isolated, alloc_migration_target, NULL,
+			  (unsigned long)&mtc, MIGRATE_SYNC, MR_LONGTERM_PIN,
+			  &moved))
+		putback_movable_pages(&isolated);
+	memalloc_pin_restore(flags);
+	pram_count(PRAM_PAGES_MIGRATED, moved);
 }
 
 /* Copy a page at @addr that no page table walk finds, be it swapped out. */
@@ -446,47 +495,13 @@ static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
 	return 0;
 }
 
-/* How far pages that are exclusive and in the scratch areas go. */
-static unsigned long pram_scratch_end(struct vm_area_struct *vma,
-				      unsigned long addr, unsigned long end)
-{
-	spinlock_t *ptl;
-	pmd_t *pmdp;
-	pte_t *ptep, *first;
-
-	pmdp = mm_find_pmd(vma->vm_mm, addr);
-	if (!pmdp || pmd_leaf(*pmdp))
-		return end;
-	first = pte_offset_map_lock(vma->vm_mm, pmdp, addr, &ptl);
-	ptep = first;
-	if (!ptep)
-		return addr + PAGE_SIZE;
-	for (; addr < end; addr += PAGE_SIZE, ptep++) {
-		pte_t pte = ptep_get(ptep);
-		struct page *page = NULL;
-
-		if (pte_present(pte))
-			page = vm_normal_page(vma, addr, pte);
-		if (!page || !PageAnon(page) || !PageAnonExclusive(page) ||
-		    !pram_in_scratch(page_folio(page)))
-			break;
-	}
-	pte_unmap_unlock(first, ptl);
-	return addr;
-}
-
-/* What pram_adopt_ranges() needs room for. */
-struct pram_adopter {
-	struct pram_batch	batch;
-	struct page		*pages[PTRS_PER_PTE];
-};
-
 static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 			    struct mm_struct *mm, unsigned long addr,
-			    unsigned long end, struct pram_adopter *adopter)
+			    unsigned long end, struct pram_batch *batch,
+			    bool *drained)
 {
 	/* Up to here no attempt to move pages out of scratch is repeated. */
-	unsigned long tried = 0, migrated = 0;
+	unsigned long tried = 0;
 	unsigned int faults = 0;
 
 	while (addr < end) {
@@ -505,30 +520,25 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 			return -EFAULT;
 		}
 		last = min3(pmd_addr_end(addr, end), vma->vm_end, end);
-		next = pram_take_table(vma, addr, last, tried, &adopter->batch,
-				       &scratch);
+		next = pram_take_table(vma, addr, last, tried, batch, &scratch);
 		if (next == addr && scratch) {
-			last = pram_scratch_end(vma, addr, last);
-			if (pram_migrate(mm, addr, last, adopter->pages) > 0)
-				migrated = (last - addr) >> PAGE_SHIFT;
+			pram_migrate_scratch(vma, addr, last, !*drained);
+			*drained = true;
 			tried = last;
 		} else if (next == addr) {
 			/* A second time in the same place: the walk cannot. */
 			err = faults++ ? -EFAULT :
-				pram_fault_in(mm, addr, vma, &adopter->batch);
-			if (!err && adopter->batch.nr)
+				pram_fault_in(mm, addr, vma, batch);
+			if (!err && batch->nr)
 				next = addr + PAGE_SIZE;
 		}
 		mmap_read_unlock(mm);
 		if (!err)
-			err = pram_append_batch(ps, node, &adopter->batch,
-						migrated);
+			err = pram_append_batch(ps, node, batch);
 		if (err)
 			return err;
-		if (next != addr) {
+		if (next != addr)
 			faults = 0;
-			migrated = 0;
-		}
 		addr = next;
 		cond_resched();
 	}
@@ -551,8 +561,9 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages)
 {
-	struct pram_adopter *adopter;
+	struct pram_batch *batch;
 	struct pram_node *node;
+	bool drained = false;
 	int err = 0;
 	u64 before;
 
@@ -564,8 +575,8 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 		pram_stream_write_end(node);
 		return -EPERM;
 	}
-	adopter = kvmalloc_obj(*adopter, ps->gfp);
-	if (!adopter) {
+	batch = kvmalloc_obj(*batch, ps->gfp);
+	if (!batch) {
 		pram_stream_write_end(node);
 		return -ENOMEM;
 	}
@@ -581,10 +592,11 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 			err = -EINVAL;
 		else
 			err = pram_adopt_range(ps, node, mm, range->start,
-					       range->start + range->len, adopter);
+					       range->start + range->len, batch,
+					       &drained);
 	}
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
-	kvfree(adopter);
+	kvfree(batch);
 	pram_stream_write_end(node);
 	return err;
 }

@@ -434,6 +434,48 @@ static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
 	return PRAM_MAPPED;
 }
 
+/*
+ * Clear what the page table has from @addr up to @end and what is not the node's
+ * from @page on: what a child has inherited and its parent had changed, say.
+ */
+static void pram_clear_others(struct pram_mapper *mapper,
+			      struct vm_area_struct *vma, pmd_t *pmdp,
+			      unsigned long addr, unsigned long end, u64 page)
+{
+	const unsigned int nr = (end - addr) >> PAGE_SHIFT;
+	DECLARE_BITMAP(others, PTRS_PER_PTE) = {};
+	struct pram_found found = mapper->found;
+	unsigned int first, last;
+	pte_t *ptep;
+	spinlock_t *ptl;
+
+	/* Checksums take time: have them verified before the lock is taken. */
+	for (unsigned int i = 0; i < nr; i++)
+		if (pram_data_find(mapper->node, page + i, &found) <= 0)
+			return;
+
+	ptep = pte_offset_map_lock(mapper->mm, pmdp, addr, &ptl);
+	if (!ptep)
+		return;
+	for (unsigned int i = 0; i < nr; i++) {
+		pte_t pte = ptep_get(ptep + i);
+
+		if (pte_none(pte))
+			continue;
+		if (pram_data_find(mapper->node, page + i, &found) <= 0)
+			break;
+		if (!pte_present(pte) ||
+		    vm_normal_page(vma, addr + i * PAGE_SIZE, pte) !=
+		    folio_page(found.folio, page + i - found.first_page))
+			__set_bit(i, others);
+	}
+	pte_unmap_unlock(ptep, ptl);
+
+	for_each_set_bitrange(first, last, others, nr)
+		zap_vma_range(vma, addr + first * PAGE_SIZE,
+			      (last - first) * PAGE_SIZE);
+}
+
 static pmd_t *pram_alloc_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	p4d_t *p4d;
@@ -493,6 +535,8 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 			*done = HPAGE_PMD_NR;
 		return ret;
 	}
+	if (mapper->replace && !pmd_none(*pmdp))
+		pram_clear_others(mapper, vma, pmdp, addr, end, page);
 	if (pte_alloc(mapper->mm, pmdp))
 		return -ENOMEM;
 	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
@@ -739,6 +783,19 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma)
 }
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
+static void pram_make_pmd_writable(struct vm_area_struct *vma,
+				   unsigned long addr, pmd_t *pmdp)
+{
+	pmd_t pmd = *pmdp;
+
+	if (!(vma->vm_flags & VM_WRITE) || pmd_write(pmd) ||
+	    pmd_needs_soft_dirty_wp(vma, pmd) || userfaultfd_armed(vma))
+		return;
+	pmd = pmd_mkwrite(pmd_mkdirty(pmd_mkyoung(pmd)), vma);
+	if (pmdp_set_access_flags(vma, addr, pmdp, pmd, 1))
+		update_mmu_cache_pmd(vma, addr, pmdp);
+}
+
 static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
 			    pmd_t *pmdp, unsigned long addr, u64 page,
 			    struct pram_found *found)
@@ -756,17 +813,17 @@ static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
 		goto lru;
 	SetPageAnonExclusive(folio_page(folio, 0));
 	pram_count(PRAM_PAGES_REUSED, folio_nr_pages(folio));
-	if (vma->vm_flags & VM_WRITE && !pmd_write(pmd) &&
-	    !pmd_needs_soft_dirty_wp(vma, pmd) && !userfaultfd_armed(vma)) {
-		pmd = pmd_mkwrite(pmd_mkdirty(pmd_mkyoung(pmd)), vma);
-		if (pmdp_set_access_flags(vma, addr, pmdp, pmd, 1))
-			update_mmu_cache_pmd(vma, addr, pmdp);
-	}
+	pram_make_pmd_writable(vma, addr, pmdp);
 lru:
 	pram_add_lru(folio, vma);
 	deferred_split_folio(folio, false);
 }
 #else
+static void pram_make_pmd_writable(struct vm_area_struct *vma,
+				   unsigned long addr, pmd_t *pmdp)
+{
+}
+
 static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
 			    pmd_t *pmdp, unsigned long addr, u64 page,
 			    struct pram_found *found)
@@ -870,6 +927,71 @@ static void pram_finish_mapping(struct pram_node *node,
 	}
 }
 
+/* One reference is the node's, the others those of mappings by one task. */
+static bool pram_folio_sole(struct folio *folio)
+{
+	return folio_test_anon(folio) && folio_mapped(folio) &&
+	       !folio_maybe_mapped_shared(folio) &&
+	       folio_ref_count(folio) == 1 + folio_mapcount(folio);
+}
+
+/* Make the only mapping of a folio its owner's; the folio is locked. */
+static bool pram_finish_one(struct folio *folio, struct vm_area_struct *vma,
+			    unsigned long addr, void *arg)
+{
+	DEFINE_FOLIO_VMA_WALK(pvmw, folio, vma, addr, 0);
+	bool moved = false;
+
+	if (vma->vm_flags & (VM_SHARED | VM_SPECIAL))
+		return true;
+	while (page_vma_mapped_walk(&pvmw)) {
+		/* Now that it is locked, fork() does not copy this mapping. */
+		if (!pram_folio_sole(folio))
+			continue;
+		if (pvmw.pte && !pte_present(ptep_get(pvmw.pte)))
+			continue;
+		if (!pvmw.pte && !pmd_present(*pvmw.pmd))
+			continue;
+		if (!moved)
+			folio_move_anon_rmap(folio, vma);
+		moved = true;
+		if (pvmw.pte) {
+			SetPageAnonExclusive(pfn_to_page(pte_pfn(ptep_get(pvmw.pte))));
+			pram_make_writable(vma, pvmw.address, pvmw.pte);
+			pram_count(PRAM_PAGES_REUSED, 1);
+		} else {
+			SetPageAnonExclusive(pmd_page(*pvmw.pmd));
+			pram_make_pmd_writable(vma, pvmw.address, pvmw.pmd);
+			pram_count(PRAM_PAGES_REUSED, folio_nr_pages(folio));
+		}
+	}
+	/* There is no other mapping. */
+	return !moved;
+}
+
+/*
+ * Let go of folios that are mapped but were moved since: mremap() takes memory
+ * to another address, and the reverse mapping knows which.
+ */
+static void pram_finish_moved(struct pram_node *node)
+{
+	struct rmap_walk_control rwc = { .rmap_one = pram_finish_one };
+	struct pram_found found = {};
+
+	for (u64 page = 0; pram_data_find(node, page, &found) > 0;
+	     page += folio_nr_pages(found.folio)) {
+		struct folio *folio = found.folio;
+
+		if (pram_found_gone(&found) || !pram_folio_sole(folio))
+			continue;
+		folio_lock(folio);
+		if (pram_folio_sole(folio))
+			rmap_walk(folio, &rwc);
+		folio_unlock(folio);
+		cond_resched();
+	}
+}
+
 /**
  * pram_map_finish - make mapped folios of a node those of the tasks
  * @node: the node, off the list and forgotten. Somebody may still look at it.
@@ -888,6 +1010,8 @@ void pram_map_finish(struct pram_node *node)
 			pram_finish_mapping(node, mapping);
 			mmput(mapping->mm);
 		}
+		if (!list_empty(&node->mappings))
+			pram_finish_moved(node);
 	}
 	pram_map_drop(node);
 }
