@@ -1,0 +1,1232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Taking over pages, seen from outside: what is taken over and what is copied,
+ * for each reason there is; that a node never changes, whoever writes to the
+ * pages that it has taken over; errors.
+ *
+ *	adopt [CASE]...
+ *
+ * Runs these cases, or all but those that need swap space ("swapped", "pageout"),
+ * process_vm_writev(2) ("vm_writev"), or that leave little memory outside of the
+ * scratch areas ("scratch"), each in a process of its own and, where that makes
+ * a difference, by pipe and by ioctl.
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/capability.h>
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "probe.h"
+
+#define NODE	"adopt"
+
+#define FROM_TASK(kind)	(kind_pages[kind] == 1 ? 32 : 2 * kind_pages[kind])
+
+/* --- what is taken over, what is copied --- */
+
+/* The node has what is in memory now. */
+static void expect_node_is(const char *name, const void *mem, size_t nr)
+{
+	int stream = load_pages(name, PRAM_LOAD_PEEK);
+	char *copy = malloc(nr * PAGE);
+
+	expect(pread(stream, copy, nr * PAGE, 0) == (ssize_t)(nr * PAGE));
+	expect(!memcmp(copy, mem, nr * PAGE));
+	free(copy);
+	close(stream);
+}
+
+/*
+ * Save this memory and see what has been counted, and that it is all there, in
+ * @folios folios if that is not 0.
+ */
+#define take(way, mem, nr, folios, ...)                                        \
+	do {                                                                   \
+		struct counters before_ = counters_now();                      \
+		struct pram_node_stat stat_;                                   \
+									       \
+		save(NODE, way, mem, nr);                                      \
+		counted(&before_, __VA_ARGS__);                                \
+		expect(!pram_stat(dev, NODE, &stat_));                         \
+		expect(stat_.bytes == (nr) * PAGE && stat_.data_pages == (nr)); \
+		expect(!(folios) || stat_.nr_folios == (folios));              \
+		expect((int64_t)stat_.adopted_pages ==                         \
+		       counters_now().value[ADOPTED] - before_.value[ADOPTED]);            \
+		expect_node_is(NODE, mem, nr);                                 \
+		node_free(NODE);                                               \
+	} while (0)
+
+static void case_whole(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
+		size_t nr = FROM_TASK(kind);
+		char *mem = memory(nr, kind, 1);
+
+		take(way, mem, nr, nr / kind_pages[kind], { "adopted", nr });
+		expect(filled(mem, nr, 1));
+		if (kind == HUGE)
+			expect(smaps_field(0, mem, "AnonHugePages:") == (long)nr * 4);
+	}
+}
+
+static void case_partial(enum way way)
+{
+	for (enum kind kind = MID; kind < NR_KINDS; kind++) {
+		size_t nr = kind_pages[kind];
+		char *mem = memory(2 * nr, kind, 1);
+
+		/* The beginning, the middle, the end, and one that is whole. */
+		take(way, mem, nr - 1, 0, { "partial", nr - 1 });
+		take(way, mem + PAGE, nr - 2, 0, { "partial", nr - 2 });
+		take(way, mem + (nr - 1) * PAGE, 1 + nr, 0, { "partial", 1 },
+		     { "adopted", nr });
+		expect(filled(mem, 2 * nr, 1));
+
+		/* Whole in memory once, but mapped no longer. */
+		munmap(mem + PAGE, PAGE);
+		take(way, mem + 2 * PAGE, nr - 2, 0, { "partial", nr - 2 });
+	}
+}
+
+/* Pages of a large folio, with something else in between. */
+static void case_interrupted(enum way way)
+{
+	char *mem = memory(2 * HUGE_PAGES, HUGE, 1);
+	char *small = memory(1, SMALL, 2);
+	struct counters before = counters_now();
+	int stream = save_pages(NODE, 0);
+
+	append(stream, way, mem, 100);
+	append(stream, way, small, 1);
+	append(stream, way, mem + 100 * PAGE, HUGE_PAGES - 100);
+	append(stream, way, mem + HUGE_SIZE, HUGE_PAGES);
+	commit(stream);
+	counted(&before, { "adopted", 1 + HUGE_PAGES }, { "partial", HUGE_PAGES });
+	node_free(NODE);
+
+	/* Half of one waits for the rest, and the save is discarded or written to. */
+	stream = save_pages(NODE, 0);
+	append(stream, way, mem, 100);
+	close(stream);
+	before = counters_now();
+	stream = save_pages(NODE, 0);
+	append(stream, way, mem, 200);
+	expect(lseek(stream, 0, SEEK_END) == 200 * (off_t)PAGE);
+	expect(write(stream, mem + 200 * PAGE, PAGE) == (ssize_t)PAGE);
+	commit(stream);
+	counted(&before, { "partial", 200 }, { "written", 1 });
+	expect_node_is(NODE, mem, 201);
+	node_free(NODE);
+	expect(filled(mem, 2 * HUGE_PAGES, 1));
+}
+
+/* A forked child has the same frames, but for those that it has written to. */
+static void shared_with_child(enum way way, enum kind kind)
+{
+	size_t nr = 4 * kind_pages[kind], part = kind_pages[kind];
+	char *mem = memory(nr, kind, 1);
+	struct other child = other_start();
+	struct pram_range range = { (uintptr_t)mem, nr * PAGE };
+	int pidfd = syscall(SYS_pidfd_open, child.pid, 0);
+	struct counters before;
+	int stream;
+
+	other_do(&child, DO_FILL, mem, part, 2);
+	before = counters_now();
+	save("parent", way, mem, nr);
+	counted(&before, { "adopted", nr });
+
+	/* In another node, and twice in the same one. */
+	before = counters_now();
+	stream = save_pages("child", 0);
+	expect(adopt(stream, pidfd, &range, 1, NULL) == 0);
+	commit(stream);
+	counted(&before, { "adopted", nr }, { "shared", nr - part });
+	before = counters_now();
+	stream = save_pages("both", 0);
+	append(stream, way, mem, nr);
+	expect(adopt(stream, pidfd, &range, 1, NULL) == 0);
+	commit(stream);
+	counted(&before, { "adopted", 2 * nr }, { "shared", 2 * nr });
+
+	expect(node_filled("parent", nr, 1));
+	fill(mem, nr, 3);
+	expect(other_do(&child, DO_CHECK, mem, part, 2));
+	other_do(&child, DO_FILL, mem, nr, 4);
+	other_end(&child);
+	expect(node_filled("parent", nr, 1));
+	expect(filled(mem, nr, 3));
+	node_free("parent");
+
+	/* What others have it goes on being there. */
+	stream = load_pages("child", PRAM_LOAD_PEEK);
+	fill(mem, nr, 1);
+	for (size_t i = part; i < nr; i++) {
+		char page[PAGE];
+
+		expect(pread(stream, page, PAGE, i * PAGE) == (ssize_t)PAGE &&
+		       !memcmp(page, mem + i * PAGE, PAGE));
+	}
+	expect(pread(stream, mem, part * PAGE, 0) == (ssize_t)(part * PAGE) &&
+	       filled(mem, part, 2));
+	close(stream);
+	node_free("both");
+	node_free("child");
+	close(pidfd);
+}
+
+static void case_shared(enum way way)
+{
+	shared_with_child(way, SMALL);
+	shared_with_child(way, MID);
+}
+
+static bool all_merged(void *mem, size_t nr)
+{
+	uint64_t *pfns = calloc(nr, sizeof(*pfns));
+	bool all = true;
+
+	frames(0, mem, nr, pfns);
+	for (size_t i = 0; i < nr; i++)
+		all &= pfns[i] && page_flags(pfns[i]) >> KPF_KSM & 1;
+	free(pfns);
+	return all;
+}
+
+static void case_ksm(enum way way)
+{
+	const size_t nr = 16;
+	char *mem = memory(2 * nr, SMALL, 1);
+	bool merged;
+
+	fill(mem + nr * PAGE, nr, 1);
+	if (madvise(mem, 2 * nr * PAGE, MADV_MERGEABLE))
+		err(1, "MADV_MERGEABLE");
+	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
+	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
+	write_text("/sys/kernel/mm/ksm/run", "1");
+	for (int i = 0; !(merged = all_merged(mem, 2 * nr)) && i < 600; i++)
+		usleep(50000);
+	write_text("/sys/kernel/mm/ksm/run", "0");
+	expect(merged);
+	take(way, mem, 2 * nr, 0, { "ksm", 2 * nr });
+	save(NODE, way, mem, nr);
+	fill(mem, nr, 2);
+	expect(node_filled(NODE, nr, 1) && filled(mem + nr * PAGE, nr, 1));
+	node_free(NODE);
+	write_text("/sys/kernel/mm/ksm/run", "2");
+}
+
+/* A file in @dir of that many pages, made by fill(). */
+static int make_file(const char *dir, size_t nr, uint64_t seed)
+{
+	char path[64], *data = malloc(nr * PAGE);
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fill(data, nr, seed);
+	if (fd < 0 || write(fd, data, nr * PAGE) != (ssize_t)(nr * PAGE))
+		err(1, "cannot make %s", path);
+	unlink(path);
+	free(data);
+	return fd;
+}
+
+static char *map_file(int fd, size_t nr, int flags)
+{
+	char *mem = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (mem == MAP_FAILED)
+		err(1, "cannot map a file");
+	return mem;
+}
+
+/* Of a file of a file system that is not tmpfs: /ramfs is the script's. */
+static void case_file(enum way way)
+{
+	const size_t nr = 16;
+	int fd = make_file("/ramfs", nr, 1);
+	char *mem = map_file(fd, nr, MAP_PRIVATE);
+
+	expect(filled(mem, nr, 1));
+	take(way, mem, nr, 0, { "file", nr });
+	/* What was written to is the task's own. */
+	fill(mem, 4, 2);
+	take(way, mem, nr, 0, { "adopted", 4 }, { "file", nr - 4 });
+	mem = map_file(fd, nr, MAP_SHARED);
+	take(way, mem, nr, 0, { "file", nr });
+
+	save(NODE, way, mem, nr);
+	fill(mem, nr, 3);
+	expect(node_filled(NODE, nr, 1));
+	node_free(NODE);
+}
+
+static void case_shmem(enum way way)
+{
+	const size_t nr = 16;
+	int fd = memfd_create("shared", MFD_CLOEXEC);
+	char *mem, *private;
+	struct other other;
+
+	if (ftruncate(fd, nr * PAGE))
+		err(1, "ftruncate");
+	mem = map_file(fd, nr, MAP_SHARED);
+	fill(mem, nr, 1);
+	take(way, mem, nr, 0, { "shmem", nr });
+	private = map_file(fd, nr, MAP_PRIVATE);
+	expect(filled(private, nr, 1));
+	take(way, private, nr, 0, { "shmem", nr });
+	fill(private, nr, 2);
+	take(way, private, nr, nr, { "adopted", nr });
+
+	/* Another process writes to it, by its mapping and by the file. */
+	other = other_start();
+	save(NODE, way, mem, nr);
+	other_do(&other, DO_FILL, mem, nr, 3);
+	expect(filled(mem, nr, 3));
+	expect(node_filled(NODE, nr, 1));
+	if (pwrite(fd, private, nr * PAGE, 0) != (ssize_t)(nr * PAGE))
+		err(1, "pwrite");
+	expect(node_filled(NODE, nr, 1));
+	other_end(&other);
+	node_free(NODE);
+
+	mem = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fill(mem, nr, 4);
+	take(way, mem, nr, 0, { "shmem", nr });
+}
+
+static void case_hugetlb(enum way way)
+{
+	char *mem;
+
+	write_text("/proc/sys/vm/nr_hugepages", "1");
+	mem = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (mem == MAP_FAILED)
+		err(1, "no page of hugetlb");
+	fill(mem, HUGE_PAGES, 1);
+	take(way, mem, HUGE_PAGES, 0, { "hugetlb", HUGE_PAGES });
+	save(NODE, way, mem, HUGE_PAGES);
+	fill(mem, HUGE_PAGES, 2);
+	expect(node_filled(NODE, HUGE_PAGES, 1));
+	node_free(NODE);
+	munmap(mem, HUGE_SIZE);
+	write_text("/proc/sys/vm/nr_hugepages", "0");
+}
+
+static void case_special(enum way way)
+{
+	char *vdso = (char *)getauxval(AT_SYSINFO_EHDR);
+	char *mem = address_space(4, SMALL), sum = 0;
+	char *huge = address_space(2 * HUGE_PAGES, HUGE);
+
+	take(way, vdso, 1UL, 0, { "special", 1 });
+
+	/* The zero page, small and huge, and pages that were never touched. */
+	for (size_t i = 0; i < 4; i++)
+		sum |= *(volatile char *)(mem + i * PAGE);
+	sum |= *(volatile char *)huge;
+	expect(!sum);
+	take(way, mem, 4UL, 0, { "special", 4 });
+	take(way, huge, HUGE_PAGES, 0, { "special", HUGE_PAGES });
+	take(way, huge + 100 * PAGE, HUGE_PAGES - 100, 0,
+	     { "special", HUGE_PAGES - 100 });
+	mem = address_space(4, SMALL);
+	take(way, mem, 4UL, 0, { "special", 4 });
+	save(NODE, way, mem, 4);
+	fill(mem, 4, 1);
+	expect(filled(mem, 4, 1));
+	memset(mem, 0, 4 * PAGE);
+	expect_node_is(NODE, mem, 4);
+	node_free(NODE);
+}
+
+static void case_aio(enum way way)
+{
+	aio_context_t ctx = 0;
+	char *ring;
+
+	if (syscall(SYS_io_setup, 8, &ctx))
+		err(1, "io_setup");
+	ring = (char *)ctx;
+	take(way, ring, 1UL, 0, { "file", 1 });
+}
+
+/* An io_uring that has @mem pinned as its buffer 0. */
+struct uring {
+	int			fd;
+	struct io_uring_params	params;
+	char			*rings;
+	struct io_uring_sqe	*sqes;
+};
+
+static struct uring uring_start(void *mem, size_t nr)
+{
+	struct iovec iov = { mem, nr * PAGE };
+	struct uring uring = {};
+
+	uring.fd = syscall(SYS_io_uring_setup, 4, &uring.params);
+	if (uring.fd < 0 || syscall(SYS_io_uring_register, uring.fd,
+				    IORING_REGISTER_BUFFERS, &iov, 1))
+		err(1, "%s: io_uring", probe_what);
+	uring.rings = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_POPULATE, uring.fd, IORING_OFF_SQ_RING);
+	uring.sqes = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_POPULATE, uring.fd, IORING_OFF_SQES);
+	if (uring.rings == MAP_FAILED || uring.sqes == MAP_FAILED)
+		err(1, "%s: mmap of io_uring", probe_what);
+	return uring;
+}
+
+/* Have the kernel read a file into the buffer. Return: what came out. */
+static int uring_read(struct uring *uring, int file, void *mem, size_t nr)
+{
+	uint32_t *tail = (uint32_t *)(uring->rings + uring->params.sq_off.tail);
+	uint32_t *array = (uint32_t *)(uring->rings + uring->params.sq_off.array);
+	uint32_t *head = (uint32_t *)(uring->rings + uring->params.cq_off.head);
+	struct io_uring_cqe *cqes =
+		(void *)(uring->rings + uring->params.cq_off.cqes);
+	uint32_t at = *head & (uring->params.cq_entries - 1);
+
+	array[0] = 0;
+	uring->sqes[0] = (struct io_uring_sqe){
+		.opcode = IORING_OP_READ_FIXED,
+		.fd = file,
+		.addr = (uintptr_t)mem,
+		.len = nr * PAGE,
+	};
+	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, uring->fd, 1, 1, IORING_ENTER_GETEVENTS,
+		    NULL, 0) != 1)
+		err(1, "%s: io_uring_enter", probe_what);
+	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	return cqes[at].res;
+}
+
+static void case_pinned(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
+		size_t nr = FROM_TASK(kind);
+		int file = make_file("/ramfs", nr, 2);
+		char *mem = memory(nr, kind, 1);
+		struct uring uring = uring_start(mem, nr);
+
+		take(way, mem, nr, 0, { "pinned", nr });
+		save(NODE, way, mem, nr);
+		expect(uring_read(&uring, file, mem, nr) == (int)(nr * PAGE));
+		expect(filled(mem, nr, 2));
+		expect(node_filled(NODE, nr, 1));
+		node_free(NODE);
+		close(uring.fd);
+		close(file);
+	}
+}
+
+static void case_asked(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
+		size_t nr = FROM_TASK(kind);
+		char *mem = memory(nr, kind, 1);
+		struct counters before = counters_now();
+		int stream = save_pages(NODE, PRAM_SAVE_COPY);
+
+		append(stream, way, mem, nr);
+		commit(stream);
+		counted(&before, { "asked", nr });
+		fill(mem, nr, 2);
+		expect(node_filled(NODE, nr, 1));
+		node_free(NODE);
+
+		/* Later: when it is sealed. */
+		before = counters_now();
+		stream = save_pages(NODE, 0);
+		append(stream, way, mem, nr);
+		expect(!pram_seal(stream, PRAM_SEAL_COPY));
+		fill(mem, nr, 3);
+		commit(stream);
+		counted(&before, { "adopted", nr }, { "asked", nr });
+		expect(node_filled(NODE, nr, 2));
+		node_free(NODE);
+	}
+}
+
+/* Behind bytes that do not fill a page nothing can be taken over. */
+static void case_unaligned(enum way way)
+{
+	char *mem = memory(8, SMALL, 1);
+	struct counters before = counters_now();
+	int stream = save_pages(NODE, 0);
+
+	(void)way;
+	pipe_bytes(stream, mem, 2 * PAGE);
+	pipe_bytes(stream, mem + 2 * PAGE, PAGE / 2);
+	pipe_bytes(stream, mem + 2 * PAGE + PAGE / 2, PAGE / 2);
+	pipe_bytes(stream, mem + 3 * PAGE, 5 * PAGE);
+	commit(stream);
+	/* Each of the two halves counts as a page. */
+	counted(&before, { "adopted", 7 }, { "unaligned", 2 });
+	expect(node_filled(NODE, 8, 1));
+	node_free(NODE);
+
+	before = counters_now();
+	stream = save_pages(NODE, 0);
+	pipe_bytes(stream, mem, PAGE / 2);
+	/* Whole pages, but not where pages begin. */
+	expect(adopt_range(stream, self_pidfd(), mem, 4) == 0);
+	pipe_bytes(stream, mem, PAGE / 2);
+	commit(stream);
+	counted(&before, { "unaligned", 2 }, { "written", 4 });
+	node_free(NODE);
+}
+
+/*
+ * With hardly anything free but the scratch areas, pages are taken from there.
+ * Those have to be copied, or moved first.
+ */
+static void case_scratch(enum way way)
+{
+	const char *const pool = "/proc/sys/vm/nr_hugepages";
+	const size_t nr = 2048;
+	long spare, cma, reserved;
+	struct counters before;
+	uint64_t *pfns = calloc(nr, sizeof(*pfns));
+	size_t inside = 0;
+	char text[32], *mem = NULL;
+
+	cma = field("/proc/meminfo", "CmaFree:");
+	spare = field("/proc/meminfo", "MemFree:") - 2 * cma + 64 * 1024;
+	/* Pages of hugetlb cost nothing to make. */
+	snprintf(text, sizeof(text), "%ld", spare / 2048);
+	write_text(pool, text);
+	reserved = read_number(pool);
+	if (reserved < spare / 2048 - 16)
+		errx(1, "%ld pages of hugetlb only", reserved);
+
+	for (int chunk = 0; chunk < 20 && inside < 16; chunk++) {
+		mem = any_memory(nr, SMALL, 1);
+		frames(0, mem, nr, pfns);
+		inside = 0;
+		for (size_t i = 0; i < nr; i++)
+			inside += in_scratch(pfns[i]);
+	}
+	if (inside < 16)
+		errx(1, "only %zu of %zu pages are in the scratch areas, %ld kB of %ld are free there",
+		     inside, nr, field("/proc/meminfo", "CmaFree:"), cma);
+
+	before = counters_now();
+	save(NODE, way, mem, nr);
+	if (way == BY_PIPE) {
+		counted(&before, { "scratch", inside }, { "adopted", nr - inside });
+		expect(same_frames(0, mem, nr, pfns) == nr);
+	} else {
+		counted(&before, { "adopted", nr }, { "migrated", inside });
+		expect(same_frames(0, mem, nr, pfns) == nr - inside);
+		frames(0, mem, nr, pfns);
+		for (size_t i = 0; i < nr; i++)
+			expect(pfns[i] && !in_scratch(pfns[i]));
+	}
+	expect(filled(mem, nr, 1));
+	fill(mem, nr, 2);
+	expect(node_filled(NODE, nr, 1));
+	node_free(NODE);
+	write_text(pool, "0");
+	free(pfns);
+}
+
+/* By ioctl: whatever the protection of the mapping, and over its ends. */
+static void case_ranges(enum way way)
+{
+	char *mem = memory(64, SMALL, 1);
+	struct pram_range ranges[] = {
+		{ (uintptr_t)mem + 40 * PAGE, 24 * PAGE },
+		{ (uintptr_t)mem, 0 },
+		{ (uintptr_t)mem, 40 * PAGE },
+		{ (uintptr_t)mem + 8 * PAGE, 8 * PAGE },
+	};
+	struct counters before = counters_now();
+	int stream = save_pages(NODE, 0), pidfd = self_pidfd();
+	char *copy = malloc(72 * PAGE);
+	uint64_t pages;
+
+	(void)way;
+	mprotect(mem + 4 * PAGE, 8 * PAGE, PROT_NONE);
+	mprotect(mem + 12 * PAGE, 8 * PAGE, PROT_READ);
+	mprotect(mem + 36 * PAGE, 8 * PAGE, PROT_READ | PROT_EXEC);
+	expect(adopt(stream, pidfd, ranges, 4, &pages) == 0 && pages == 72);
+	expect(lseek(stream, 0, SEEK_CUR) == 72 * (off_t)PAGE);
+	commit(stream);
+	counted(&before, { "adopted", 72 }, { "shared", 8 });
+	mprotect(mem, 64 * PAGE, PROT_READ | PROT_WRITE);
+	stream = load_pages(NODE, PRAM_LOAD_PEEK);
+	expect(pread(stream, copy, 72 * PAGE, 0) == 72 * (ssize_t)PAGE);
+	close(stream);
+	expect(!memcmp(copy, mem + 40 * PAGE, 24 * PAGE) &&
+	       !memcmp(copy + 24 * PAGE, mem, 40 * PAGE) &&
+	       !memcmp(copy + 64 * PAGE, mem + 8 * PAGE, 8 * PAGE));
+	fill(mem, 64, 2);
+	stream = load_pages(NODE, PRAM_LOAD_PEEK);
+	expect(pread(stream, copy + 64 * PAGE, 8 * PAGE, 64 * PAGE) == 8 * (ssize_t)PAGE &&
+	       !memcmp(copy + 64 * PAGE, copy + 32 * PAGE, 8 * PAGE));
+	close(stream);
+	node_free(NODE);
+
+	/* Never touched and not to be touched: zeros. */
+	mem = address_space(4, SMALL);
+	mprotect(mem, 4 * PAGE, PROT_NONE);
+	before = counters_now();
+	stream = save_pages(NODE, 0);
+	expect(adopt_range(stream, pidfd, mem, 4) == 0);
+	commit(stream);
+	counted(&before, { "special", 4 });
+	node_free(NODE);
+	free(copy);
+	close(pidfd);
+}
+
+/* Swapped out, and so not to be found where it was. /dev/ram0 is swap space. */
+static void case_swapped(enum way way)
+{
+	const size_t nr = 64;
+	char *mem = memory(nr, SMALL, 1);
+	uint64_t *entries = calloc(nr, sizeof(*entries));
+	struct counters before;
+	int fds[2], stream;
+	size_t out = 0;
+
+	/* Out while in a pipe: it cannot go before the pipe is read. */
+	if (way == BY_PIPE) {
+		struct iovec iov = { mem, nr * PAGE };
+
+		if (pipe2(fds, O_CLOEXEC) || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0 ||
+		    vmsplice(fds[1], &iov, 1, SPLICE_F_GIFT) != (ssize_t)(nr * PAGE))
+			err(1, "vmsplice");
+	}
+	if (madvise(mem, nr * PAGE, MADV_PAGEOUT))
+		err(1, "MADV_PAGEOUT");
+	pagemap(0, mem, nr, entries);
+	for (size_t i = 0; i < nr; i++)
+		out += (entries[i] & PM_SWAP) != 0;
+	expect(out == nr);
+
+	before = counters_now();
+	stream = save_pages(NODE, 0);
+	if (way == BY_PIPE) {
+		ssize_t n, done = 0;
+
+		while (done < (ssize_t)(nr * PAGE) &&
+		       (n = splice(fds[0], NULL, stream, NULL, nr * PAGE - done, 0)) > 0)
+			done += n;
+		close(fds[0]);
+		close(fds[1]);
+	} else {
+		expect(adopt_range(stream, self_pidfd(), mem, nr) == 0);
+	}
+	commit(stream);
+	if (way == BY_PIPE)
+		counted(&before, { "swapped", nr });
+	else
+		counted(&before, { "adopted", nr });
+	expect(node_filled(NODE, nr, 1));
+	expect(filled(mem, nr, 1));
+	fill(mem, nr, 2);
+	expect(node_filled(NODE, nr, 1));
+	node_free(NODE);
+	free(entries);
+}
+
+/* --- a node never changes --- */
+
+struct guarded {
+	char	*mem;
+	size_t	nr;
+	/* A process that was forked before; it has the memory as it was. */
+	struct other before;
+};
+
+/* Each writes what seed 2 gives; what was saved was that of seed 1. */
+
+static void write_self(struct guarded *guarded)
+{
+	fill(guarded->mem, guarded->nr, 2);
+}
+
+static void write_forked_before(struct guarded *guarded)
+{
+	expect(other_do(&guarded->before, DO_FILL, guarded->mem, guarded->nr, 3));
+	expect(filled(guarded->mem, guarded->nr, 1));
+	expect(node_filled(NODE, guarded->nr, 1));
+	write_self(guarded);
+	expect(other_do(&guarded->before, DO_CHECK, guarded->mem, guarded->nr, 3));
+}
+
+static void write_forked_after(struct guarded *guarded)
+{
+	struct other other = other_start();
+
+	expect(other_do(&other, DO_FILL, guarded->mem, guarded->nr, 3));
+	expect(filled(guarded->mem, guarded->nr, 1));
+	expect(node_filled(NODE, guarded->nr, 1));
+	write_self(guarded);
+	expect(other_do(&other, DO_CHECK, guarded->mem, guarded->nr, 3));
+	other_end(&other);
+}
+
+static void write_fork_gone(struct guarded *guarded)
+{
+	struct other other = other_start();
+
+	other_end(&other);
+	other_end(&guarded->before);
+	write_self(guarded);
+	guarded->before = other_start();
+}
+
+/* For writers from outside: it is in private memory of theirs. */
+static char *other_data(struct guarded *guarded)
+{
+	char *data = malloc(guarded->nr * PAGE);
+
+	fill(data, guarded->nr, 2);
+	return data;
+}
+
+static void child_proc_mem(void *arg)
+{
+	struct guarded *guarded = arg;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", getppid());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	expect(pwrite(fd, other_data(guarded), guarded->nr * PAGE,
+		      (uintptr_t)guarded->mem) == (ssize_t)(guarded->nr * PAGE));
+}
+
+static void write_proc_mem(struct guarded *guarded)
+{
+	expect(in_child(child_proc_mem, guarded) == 0);
+}
+
+static void child_vm_writev(void *arg)
+{
+	struct guarded *guarded = arg;
+	struct iovec local = { other_data(guarded), guarded->nr * PAGE };
+	struct iovec remote = { guarded->mem, guarded->nr * PAGE };
+
+	expect(process_vm_writev(getppid(), &local, 1, &remote, 1, 0) ==
+	       (ssize_t)(guarded->nr * PAGE));
+}
+
+static void write_vm_writev(struct guarded *guarded)
+{
+	expect(in_child(child_vm_writev, guarded) == 0);
+}
+
+static void child_poke(void *arg)
+{
+	struct guarded *guarded = arg;
+	long *data = (long *)other_data(guarded);
+	long *to = (long *)guarded->mem;
+	pid_t pid = getppid();
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, pid, 0, 0) || ptrace(PTRACE_INTERRUPT, pid, 0, 0) ||
+	    waitpid(pid, &status, __WALL) != pid)
+		err(1, "ptrace");
+	for (size_t i = 0; i < guarded->nr * PAGE / sizeof(*to); i += 64)
+		expect(!ptrace(PTRACE_POKEDATA, pid, to + i, data[i]));
+	ptrace(PTRACE_DETACH, pid, 0, 0);
+}
+
+static void write_poke(struct guarded *guarded)
+{
+	char *was = malloc(guarded->nr * PAGE);
+	long *then = (long *)was, *now = (long *)guarded->mem;
+	long *data = (long *)other_data(guarded);
+
+	memcpy(was, guarded->mem, guarded->nr * PAGE);
+	expect(in_child(child_poke, guarded) == 0);
+	for (size_t i = 0; i < guarded->nr * PAGE / sizeof(*now); i++) {
+		if (now[i] != (i % 64 ? then[i] : data[i])) {
+			expect(!"what was poked is there");
+			break;
+		}
+	}
+	free(was);
+	free(data);
+	expect(node_filled(NODE, guarded->nr, 1));
+	write_self(guarded);
+}
+
+/* Even where the task itself may only read. */
+static void write_poke_forced(struct guarded *guarded)
+{
+	mprotect(guarded->mem, guarded->nr * PAGE, PROT_READ);
+	expect(in_child(child_poke, guarded) == 0);
+	expect(node_filled(NODE, guarded->nr, 1));
+	mprotect(guarded->mem, guarded->nr * PAGE, PROT_READ | PROT_WRITE);
+	write_self(guarded);
+}
+
+static void write_remapped(struct guarded *guarded)
+{
+	char *to = address_space(guarded->nr, guarded->nr % HUGE_PAGES ? SMALL : HUGE);
+
+	if (mremap(guarded->mem, guarded->nr * PAGE, guarded->nr * PAGE,
+		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		err(1, "mremap");
+	guarded->mem = to;
+	write_self(guarded);
+}
+
+static void write_protected(struct guarded *guarded)
+{
+	mprotect(guarded->mem, guarded->nr * PAGE, PROT_NONE);
+	mprotect(guarded->mem, guarded->nr * PAGE, PROT_READ);
+	mprotect(guarded->mem, guarded->nr * PAGE, PROT_READ | PROT_WRITE);
+	write_self(guarded);
+}
+
+static void write_soft_dirty(struct guarded *guarded)
+{
+	uint64_t *entries = calloc(guarded->nr, sizeof(*entries));
+
+	write_text("/proc/self/clear_refs", "4");
+	write_self(guarded);
+	pagemap(0, guarded->mem, guarded->nr, entries);
+	for (size_t i = 0; i < guarded->nr; i++)
+		expect(entries[i] & PM_SOFT_DIRTY);
+	free(entries);
+}
+
+/* A huge page that is no longer mapped as one. */
+static void write_split(struct guarded *guarded)
+{
+	madvise(guarded->mem, PAGE, MADV_DONTNEED);
+	write_self(guarded);
+}
+
+static void write_collapsed(struct guarded *guarded)
+{
+	char *start = guarded->mem;
+
+	if (guarded->nr % HUGE_PAGES == 0) {
+		mprotect(start + PAGE, PAGE, PROT_READ);
+		mprotect(start + PAGE, PAGE, PROT_READ | PROT_WRITE);
+		/* May fail, and must not do harm if it does not. */
+		madvise(start, HUGE_SIZE, 25 /* MADV_COLLAPSE */);
+	}
+	write_self(guarded);
+}
+
+static void write_populate(struct guarded *guarded)
+{
+	expect(!madvise(guarded->mem, guarded->nr * PAGE, MADV_POPULATE_WRITE));
+	expect(filled(guarded->mem, guarded->nr, 1));
+	write_self(guarded);
+}
+
+static void write_uring(struct guarded *guarded)
+{
+	int file = make_file("/ramfs", guarded->nr, 2);
+	struct uring uring = uring_start(guarded->mem, guarded->nr);
+
+	expect(uring_read(&uring, file, guarded->mem, guarded->nr) ==
+	       (int)(guarded->nr * PAGE));
+	close(uring.fd);
+	close(file);
+}
+
+/* A pipe has the pages, too. */
+static void write_piped(struct guarded *guarded)
+{
+	size_t nr = guarded->nr < 256 ? guarded->nr : 256;
+	struct iovec iov = { guarded->mem, nr * PAGE };
+	char *got = malloc(nr * PAGE);
+	size_t done = 0;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0 ||
+	    vmsplice(fds[1], &iov, 1, SPLICE_F_GIFT) != (ssize_t)(nr * PAGE))
+		err(1, "vmsplice");
+	write_self(guarded);
+	while (done < nr * PAGE) {
+		ssize_t n = read(fds[0], got + done, nr * PAGE - done);
+
+		if (n <= 0)
+			err(1, "read of a pipe");
+		done += n;
+	}
+	/* What was there when it was put there. */
+	expect(filled(got, nr, 1));
+	free(got);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void write_pageout(struct guarded *guarded)
+{
+	if (madvise(guarded->mem, guarded->nr * PAGE, MADV_PAGEOUT))
+		err(1, "MADV_PAGEOUT");
+	expect(filled(guarded->mem, guarded->nr, 1));
+	write_self(guarded);
+}
+
+static void guard(enum way way, enum kind kind, void (*writer)(struct guarded *))
+{
+	size_t nr = FROM_TASK(kind);
+	struct guarded guarded = { .nr = nr };
+
+	guarded.mem = memory(nr, kind, 1);
+	if (writer == write_forked_before || writer == write_fork_gone)
+		guarded.before = other_start();
+	save(NODE, way, guarded.mem, nr);
+	expect(filled(guarded.mem, nr, 1));
+	writer(&guarded);
+	expect(filled(guarded.mem, nr, 2));
+	expect(node_filled(NODE, nr, 1));
+	/* Nor does what is freed change the task. */
+	node_free(NODE);
+	expect(filled(guarded.mem, nr, 2));
+	fill(guarded.mem, nr, 4);
+	expect(filled(guarded.mem, nr, 4));
+	if (guarded.before.pid)
+		other_end(&guarded.before);
+}
+
+#define GUARD(name)							\
+	static void case_##name(enum way way)				\
+	{								\
+		for (enum kind kind = SMALL; kind < NR_KINDS; kind++)	\
+			guard(way, kind, write_##name);			\
+	}
+
+GUARD(self)
+GUARD(forked_before)
+GUARD(forked_after)
+GUARD(fork_gone)
+GUARD(proc_mem)
+GUARD(vm_writev)
+GUARD(poke)
+GUARD(poke_forced)
+GUARD(remapped)
+GUARD(protected)
+GUARD(soft_dirty)
+GUARD(split)
+GUARD(collapsed)
+GUARD(populate)
+GUARD(uring)
+GUARD(piped)
+GUARD(pageout)
+
+/* A task that is not stopped: what it writes while its pages are taken. */
+struct racer {
+	volatile uint64_t	*words;
+	size_t			nr;
+	volatile bool		stop;
+};
+
+static void *race_main(void *arg)
+{
+	struct racer *racer = arg;
+
+	while (!racer->stop)
+		for (size_t i = 0; i < racer->nr; i++)
+			racer->words[i * PAGE / sizeof(uint64_t)]++;
+	return NULL;
+}
+
+static void race(enum way way, enum kind kind)
+{
+	size_t nr = FROM_TASK(kind);
+	struct racer racer = { .nr = nr };
+	char *one = malloc(nr * PAGE), *two = malloc(nr * PAGE);
+	pthread_t thread;
+	int stream;
+
+	racer.words = memory(nr, kind, 1);
+	if (pthread_create(&thread, NULL, race_main, &racer))
+		errx(1, "pthread_create");
+	for (int round = 0; round < 4; round++) {
+		save(NODE, way, (void *)racer.words, nr);
+		stream = load_pages(NODE, PRAM_LOAD_PEEK);
+		expect(pread(stream, one, nr * PAGE, 0) == (ssize_t)(nr * PAGE));
+		usleep(10000);
+		expect(pread(stream, two, nr * PAGE, 0) == (ssize_t)(nr * PAGE));
+		expect(!memcmp(one, two, nr * PAGE));
+		close(stream);
+		node_free(NODE);
+	}
+	racer.stop = true;
+	pthread_join(thread, NULL);
+	free(one);
+	free(two);
+}
+
+static void case_race(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++)
+		race(way, kind);
+}
+
+/* --- a save that is discarded --- */
+
+static void child_killed(void *arg)
+{
+	struct guarded *guarded = arg;
+	int stream = save_pages(NODE, 0);
+	int pidfd = syscall(SYS_pidfd_open, getppid(), 0);
+
+	expect(adopt_range(stream, pidfd, guarded->mem, guarded->nr) == 0);
+	fflush(stdout);
+	kill(getpid(), SIGKILL);
+}
+
+static void case_discarded(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
+		size_t nr = FROM_TASK(kind);
+		struct guarded guarded = { .nr = nr };
+		uint64_t *pfns = calloc(nr, sizeof(*pfns));
+		long held = counter("data_pages");
+		int stream = save_pages(NODE, 0);
+		char *mem = memory(nr, kind, 1);
+
+		guarded.mem = mem;
+		frames(0, mem, nr, pfns);
+		append(stream, way, mem, nr);
+		expect(counter("data_pages") == held + (long)nr);
+		close(stream);
+		expect(counter("data_pages") == held);
+		expect(in_child(child_killed, &guarded) == SIGKILL);
+		expect(counter("data_pages") == held);
+
+		expect(same_frames(0, mem, nr, pfns) == nr);
+		expect(filled(mem, nr, 1));
+		fill(mem, nr, 2);
+		expect(filled(mem, nr, 2));
+		if (kind == HUGE)
+			expect(smaps_field(0, mem, "AnonHugePages:") == (long)nr * 4);
+		free(pfns);
+	}
+}
+
+/* --- errors --- */
+
+static void child_without_right(void *arg)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2] = {};
+	struct pram_range range = { (uintptr_t)arg, PAGE };
+	int stream = save_pages(NODE, 0), pidfd;
+	pid_t pid = fork();
+	uint64_t pages;
+
+	if (!pid) {
+		if (setresuid(65534, 65534, 65534))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	usleep(50000);
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	/* All that /dev/pram asks for, but not to look into others. */
+	caps[0].effective = caps[0].permitted = 1U << CAP_SYS_ADMIN | 1U << CAP_KILL;
+	if (syscall(SYS_capset, &header, caps))
+		err(1, "capset");
+	expect(adopt(stream, pidfd, &range, 1, &pages) == -EACCES && pages == 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void case_errors(enum way way)
+{
+	char *mem = memory(8, SMALL, 1);
+	struct pram_range good = { (uintptr_t)mem, 2 * PAGE };
+	struct pram_range ranges[2] = { good, good };
+	struct {
+		struct pram_ioctl_adopt arg;
+		uint64_t more;
+	} longer = { .arg = { .size = sizeof(longer) } };
+	int stream = save_pages(NODE, 0), bytes, load, pidfd = self_pidfd(), fd;
+	uint64_t pages;
+	pid_t pid;
+
+	(void)way;
+	/* Who. */
+	expect(adopt(stream, -1, &good, 1, &pages) == -EBADF && pages == 0);
+	expect(adopt(stream, dev, &good, 1, &pages) == -EBADF && pages == 0);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	fd = syscall(SYS_pidfd_open, pid, 0);
+	waitid(P_PID, pid, NULL, WEXITED | WNOWAIT);
+	expect(adopt(stream, fd, &good, 1, &pages) == -ESRCH && pages == 0);
+	waitpid(pid, NULL, 0);
+	expect(adopt(stream, fd, &good, 1, &pages) == -ESRCH && pages == 0);
+	close(fd);
+
+	/* What. */
+	ranges[1].start++;
+	expect(adopt(stream, pidfd, ranges, 2, &pages) == -EINVAL);
+	ranges[1] = good;
+	ranges[1].len--;
+	expect(adopt(stream, pidfd, ranges, 2, &pages) == -EINVAL);
+	ranges[1].start = -PAGE;
+	ranges[1].len = PAGE;
+	expect(adopt(stream, pidfd, ranges, 2, NULL) == -EINVAL);
+	ranges[1].start = PAGE;
+	ranges[1].len = -PAGE;
+	expect(adopt(stream, pidfd, ranges, 2, NULL) == -EINVAL);
+	close(stream);
+	stream = save_pages(NODE, 0);
+	munmap(mem + 6 * PAGE, 2 * PAGE);
+	ranges[1] = (struct pram_range){ (uintptr_t)mem + 4 * PAGE, 4 * PAGE };
+	expect(adopt(stream, pidfd, ranges, 2, &pages) == -EFAULT && pages == 4);
+	expect(lseek(stream, 0, SEEK_END) == 4 * (off_t)PAGE);
+	/* It goes on from there. */
+	expect(adopt(stream, pidfd, &good, 1, &pages) == 0 && pages == 2);
+	expect(adopt(stream, pidfd, NULL, 0, &pages) == 0 && pages == 0);
+	expect(adopt(stream, pidfd, (void *)8, 1, &pages) == -EFAULT);
+	expect(adopt(stream, pidfd, &good, PRAM_ADOPT_MAX + 1, NULL) == -EINVAL);
+
+	/* The structure. */
+	longer.arg.pidfd = pidfd;
+	longer.more = 1;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT, &longer) == -1 && errno == E2BIG);
+	longer.more = 0;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT, &longer) == 0);
+	longer.arg.flags = 1U << 30;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT, &longer) == -1 && errno == EOPNOTSUPP);
+	longer.arg.flags = 0;
+	longer.arg.size = sizeof(longer.arg) - 1;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT, &longer) == -1 && errno == EINVAL);
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT, NULL) == -1 && errno == EFAULT);
+	expect(ioctl(dev, PRAM_IOCTL_ADOPT, &longer) == -1 && errno == ENOTTY);
+
+	/* The stream. */
+	expect(!pram_seal(stream, 0));
+	expect(adopt(stream, pidfd, &good, 1, &pages) == -EPERM && pages == 0);
+	expect(!pram_commit(dev, &stream, 1));
+	expect(adopt(stream, pidfd, &good, 1, &pages) == -ESTALE);
+	close(stream);
+	load = load_pages(NODE, 0);
+	expect(adopt(load, pidfd, &good, 1, &pages) == -EBADF);
+	close(load);
+	node_free(NODE);
+	bytes = pram_save(dev, NODE, PRAM_BYTE_STREAM, 0);
+	expect(adopt(bytes, pidfd, &good, 1, &pages) == -EPERM && pages == 0);
+	/* Nor are pages taken over that come to it in a pipe. */
+	{
+		struct counters before = counters_now();
+
+		pipe_bytes(bytes, mem, 2 * PAGE);
+		counted(&before, {});
+	}
+	close(bytes);
+
+	expect(in_child(child_without_right, mem) == 0);
+	close(pidfd);
+}
+
+/* --- */
+
+struct test_case {
+	const char	*name;
+	void		(*run)(enum way way);
+	/* There is only one way, or it makes no difference. */
+	bool		once;
+	/* Not run unless named. */
+	bool		special;
+};
+
+#define CASE(name)	{ #name, case_##name, false, false }
+
+static const struct test_case cases[] = {
+	CASE(whole), CASE(partial), CASE(interrupted), CASE(shared), CASE(ksm),
+	CASE(file), CASE(shmem), CASE(hugetlb), CASE(special), CASE(aio),
+	CASE(pinned), CASE(asked), CASE(discarded),
+	{ "unaligned", case_unaligned, true, false },
+	{ "ranges", case_ranges, true, false },
+	{ "errors", case_errors, true, false },
+	CASE(self), CASE(forked_before), CASE(forked_after), CASE(fork_gone),
+	CASE(proc_mem), CASE(poke), CASE(poke_forced), CASE(remapped),
+	CASE(protected), CASE(soft_dirty), CASE(split), CASE(collapsed),
+	CASE(populate), CASE(uring), CASE(piped), CASE(race),
+	{ "scratch", case_scratch, false, true },
+	{ "swapped", case_swapped, false, true },
+	{ "pageout", case_pageout, false, true },
+	{ "vm_writev", case_vm_writev, false, true },
+};
+
+#define NR_CASES	(sizeof(cases) / sizeof(*cases))
+
+struct job {
+	const struct test_case	*test;
+	enum way		way;
+};
+
+static void run_job(void *arg)
+{
+	struct job *job = arg;
+
+	job->test->run(job->way);
+}
+
+static void run(const struct test_case *test)
+{
+	for (enum way way = BY_PIPE; way < NR_WAYS; way++) {
+		struct job job = { test, way };
+		long data = counter("data_pages"), meta = counter("meta_pages");
+		int status;
+
+		snprintf(probe_what, sizeof(probe_what), "%s%s%s", test->name,
+			 test->once ? "" : ", by ", test->once ? "" : way_names[way]);
+		status = in_child(run_job, &job);
+		if (status) {
+			printf("%s: status %#x\n", probe_what, status);
+			nr_failed++;
+		}
+		expect(counter("data_pages") == data);
+		expect(counter("meta_pages") == meta);
+		if (test->once)
+			break;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	dev_open();
+	/* PRAM's directory stays once there was a node. */
+	close(save_pages(NODE, 0));
+	for (size_t i = 0; i < NR_CASES && argc == 1; i++)
+		if (!cases[i].special)
+			run(&cases[i]);
+	for (int arg = 1; arg < argc; arg++) {
+		size_t i;
+
+		for (i = 0; i < NR_CASES && strcmp(argv[arg], cases[i].name); i++)
+			;
+		if (i == NR_CASES)
+			errx(2, "there is no case '%s'", argv[arg]);
+		run(&cases[i]);
+	}
+	return probe_result();
+}
