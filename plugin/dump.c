@@ -297,15 +297,19 @@ int pram_dump_commit(void)
 					"the tasks run on, see the kernel's log");
 		return ret;
 	}
-	/* A criu that is killed from here on takes the tasks with it. */
-	ret = criu_point_of_no_return();
-	if (!ret)
-		ret = pram_writer_commit(writer);
+	ret = pram_writer_commit(writer);
 	if (ret) {
 		pr_err("can't commit checkpoint \"%s\": %s; the tasks run on, see the kernel's log\n",
 		       session.name, strerror(-ret));
 		return ret;
 	}
+	/*
+	 * A criu that is killed from here on takes the tasks with it. Not before the
+	 * commit: killed between the two it leaves both the tasks and the checkpoint,
+	 * which is a nuisance. Neither would be a loss.
+	 */
+	if (criu_point_of_no_return())
+		pr_warn("can't bind the tasks to criu: if it is killed now they run on\n");
 	log_committed();
 	pram_dump_end();
 	return 0;
