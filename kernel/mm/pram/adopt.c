@@ -367,21 +367,32 @@ static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
 }
 
 /*
- * Put pages of one folio, or copies of them, into a node.
+ * Put pages of one folio, or copies of them, into a node; and the caller's
+ * reference to the folio, one way or the other.
  *
+ * @page: NULL for pages of zeros.
  * @reason: why copies; otherwise it is the whole folio, and is shared.
  */
 static int pram_append(struct pram_stream *ps, struct pram_node *node,
 		       struct page *page, unsigned int nr,
 		       enum pram_copy_reason reason)
 {
+	int err;
+
 	/* Behind bytes that were written and do not fill their folio. */
 	if (!reason && node->bytes != node->nr_pages << PAGE_SHIFT)
 		reason = PRAM_COPY_WRITTEN;
-	if (!reason)
-		return pram_node_adopt(node, page_folio(page), PRAM_ENTRY_LRU,
-				       ps->gfp);
-	return pram_append_copy(ps, node, page, nr, reason);
+	if (!reason) {
+		err = pram_node_adopt(node, page_folio(page), PRAM_ENTRY_LRU,
+				      ps->gfp);
+		if (!err)
+			return 0;
+	} else {
+		err = pram_append_copy(ps, node, page, nr, reason);
+	}
+	if (page)
+		folio_put(page_folio(page));
+	return err;
 }
 
 /* Put a batch into a node, and the references to it. Return: 0 or an error. */
@@ -398,7 +409,7 @@ static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
 			reason = PRAM_COPY_ASKED;
 		if (!err)
 			err = pram_append(ps, node, taken->page, taken->nr, reason);
-		if (taken->page)
+		else if (taken->page)
 			folio_put(page_folio(taken->page));
 	}
 	batch->nr = 0;
@@ -627,7 +638,6 @@ int pram_flush_pending(struct pram_stream *ps, struct pram_node *node)
 	err = pram_append(ps, node, folio_page(folio, 0), ps->nr_pending,
 			  PRAM_COPY_PARTIAL);
 	ps->nr_pending = 0;
-	folio_put(folio);
 	return err;
 }
 
@@ -668,10 +678,8 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		ps->pending = NULL;
 		ps->nr_pending = 0;
 		reason = pram_share_folio(folio);
-		err = pram_append(ps, node, folio_page(folio, 0),
-				  folio_nr_pages(folio), reason);
-		folio_put(folio);
-		return err;
+		return pram_append(ps, node, folio_page(folio, 0),
+				   folio_nr_pages(folio), reason);
 	}
 
 	err = pram_flush_pending(ps, node);
@@ -692,5 +700,6 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 	}
 	if (!reason)
 		reason = pram_share_folio(folio);
+	folio_get(folio);
 	return pram_append(ps, node, page, 1, reason);
 }

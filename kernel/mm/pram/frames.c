@@ -59,18 +59,15 @@ static unsigned int pram_frame_bit(unsigned long pfn, unsigned int bit)
 	return pfn % PRAM_FRAMES_PER_PAGE * PRAM_FRAME_BITS + bit;
 }
 
-static bool pram_frame_test(unsigned long pfn, unsigned int bit)
+static bool pram_frame_test(const unsigned long *page, unsigned long pfn,
+			    unsigned int bit)
 {
-	unsigned long *page = pram_frame_page(pfn, false);
-
 	return page && test_bit(pram_frame_bit(pfn, bit), page);
 }
 
-/* Only for a frame whose page of bits is there. */
-static void pram_frame_assign(unsigned long pfn, unsigned int bit, bool value)
+static void pram_frame_assign(unsigned long *page, unsigned long pfn,
+			      unsigned int bit, bool value)
 {
-	unsigned long *page = pram_frame_page(pfn, false);
-
 	assign_bit(pram_frame_bit(pfn, bit), page, value);
 }
 
@@ -83,27 +80,38 @@ static int pram_frame_share(unsigned long pfn, unsigned long more)
 			       xa_mk_value(shares + more), GFP_KERNEL));
 }
 
-static int pram_frame_preserve_locked(struct folio *folio)
+static unsigned long pram_frame_shares_of(unsigned long pfn)
+{
+	void *shares;
+
+	if (xa_empty(&pram_frame_shares))
+		return 0;
+	shares = xa_load(&pram_frame_shares, pfn);
+	return shares ? xa_to_value(shares) : 0;
+}
+
+static int pram_frame_preserve_locked(unsigned long *page, struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio);
 	int err;
 
-	if (pram_frame_test(pfn, PRAM_FRAME_PRESERVED))
+	if (pram_frame_test(page, pfn, PRAM_FRAME_PRESERVED))
 		return 0;
 	err = kho_preserve_folio(folio);
 	if (!err)
-		pram_frame_assign(pfn, PRAM_FRAME_PRESERVED, true);
+		pram_frame_assign(page, pfn, PRAM_FRAME_PRESERVED, true);
 	return err;
 }
 
-static void pram_frame_unpreserve_locked(struct folio *folio)
+static void pram_frame_unpreserve_locked(unsigned long *page,
+					 struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio);
 
-	if (!pram_frame_test(pfn, PRAM_FRAME_PRESERVED))
+	if (!pram_frame_test(page, pfn, PRAM_FRAME_PRESERVED))
 		return;
 	kho_unpreserve_folio(folio);
-	pram_frame_assign(pfn, PRAM_FRAME_PRESERVED, false);
+	pram_frame_assign(page, pfn, PRAM_FRAME_PRESERVED, false);
 }
 
 /**
@@ -116,16 +124,18 @@ static void pram_frame_unpreserve_locked(struct folio *folio)
 int pram_frame_get(struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio);
+	unsigned long *page;
 	int err;
 
 	guard(mutex)(&pram_frames_lock);
-	if (pram_frame_test(pfn, PRAM_FRAME_HELD))
-		return pram_frame_share(pfn, 1) ?: 1;
-	if (!pram_frame_page(pfn, true))
+	page = pram_frame_page(pfn, true);
+	if (!page)
 		return -ENOMEM;
-	err = pram_frame_preserve_locked(folio);
+	if (pram_frame_test(page, pfn, PRAM_FRAME_HELD))
+		return pram_frame_share(pfn, 1) ?: 1;
+	err = pram_frame_preserve_locked(page, folio);
 	if (!err)
-		pram_frame_assign(pfn, PRAM_FRAME_HELD, true);
+		pram_frame_assign(page, pfn, PRAM_FRAME_HELD, true);
 	return err;
 }
 
@@ -137,8 +147,8 @@ int pram_frame_get(struct folio *folio)
  */
 bool pram_frame_known(unsigned long pfn)
 {
-	guard(mutex)(&pram_frames_lock);
-	return pram_frame_test(pfn, PRAM_FRAME_HELD);
+	return pram_frame_test(pram_frame_page(pfn, false), pfn,
+			       PRAM_FRAME_HELD);
 }
 
 /**
@@ -155,17 +165,19 @@ bool pram_frame_known(unsigned long pfn)
 int pram_frame_get_again(struct folio *folio, bool shared)
 {
 	unsigned long pfn = folio_pfn(folio);
+	unsigned long *page;
 	int err = 0;
 
 	guard(mutex)(&pram_frames_lock);
-	if (!pram_frame_test(pfn, PRAM_FRAME_HELD)) {
-		if (!pram_frame_page(pfn, true))
-			return -ENOMEM;
+	page = pram_frame_page(pfn, true);
+	if (!page)
+		return -ENOMEM;
+	if (!pram_frame_test(page, pfn, PRAM_FRAME_HELD)) {
 		/* A count of 0 says that whoever comes next is not the second. */
 		if (shared)
 			err = pram_frame_share(pfn, 0);
 		if (!err)
-			pram_frame_assign(pfn, PRAM_FRAME_HELD, true);
+			pram_frame_assign(page, pfn, PRAM_FRAME_HELD, true);
 		return err;
 	}
 	if (!shared && !xa_load(&pram_frame_shares, pfn))
@@ -179,21 +191,21 @@ int pram_frame_get_again(struct folio *folio, bool shared)
  */
 void pram_frame_put(struct folio *folio)
 {
-	unsigned long pfn = folio_pfn(folio);
-	void *shares;
+	unsigned long pfn = folio_pfn(folio), shares, *page;
 
 	guard(mutex)(&pram_frames_lock);
-	shares = xa_load(&pram_frame_shares, pfn);
-	if (shares && xa_to_value(shares)) {
+	shares = pram_frame_shares_of(pfn);
+	if (shares) {
 		/* Replaces what is there, so it needs no memory. */
-		xa_store(&pram_frame_shares, pfn,
-			 xa_mk_value(xa_to_value(shares) - 1), GFP_KERNEL);
+		xa_store(&pram_frame_shares, pfn, xa_mk_value(shares - 1),
+			 GFP_KERNEL);
 		return;
 	}
-	if (shares)
+	if (!xa_empty(&pram_frame_shares))
 		xa_erase(&pram_frame_shares, pfn);
-	pram_frame_unpreserve_locked(folio);
-	pram_frame_assign(pfn, PRAM_FRAME_HELD, false);
+	page = pram_frame_page(pfn, false);
+	pram_frame_unpreserve_locked(page, folio);
+	pram_frame_assign(page, pfn, PRAM_FRAME_HELD, false);
 }
 
 /**
@@ -205,21 +217,21 @@ void pram_frame_put(struct folio *folio)
 int pram_frame_preserve(struct folio *folio)
 {
 	guard(mutex)(&pram_frames_lock);
-	return pram_frame_preserve_locked(folio);
+	return pram_frame_preserve_locked(pram_frame_page(folio_pfn(folio),
+							  false), folio);
 }
 
 /**
  * pram_frame_unpreserve - undo pram_frame_preserve() for one node
- * @folio: the folio; nothing is done if another node has it, too.
+ * @folio: a folio that the node has; nothing is done if another one has it, too.
  */
 void pram_frame_unpreserve(struct folio *folio)
 {
-	void *shares;
+	unsigned long pfn = folio_pfn(folio);
 
 	guard(mutex)(&pram_frames_lock);
-	shares = xa_load(&pram_frame_shares, folio_pfn(folio));
-	if (!shares || !xa_to_value(shares))
-		pram_frame_unpreserve_locked(folio);
+	if (!pram_frame_shares_of(pfn))
+		pram_frame_unpreserve_locked(pram_frame_page(pfn, false), folio);
 }
 
 /**
@@ -230,11 +242,8 @@ void pram_frame_unpreserve(struct folio *folio)
  */
 unsigned long pram_frame_holders(struct folio *folio)
 {
-	void *shares;
-
 	guard(mutex)(&pram_frames_lock);
-	shares = xa_load(&pram_frame_shares, folio_pfn(folio));
-	return 1 + (shares ? xa_to_value(shares) : 0);
+	return 1 + pram_frame_shares_of(folio_pfn(folio));
 }
 
 /**
@@ -243,7 +252,10 @@ unsigned long pram_frame_holders(struct folio *folio)
  */
 void pram_frame_set_off_lru(struct folio *folio)
 {
-	pram_frame_assign(folio_pfn(folio), PRAM_FRAME_OFF_LRU, true);
+	unsigned long pfn = folio_pfn(folio);
+
+	pram_frame_assign(pram_frame_page(pfn, false), pfn, PRAM_FRAME_OFF_LRU,
+			  true);
 }
 
 /**

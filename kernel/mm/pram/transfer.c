@@ -12,7 +12,8 @@
 /**
  * pram_node_adopt - append a folio to a page stream, without a copy
  * @node: the stream's node, locked, whose last folio is full.
- * @folio: the folio, not in scratch areas; the caller keeps its reference.
+ * @folio: the folio, not in scratch areas; the caller's reference passes to the
+ *	node on success.
  * @entry_flags: PRAM_ENTRY_* flags.
  * @gfp: how to allocate.
  *
@@ -27,7 +28,6 @@ int pram_node_adopt(struct pram_node *node, struct folio *folio,
 				  gfp);
 	if (err)
 		return err;
-	folio_get(folio);
 	node->bytes += folio_size(folio);
 	pram_count(PRAM_PAGES_ADOPTED, folio_nr_pages(folio));
 	pram_count(PRAM_BYTES_SAVED, folio_size(folio));
@@ -64,8 +64,13 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
 		reason = PRAM_COPY_ASKED;
 	else if (pram_in_scratch(folio))
 		reason = PRAM_COPY_SCRATCH;
-	if (!reason)
-		return pram_node_adopt(node, folio, entry_flags, ps->gfp);
+	if (!reason) {
+		folio_get(folio);
+		err = pram_node_adopt(node, folio, entry_flags, ps->gfp);
+		if (err)
+			folio_put(folio);
+		return err;
+	}
 	err = pram_node_copy(node, folio, entry_flags, ps->gfp);
 	if (!err)
 		pram_count_copied(reason, folio_nr_pages(folio));
