@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A task that is little more than memory, alone or with forked children that
+ * share most of it.
+ *
+ *	bigmem [--small MIB] [--huge MIB] [--children N] READY RESULT
+ *
+ * It touches MIB of pages by themselves and of huge pages, with two words on
+ * each page that follow from its place. Of both, each child writes to a part of
+ * its own, 1/2N, in pieces of 2 MiB. The pid is written to READY when all is
+ * there. On SIGUSR1 everybody verifies his memory, on SIGUSR2 writes to each page
+ * without changing it; then "PASS" or what is wrong is written to RESULT.
+ */
+#include <err.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define MIB		(1024UL * 1024)
+#define PAGE		4096UL
+#define WORDS		(PAGE / sizeof(uint64_t))
+/* Pages that are written to together. */
+#define PIECE		512UL
+#define MAX_CHILDREN	64
+
+struct area {
+	const char	*name;
+	volatile uint64_t *start;
+	size_t		pages;
+	bool		huge;
+};
+
+static struct area areas[2] = { { .name = "small" }, { .name = "huge", .huge = true } };
+static unsigned int nr_children;
+/* Which child this is, from 1; 0: the parent. */
+static unsigned int self;
+static char failure[256];
+
+static uint64_t word_of(const struct area *area, size_t page, unsigned int writer)
+{
+	uint64_t x = (page << 8 | writer) + area->pages;
+
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	return (x ^ (x >> 27)) | 1;
+}
+
+static bool written_by(size_t page, unsigned int child)
+{
+	return child && page / PIECE % (2 * nr_children) == child - 1;
+}
+
+static void put_words(const struct area *area, size_t page, unsigned int writer)
+{
+	volatile uint64_t *words = area->start + page * WORDS;
+
+	words[page % 16] = words[WORDS - 1] = word_of(area, page, writer);
+}
+
+static void area_fill(struct area *area)
+{
+	size_t bytes = area->pages * PAGE, align = PIECE * PAGE;
+	char *mem;
+
+	if (!bytes)
+		return;
+	mem = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		err(1, "no memory");
+	mem = (char *)(((uintptr_t)mem + align - 1) / align * align);
+	madvise(mem, bytes, area->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	area->start = (volatile uint64_t *)mem;
+	for (size_t page = 0; page < area->pages; page++)
+		put_words(area, page, 0);
+}
+
+static void area_verify(const struct area *area)
+{
+	for (size_t page = 0; page < area->pages; page++) {
+		volatile uint64_t *words = area->start + page * WORDS;
+		uint64_t want = word_of(area, page, written_by(page, self) ? self : 0);
+
+		if (words[page % 16] == want && words[WORDS - 1] == want &&
+		    !words[page % 16 + 1])
+			continue;
+		snprintf(failure, sizeof(failure), "process %u: %s page %zu is wrong",
+			 self, area->name, page);
+		return;
+	}
+}
+
+static void area_touch(const struct area *area)
+{
+	for (size_t page = 0; page < area->pages; page++) {
+		volatile uint64_t *words = area->start + page * WORDS;
+
+		words[page % 16] = words[page % 16];
+	}
+}
+
+static void obey(char order)
+{
+	failure[0] = '\0';
+	for (size_t i = 0; i < 2; i++) {
+		if (order == 'v')
+			area_verify(&areas[i]);
+		else
+			area_touch(&areas[i]);
+	}
+}
+
+static int to_child[MAX_CHILDREN + 1][2], from_child[2];
+
+static void child_main(void)
+{
+	char order;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < 2; i++)
+		for (size_t page = 0; page < areas[i].pages; page++)
+			if (written_by(page, self))
+				put_words(&areas[i], page, self);
+	do {
+		if (write(from_child[1], failure, sizeof(failure)) != sizeof(failure))
+			_exit(1);
+		if (read(to_child[self][0], &order, 1) != 1)
+			_exit(0);
+		obey(order);
+	} while (true);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	char tmp[4096];
+	FILE *file;
+
+	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	file = fopen(tmp, "we");
+	if (!file || fprintf(file, "%s\n", text) < 0 || fclose(file) ||
+	    rename(tmp, path))
+		err(1, "cannot write %s", path);
+}
+
+static void hear_child(void)
+{
+	char answer[sizeof(failure)];
+
+	if (read(from_child[0], answer, sizeof(answer)) != sizeof(answer))
+		snprintf(failure, sizeof(failure), "a child is gone");
+	else if (answer[0])
+		memcpy(failure, answer, sizeof(failure));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "small", required_argument, NULL, 's' },
+		{ "huge", required_argument, NULL, 'h' },
+		{ "children", required_argument, NULL, 'c' },
+		{}
+	};
+	char pid[16];
+	sigset_t set;
+	int opt, sig;
+
+	while ((opt = getopt_long(argc, argv, "s:h:c:", options, NULL)) != -1) {
+		unsigned long n = optarg ? strtoul(optarg, NULL, 10) : 0;
+
+		switch (opt) {
+		case 's':
+			areas[0].pages = n * MIB / PAGE;
+			break;
+		case 'h':
+			areas[1].pages = n * MIB / PAGE;
+			break;
+		case 'c':
+			nr_children = n;
+			break;
+		default:
+			return 2;
+		}
+	}
+	if (argc - optind != 2 || nr_children > MAX_CHILDREN)
+		errx(2, "usage: bigmem [--small MIB] [--huge MIB] [--children N] READY RESULT");
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+
+	area_fill(&areas[0]);
+	area_fill(&areas[1]);
+	if (pipe(from_child))
+		err(1, "pipe");
+	for (unsigned int i = 1; i <= nr_children; i++) {
+		pid_t child;
+
+		if (pipe(to_child[i]))
+			err(1, "pipe");
+		child = fork();
+		if (child < 0)
+			err(1, "fork");
+		if (!child) {
+			self = i;
+			child_main();
+		}
+		hear_child();
+	}
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_file(argv[optind], pid);
+
+	for (;;) {
+		char order;
+
+		sig = sigwaitinfo(&set, NULL);
+		if (sig < 0)
+			continue;
+		order = sig == SIGUSR1 ? 'v' : 't';
+		obey(order);
+		for (unsigned int i = 1; i <= nr_children; i++) {
+			if (write(to_child[i][1], &order, 1) != 1)
+				err(1, "write to a child");
+			hear_child();
+		}
+		write_file(argv[optind + 1], failure[0] ? failure : "PASS");
+	}
+}
