@@ -9,7 +9,8 @@
  * each page that follow from its place. Of both, each child writes to a part of
  * its own, 1/2N, in pieces of 2 MiB. The pid is written to READY when all is
  * there. On SIGUSR1 everybody verifies his memory, on SIGUSR2 writes to each page
- * without changing it; then "PASS" or what is wrong is written to RESULT.
+ * without changing it, and on SIGHUP spoils it; then "PASS" or what is wrong is
+ * written to RESULT.
  */
 #include <err.h>
 #include <getopt.h>
@@ -105,12 +106,20 @@ static void area_touch(const struct area *area)
 	}
 }
 
+static void area_spoil(const struct area *area)
+{
+	for (size_t page = 0; page < area->pages; page++)
+		area->start[page * WORDS + page % 16 + 1] = 1;
+}
+
 static void obey(char order)
 {
 	failure[0] = '\0';
 	for (size_t i = 0; i < 2; i++) {
 		if (order == 'v')
 			area_verify(&areas[i]);
+		else if (order == 's')
+			area_spoil(&areas[i]);
 		else
 			area_touch(&areas[i]);
 	}
@@ -193,6 +202,7 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 
 	area_fill(&areas[0]);
@@ -222,7 +232,7 @@ int main(int argc, char **argv)
 		sig = sigwaitinfo(&set, NULL);
 		if (sig < 0)
 			continue;
-		order = sig == SIGUSR1 ? 'v' : 't';
+		order = sig == SIGUSR1 ? 'v' : sig == SIGHUP ? 's' : 't';
 		obey(order);
 		for (unsigned int i = 1; i <= nr_children; i++) {
 			if (write(to_child[i][1], &order, 1) != 1)
