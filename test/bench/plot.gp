@@ -18,7 +18,12 @@ array Title[4] = ["PRAM", "tmpfs", "LUO memfd", "disk"]
 do for [kind in "4k thp"] {
 	do for [op in "dump restore"] {
 		set title (kind eq "4k" ? "4 KiB pages, " : "huge pages, ").op
-		plot [128:5000] for [i = 1:4] dir."/curve-".kind."-".op."-".word("pram tmpfs luo disk", i) \
+		files = dir."/curve-".kind."-".op."-"
+		there = system("for i in 1 2 3 4; do set -- pram tmpfs luo disk; shift $((i - 1)); ".\
+			       "[ ! -f ".files."$1 ] || printf '%d ' $i; done")
+		if (words(there) == 0) { continue }
+		plot [128:5000] for [n = 1:words(there)] i = int(word(there, n)), \
+			files.word("pram tmpfs luo disk", i) \
 			using 1:2 with linespoints lw 2 pt 7 ps 0.5 lc rgb Colour[i] title Title[i]
 	}
 }
