@@ -753,21 +753,23 @@ static bool pram_release_mapped(struct pram_node *node, struct folio *folio,
 				u64 index, struct vm_area_struct *vma,
 				unsigned long nr_ptes)
 {
-	bool exclusive = false;
-
 	pram_data_release(node, index);
 	/* Not the last reference: the mapping has another. */
 	folio_put(folio);
-	if (folio_ref_count(folio) == nr_ptes && folio_trylock(folio)) {
-		if (folio_ref_count(folio) == nr_ptes &&
-		    !folio_maybe_mapped_shared(folio) &&
-		    !folio_test_swapcache(folio)) {
-			folio_move_anon_rmap(folio, vma);
-			exclusive = true;
-		}
-		folio_unlock(folio);
-	}
-	return exclusive;
+	if (folio_ref_count(folio) != nr_ptes ||
+	    folio_maybe_mapped_shared(folio) || folio_test_swapcache(folio))
+		return false;
+	/*
+	 * These are all of its mappings, their page table is locked, and it is on
+	 * no LRU list: nobody else can come by it.
+	 */
+	if (folio_anon_vma(folio) == vma->anon_vma)
+		return true;
+	if (!folio_trylock(folio))
+		return false;
+	folio_move_anon_rmap(folio, vma);
+	folio_unlock(folio);
+	return true;
 }
 
 /* After pram_release_mapped(), which looks at the number of references. */
