@@ -372,10 +372,12 @@ static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
  *
  * @page: NULL for pages of zeros.
  * @reason: why copies; otherwise it is the whole folio, and is shared.
+ * @adopted: increased by the number of pages that were not copied, for the caller
+ *	to count.
  */
 static int pram_append(struct pram_stream *ps, struct pram_node *node,
 		       struct page *page, unsigned int nr,
-		       enum pram_copy_reason reason)
+		       enum pram_copy_reason reason, u64 *adopted)
 {
 	int err;
 
@@ -385,8 +387,10 @@ static int pram_append(struct pram_stream *ps, struct pram_node *node,
 	if (!reason) {
 		err = pram_node_adopt(node, page_folio(page), PRAM_ENTRY_LRU,
 				      ps->gfp);
-		if (!err)
+		if (!err) {
+			*adopted += nr;
 			return 0;
+		}
 	} else {
 		err = pram_append_copy(ps, node, page, nr, reason);
 	}
@@ -395,10 +399,25 @@ static int pram_append(struct pram_stream *ps, struct pram_node *node,
 	return err;
 }
 
+/* As pram_append(), and counts. */
+static int pram_append_one(struct pram_stream *ps, struct pram_node *node,
+			   struct page *page, unsigned int nr,
+			   enum pram_copy_reason reason)
+{
+	u64 adopted = 0;
+	int err;
+
+	err = pram_append(ps, node, page, nr, reason, &adopted);
+	if (adopted)
+		pram_count_adopted(adopted);
+	return err;
+}
+
 /* Put a batch into a node, and the references to it. Return: 0 or an error. */
 static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
 			     struct pram_batch *batch)
 {
+	u64 adopted = 0;
 	int err = 0;
 
 	for (unsigned int i = 0; i < batch->nr; i++) {
@@ -408,11 +427,14 @@ static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
 		if (ps->flags & PRAM_SAVE_COPY)
 			reason = PRAM_COPY_ASKED;
 		if (!err)
-			err = pram_append(ps, node, taken->page, taken->nr, reason);
+			err = pram_append(ps, node, taken->page, taken->nr,
+					  reason, &adopted);
 		else if (taken->page)
 			folio_put(page_folio(taken->page));
 	}
 	batch->nr = 0;
+	if (adopted)
+		pram_count_adopted(adopted);
 	return err;
 }
 
@@ -635,8 +657,8 @@ int pram_flush_pending(struct pram_stream *ps, struct pram_node *node)
 	if (!folio)
 		return 0;
 	ps->pending = NULL;
-	err = pram_append(ps, node, folio_page(folio, 0), ps->nr_pending,
-			  PRAM_COPY_PARTIAL);
+	err = pram_append_one(ps, node, folio_page(folio, 0), ps->nr_pending,
+			      PRAM_COPY_PARTIAL);
 	ps->nr_pending = 0;
 	return err;
 }
@@ -678,8 +700,8 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		ps->pending = NULL;
 		ps->nr_pending = 0;
 		reason = pram_share_folio(folio);
-		return pram_append(ps, node, folio_page(folio, 0),
-				   folio_nr_pages(folio), reason);
+		return pram_append_one(ps, node, folio_page(folio, 0),
+				       folio_nr_pages(folio), reason);
 	}
 
 	err = pram_flush_pending(ps, node);
@@ -701,5 +723,5 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 	if (!reason)
 		reason = pram_share_folio(folio);
 	folio_get(folio);
-	return pram_append(ps, node, page, 1, reason);
+	return pram_append_one(ps, node, page, 1, reason);
 }

@@ -129,7 +129,8 @@ int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 	node->nr_folios++;
 	if (flags & PRAM_ENTRY_ADOPTED)
 		node->adopted_pages += folio_nr_pages(folio);
-	pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
+	else
+		pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
 	return 0;
 }
 
@@ -571,7 +572,8 @@ void pram_data_forget(struct pram_node *node)
 /**
  * pram_data_release - note that a node's reference to a folio is gone
  * @node: the node, off the list and forgotten.
- * @index: the folio, counted from the start of the node.
+ * @index: the folio, counted from the start of the node. The caller takes its
+ *	pages off the counter.
  */
 void pram_data_release(struct pram_node *node, u64 index)
 {
@@ -579,7 +581,6 @@ void pram_data_release(struct pram_node *node, u64 index)
 	u64 *entry = &node->maps[index / capacity]->entries[index % capacity];
 
 	*entry |= PRAM_ENTRY_GONE;
-	pram_count(PRAM_DATA_PAGES, -(1LL << FIELD_GET(PRAM_ENTRY_ORDER, *entry)));
 }
 
 /**

@@ -10,10 +10,13 @@
  */
 
 #include <linux/bitops.h>
+#include <linux/init.h>
 #include <linux/gfp.h>
 #include <linux/kexec_handover.h>
+#include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/slab.h>
 #include <linux/xarray.h>
 
 #include "internal.h"
@@ -31,8 +34,9 @@
  */
 static DEFINE_MUTEX(pram_frames_lock);
 
-/* Pages of bits, by pfn / PRAM_FRAMES_PER_PAGE. Never freed. */
-static DEFINE_XARRAY(pram_frame_bits);
+/* Pages of bits, by pfn / PRAM_FRAMES_PER_PAGE. Never freed, and never moved. */
+static unsigned long **pram_frame_bits __ro_after_init;
+static unsigned long pram_nr_frame_bits __ro_after_init;
 
 /* Holders beside the first one, by pfn. */
 static DEFINE_XARRAY(pram_frame_shares);
@@ -40,17 +44,19 @@ static DEFINE_XARRAY(pram_frame_shares);
 static unsigned long *pram_frame_page(unsigned long pfn, bool create)
 {
 	unsigned long index = pfn / PRAM_FRAMES_PER_PAGE;
-	unsigned long *page = xa_load(&pram_frame_bits, index);
+	unsigned long *page;
 
+	/* Beyond what memory can become, or PRAM is off. */
+	if (index >= pram_nr_frame_bits)
+		return NULL;
+	page = READ_ONCE(pram_frame_bits[index]);
 	if (page || !create)
 		return page;
+	lockdep_assert_held(&pram_frames_lock);
 	page = (unsigned long *)get_zeroed_page(GFP_KERNEL);
-	if (!page)
-		return NULL;
-	if (xa_err(xa_store(&pram_frame_bits, index, page, GFP_KERNEL))) {
-		free_page((unsigned long)page);
-		return NULL;
-	}
+	/* Whoever finds the page without the lock finds it zeroed. */
+	if (page)
+		smp_store_release(&pram_frame_bits[index], page);
 	return page;
 }
 
@@ -271,4 +277,21 @@ bool pram_frame_clear_off_lru(struct folio *folio)
 
 	return page && test_and_clear_bit(pram_frame_bit(pfn, PRAM_FRAME_OFF_LRU),
 					  page);
+}
+
+/**
+ * pram_frames_init - get ready to note which frames nodes hold
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init pram_frames_init(void)
+{
+	unsigned long nr = DIV_ROUND_UP(max_t(unsigned long, max_pfn, max_possible_pfn),
+					PRAM_FRAMES_PER_PAGE);
+
+	pram_frame_bits = kvcalloc(nr, sizeof(*pram_frame_bits), GFP_KERNEL);
+	if (!pram_frame_bits)
+		return -ENOMEM;
+	pram_nr_frame_bits = nr;
+	return 0;
 }

@@ -424,6 +424,9 @@ int __init pram_handover_init(void)
 	if (!pram_super)
 		return -ENOMEM;
 	pram_super->page_shift = PAGE_SHIFT;
+	err = pram_frames_init();
+	if (err)
+		return err;
 	pram_restore_all();
 
 	scoped_guard(mutex, &pram_lock) {

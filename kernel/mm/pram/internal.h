@@ -118,6 +118,14 @@ void pram_count(enum pram_counter counter, s64 n);
 u64 pram_counter_read(enum pram_counter counter);
 int pram_stats_init(void);
 
+/* Pages of folios that pram_node_adopt() has appended. */
+static inline void pram_count_adopted(u64 pages)
+{
+	pram_count(PRAM_PAGES_ADOPTED, pages);
+	pram_count(PRAM_DATA_PAGES, pages);
+	pram_count(PRAM_BYTES_SAVED, pages << PAGE_SHIFT);
+}
+
 static inline void pram_count_copied(enum pram_copy_reason reason, s64 pages)
 {
 	pram_count(PRAM_PAGES_COPIED, pages);
@@ -203,6 +211,7 @@ void pram_frame_unpreserve(struct folio *folio);
 unsigned long pram_frame_holders(struct folio *folio);
 void pram_frame_set_off_lru(struct folio *folio);
 bool pram_frame_clear_off_lru(struct folio *folio);
+int __init pram_frames_init(void);
 
 /* transfer.c */
 int pram_node_adopt(struct pram_node *node, struct folio *folio,

@@ -160,6 +160,7 @@ struct pram_ready {
  * @replace: what is there already may be replaced.
  * @same: pages found to be there already.
  * @found: what was found last.
+ * @mapped: pages mapped, and not yet accounted for.
  * @nr_ready: used elements of @ready.
  * @ready: folios of one page table.
  */
@@ -169,6 +170,7 @@ struct pram_mapper {
 	bool			replace;
 	u64			same;
 	struct pram_found	found;
+	unsigned int		mapped;
 	unsigned int		nr_ready;
 	struct pram_ready	ready[PTRS_PER_PTE];
 };
@@ -241,9 +243,18 @@ static void pram_folio_mapped(struct pram_mapper *mapper,
 {
 	if (ready->fresh)
 		pram_frame_set_off_lru(ready->folio);
-	add_mm_counter(mapper->mm, MM_ANONPAGES, ready->nr);
-	pram_count(PRAM_PAGES_MAPPED, ready->nr);
-	pram_count(PRAM_BYTES_LOADED, (u64)ready->nr << PAGE_SHIFT);
+	mapper->mapped += ready->nr;
+}
+
+/* Account for what pram_folio_mapped() has counted; under the page table lock. */
+static void pram_account_mapped(struct pram_mapper *mapper)
+{
+	if (!mapper->mapped)
+		return;
+	add_mm_counter(mapper->mm, MM_ANONPAGES, mapper->mapped);
+	pram_count(PRAM_PAGES_MAPPED, mapper->mapped);
+	pram_count(PRAM_BYTES_LOADED, (u64)mapper->mapped << PAGE_SHIFT);
+	mapper->mapped = 0;
 }
 
 /* Before a fresh folio is mapped: what allocation and fault would have done. */
@@ -377,6 +388,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		addr += (unsigned long)ready->nr << PAGE_SHIFT;
 		ptep += ready->nr;
 	}
+	pram_account_mapped(mapper);
 	if (first)
 		pte_unmap_unlock(first, ptl);
 	*done = (addr - start) >> PAGE_SHIFT;
@@ -429,6 +441,7 @@ static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
 	set_pmd_at(mapper->mm, addr, pmdp, pmd);
 	update_mmu_cache_pmd(vma, addr, pmdp);
 	pram_folio_mapped(mapper, ready);
+	pram_account_mapped(mapper);
 	spin_unlock(ptl);
 	folio_unlock(folio);
 	return PRAM_MAPPED;
@@ -811,6 +824,7 @@ static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
 	if (pram_found_gone(found) || found->first_page != page ||
 	    pmd_page(pmd) != folio_page(folio, 0))
 		return;
+	pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
 	if (!pram_release_mapped(node, folio, found->index, vma, 1))
 		goto lru;
 	SetPageAnonExclusive(folio_page(folio, 0));
@@ -852,17 +866,20 @@ static void pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
 			     pte_t *ptep, unsigned long addr, unsigned long end,
 			     u64 page, struct pram_found *found)
 {
+	u64 released = 0, reused = 0;
+
 	while (addr < end) {
 		struct folio *folio;
 		unsigned int nr = 1;
 
 		if (pram_data_find(node, page, found) <= 0)
-			return;
+			break;
 		folio = found->folio;
 		if (!pram_found_gone(found) && found->first_page == page &&
 		    folio_size(folio) <= end - addr &&
 		    pram_ptes_map(vma, addr, ptep, folio)) {
 			nr = folio_nr_pages(folio);
+			released += nr;
 			if (pram_release_mapped(node, folio, found->index, vma,
 						nr)) {
 				for (unsigned int i = 0; i < nr; i++) {
@@ -871,7 +888,7 @@ static void pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
 							   addr + i * PAGE_SIZE,
 							   ptep + i);
 				}
-				pram_count(PRAM_PAGES_REUSED, nr);
+				reused += nr;
 			}
 			pram_add_lru(folio, vma);
 		}
@@ -879,6 +896,8 @@ static void pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
 		page += nr;
 		addr += nr * PAGE_SIZE;
 	}
+	pram_count(PRAM_PAGES_REUSED, reused);
+	pram_count(PRAM_DATA_PAGES, -released);
 }
 
 static void pram_finish_mapping(struct pram_node *node,

@@ -17,6 +17,8 @@
  * @entry_flags: PRAM_ENTRY_* flags.
  * @gfp: how to allocate.
  *
+ * The caller counts the pages as adopted, see pram_count_adopted().
+ *
  * Return: 0, -ENOMEM or -ESHUTDOWN.
  */
 int pram_node_adopt(struct pram_node *node, struct folio *folio,
@@ -29,8 +31,6 @@ int pram_node_adopt(struct pram_node *node, struct folio *folio,
 	if (err)
 		return err;
 	node->bytes += folio_size(folio);
-	pram_count(PRAM_PAGES_ADOPTED, folio_nr_pages(folio));
-	pram_count(PRAM_BYTES_SAVED, folio_size(folio));
 	return 0;
 }
 
@@ -69,6 +69,8 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
 		err = pram_node_adopt(node, folio, entry_flags, ps->gfp);
 		if (err)
 			folio_put(folio);
+		else
+			pram_count_adopted(folio_nr_pages(folio));
 		return err;
 	}
 	err = pram_node_copy(node, folio, entry_flags, ps->gfp);
