@@ -54,9 +54,10 @@ static unsigned long *pram_frame_page(unsigned long pfn, bool create)
 		return page;
 	lockdep_assert_held(&pram_frames_lock);
 	page = (unsigned long *)get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return NULL;
 	/* Whoever finds the page without the lock finds it zeroed. */
-	if (page)
-		smp_store_release(&pram_frame_bits[index], page);
+	smp_store_release(&pram_frame_bits[index], page);
 	return page;
 }
 
