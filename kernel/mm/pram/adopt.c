@@ -480,12 +480,12 @@ static void pram_isolate_scratch(struct vm_area_struct *vma, unsigned long addr,
 	pte_unmap_unlock(first, ptl);
 }
 
-/*
- * Move the folios of one page table that lie in scratch to where they can be
- * preserved, for all tasks that map them. Those that cannot be moved stay.
+/**
+ * pram_migrate_isolated - move folios to where they can be preserved
+ * @isolated: folios, taken off their LRU lists; empty afterwards. Those that cannot
+ *	be moved stay where they are, on the LRU lists.
  */
-static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
-				 unsigned long end, bool drain)
+void pram_migrate_isolated(struct list_head *isolated)
 {
 	struct migration_target_control mtc = {
 		.nid = NUMA_NO_NODE,
@@ -493,22 +493,33 @@ static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
 		.reason = MR_LONGTERM_PIN,
 	};
 	unsigned int moved = 0, flags;
+
+	if (list_empty(isolated))
+		return;
+	/* As for a long-term pin: large folios would go to such areas again. */
+	flags = memalloc_pin_save();
+	if (migrate_pages(isolated, alloc_migration_target, NULL,
+			  (unsigned long)&mtc, MIGRATE_SYNC, MR_LONGTERM_PIN,
+			  &moved))
+		putback_movable_pages(isolated);
+	memalloc_pin_restore(flags);
+	pram_count(PRAM_PAGES_MIGRATED, moved);
+}
+
+/*
+ * Move the folios of one page table that lie in scratch to where they can be
+ * preserved, for all tasks that map them. Those that cannot be moved stay.
+ */
+static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long end, bool drain)
+{
 	LIST_HEAD(isolated);
 
 	/* What waits to be put on a list cannot be taken off it. */
 	if (drain)
 		lru_add_drain_all();
 	pram_isolate_scratch(vma, addr, end, &isolated);
-	if (list_empty(&isolated))
-		return;
-	/* As for a long-term pin: large folios would go to such areas again. */
-	flags = memalloc_pin_save();
-	if (migrate_pages(&isolated, alloc_migration_target, NULL,
-			  (unsigned long)&mtc, MIGRATE_SYNC, MR_LONGTERM_PIN,
-			  &moved))
-		putback_movable_pages(&isolated);
-	memalloc_pin_restore(flags);
-	pram_count(PRAM_PAGES_MIGRATED, moved);
+	pram_migrate_isolated(&isolated);
 }
 
 /* Copy a page at @addr that no page table walk finds, be it swapped out. */

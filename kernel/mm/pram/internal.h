@@ -104,6 +104,7 @@ enum pram_counter {
 	PRAM_PAGES_MAPPED,
 	PRAM_PAGES_SAME,		/* of a family, mapped already */
 	PRAM_PAGES_REUSED,		/* made writable in place when finished */
+	PRAM_PAGES_INSERTED,		/* in a file of tmpfs, not copied */
 	PRAM_PAGES_COPIED_ON_LOAD,
 	PRAM_BYTES_SAVED,
 	PRAM_BYTES_LOADED,
@@ -217,6 +218,11 @@ int __init pram_frames_init(void);
 int pram_node_adopt(struct pram_node *node, struct folio *folio,
 		    u64 entry_flags, gfp_t gfp);
 
+int pram_save_folios(struct pram_stream *ps, struct folio **folios,
+		     const enum pram_copy_reason *reasons, unsigned int nr);
+int pram_load_folios(struct pram_stream *ps, struct folio **folios,
+		     unsigned int nr);
+
 /* KHO's scratch areas are CMA; the next kernel is loaded there. */
 static inline bool pram_in_scratch(struct folio *folio)
 {
@@ -225,6 +231,7 @@ static inline bool pram_in_scratch(struct folio *folio)
 
 /* adopt.c */
 enum pram_copy_reason pram_share_folio(struct folio *folio);
+void pram_migrate_isolated(struct list_head *isolated);
 int pram_flush_pending(struct pram_stream *ps, struct pram_node *node);
 void pram_drop_pending(struct pram_stream *ps);
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
@@ -234,6 +241,7 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 		      u64 *pages);
 
 /* map.c */
+bool pram_folio_reset(struct folio *folio);
 ssize_t pram_map_iter(struct pram_node *node, loff_t pos, struct iov_iter *to);
 int pram_map_range(struct pram_node *node, struct pram_ioctl_map *map);
 void pram_map_finish(struct pram_node *node);

@@ -100,13 +100,14 @@ static bool pram_vma_mappable(struct vm_area_struct *vma)
 	return !userfaultfd_armed(vma);
 }
 
-/*
- * Make a folio as good as new: one that was a task's in this boot, or that was
- * mapped by a load that failed. It is locked.
+/**
+ * pram_folio_reset - make a folio as good as new
+ * @folio: a folio of a node, locked and not mapped. It may have been a task's or a
+ *	file's in this boot, or have been given to one by a load that failed.
  *
  * Return: false if somebody else has an eye on it.
  */
-static bool pram_folio_reset(struct folio *folio)
+bool pram_folio_reset(struct folio *folio)
 {
 	unsigned long holders;
 

@@ -60,6 +60,7 @@ PRAM_COUNTER_ATTR(pages_copied, PRAM_PAGES_COPIED);
 PRAM_COUNTER_ATTR(pages_mapped, PRAM_PAGES_MAPPED);
 PRAM_COUNTER_ATTR(pages_same, PRAM_PAGES_SAME);
 PRAM_COUNTER_ATTR(pages_reused, PRAM_PAGES_REUSED);
+PRAM_COUNTER_ATTR(pages_inserted, PRAM_PAGES_INSERTED);
 PRAM_COUNTER_ATTR(pages_copied_on_load, PRAM_PAGES_COPIED_ON_LOAD);
 PRAM_COUNTER_ATTR(bytes_saved, PRAM_BYTES_SAVED);
 PRAM_COUNTER_ATTR(bytes_loaded, PRAM_BYTES_LOADED);
@@ -139,6 +140,7 @@ static struct attribute *pram_attrs[] = {
 	&pram_attr_pages_mapped.attr.attr,
 	&pram_attr_pages_same.attr.attr,
 	&pram_attr_pages_reused.attr.attr,
+	&pram_attr_pages_inserted.attr.attr,
 	&pram_attr_pages_copied_on_load.attr.attr,
 	&pram_attr_bytes_saved.attr.attr,
 	&pram_attr_bytes_loaded.attr.attr,

@@ -54,15 +54,18 @@ static int pram_node_copy(struct pram_node *node, struct folio *folio,
 	return 0;
 }
 
+/*
+ * @reason: why the folio has to be copied, or %PRAM_COPY_NOT.
+ */
 static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
-			 struct folio *folio, u64 entry_flags)
+			 struct folio *folio, enum pram_copy_reason reason,
+			 u64 entry_flags)
 {
-	enum pram_copy_reason reason = PRAM_COPY_NOT;
 	int err;
 
 	if (ps->flags & PRAM_SAVE_COPY)
 		reason = PRAM_COPY_ASKED;
-	else if (pram_in_scratch(folio))
+	else if (!reason && pram_in_scratch(folio))
 		reason = PRAM_COPY_SCRATCH;
 	if (!reason) {
 		folio_get(folio);
@@ -76,6 +79,31 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
 	err = pram_node_copy(node, folio, entry_flags, ps->gfp);
 	if (!err)
 		pram_count_copied(reason, folio_nr_pages(folio));
+	return err;
+}
+
+/**
+ * pram_save_folios - append folios to a page stream
+ * @ps: a stream for saving pages, which nothing else is written to.
+ * @folios: the folios; see pram_save_folio().
+ * @reasons: for each why it has to be copied, or %PRAM_COPY_NOT.
+ * @nr: how many.
+ *
+ * Return: as pram_save_folio(). On an error some may have been appended.
+ */
+int pram_save_folios(struct pram_stream *ps, struct folio **folios,
+		     const enum pram_copy_reason *reasons, unsigned int nr)
+{
+	struct pram_node *node;
+	int err = 0;
+
+	node = pram_stream_write_begin(ps, false);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	for (unsigned int i = 0; i < nr && !err; i++)
+		err = pram_node_add(node, ps, folios[i], reasons[i],
+				    PRAM_ENTRY_LRU);
+	pram_stream_write_end(node);
 	return err;
 }
 
@@ -108,7 +136,7 @@ int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 	    node->bytes != node->nr_pages << PAGE_SHIFT)
 		err = -EINVAL;
 	else
-		err = pram_node_add(node, ps, folio,
+		err = pram_node_add(node, ps, folio, PRAM_COPY_NOT,
 				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0);
 	pram_stream_write_end(node);
 	return err;
@@ -166,6 +194,40 @@ struct folio *pram_load_folio(struct pram_stream *ps, u32 *flags)
 	return ret > 0 ? found.folio : ERR_PTR(ret);
 }
 EXPORT_SYMBOL_GPL(pram_load_folio);
+
+/**
+ * pram_load_folios - get the next folios of a page stream
+ * @ps: a stream for loading pages.
+ * @folios: filled in, without references: the stream has them until it is ended.
+ * @nr: room in @folios, at least 1.
+ *
+ * Return: the number of folios, 0 at the end of the stream; -EBADMSG if the first
+ * one is damaged; -ESTALE, -EBADF.
+ */
+int pram_load_folios(struct pram_stream *ps, struct folio **folios,
+		     unsigned int nr)
+{
+	struct pram_node *node = pram_stream_read_begin(ps);
+	struct pram_found found = {};
+	unsigned int i;
+	u64 bytes = 0;
+	int ret = 0;
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	for (i = 0; i < nr; i++) {
+		ret = pram_data_find(node, ps->next_page, &found);
+		if (ret <= 0)
+			break;
+		folios[i] = found.folio;
+		bytes += folio_size(found.folio);
+		ps->next_page = found.first_page + folio_nr_pages(found.folio);
+	}
+	pram_count(PRAM_BYTES_LOADED, bytes);
+	pram_node_put(node);
+	/* An error of a later folio is met again when it is its turn. */
+	return i ?: ret;
+}
 
 /**
  * pram_load_page - get the next page of a page stream of single pages

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tmpfs mounts with pram=NAME: when they are saved and loaded.
+ *
+ * A tree lives in one place at a time. It is loaded when it is mounted, and the
+ * nodes are freed; it is saved when it is unmounted for the last time, or when it
+ * is remounted read-only: then tree and nodes have the same pages, which nobody
+ * writes to, until a remount for writing frees the nodes.
+ *
+ * As long as a file system has a name no other one can take it: whoever mounts it
+ * while it is still being saved must not find it empty.
+ */
+
+#define pr_fmt(fmt) "tmpfs: " fmt
+
+#include <linux/cleanup.h>
+#include <linux/ctype.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/quotaops.h>
+#include <linux/reboot.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "internal.h"
+#include "tmpfs.h"
+
+/**
+ * struct pram_tmpfs - a mounted tmpfs that has a name
+ * @link: in pram_tmpfs_list.
+ * @sb: the file system.
+ * @complete: all of the tree is there: if it is unmounted it is to be saved.
+ * @saved: the nodes @ids have been given the tree, and it has not changed since.
+ * @ids: see &struct pram_node_stat.
+ * @name: its name.
+ */
+struct pram_tmpfs {
+	struct list_head	link;
+	struct super_block	*sb;
+	bool			complete;
+	bool			saved;
+	u64			ids[2];
+	char			name[PRAM_TMPFS_NAME_MAX + 1];
+};
+
+/* Protects the list, and the names of all mounts. Not held for long. */
+static DEFINE_MUTEX(pram_tmpfs_lock);
+static LIST_HEAD(pram_tmpfs_list);
+
+/* Names of the nodes of a tree. */
+struct pram_tmpfs_nodes {
+	char	meta[PRAM_NAME_MAX];
+	char	pages[PRAM_NAME_MAX];
+};
+
+static void pram_tmpfs_name_nodes(const char *name,
+				  struct pram_tmpfs_nodes *nodes)
+{
+	snprintf(nodes->meta, sizeof(nodes->meta), PRAM_TMPFS_NODE_META "%s",
+		 name);
+	snprintf(nodes->pages, sizeof(nodes->pages), PRAM_TMPFS_NODE_PAGES "%s",
+		 name);
+}
+
+/**
+ * pram_tmpfs_check_name - check the value of the mount option pram=
+ * @fc: what is being mounted or remounted; told what is wrong.
+ * @name: the value.
+ *
+ * Return: 0; -EPERM outside the initial user namespace, where nodes belong to
+ * somebody else; -EINVAL for a bad name.
+ */
+int pram_tmpfs_check_name(struct fs_context *fc, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (fc->user_ns != &init_user_ns || !capable(CAP_SYS_ADMIN)) {
+		errorfc(fc, "pram= needs CAP_SYS_ADMIN in the initial user namespace");
+		return -EPERM;
+	}
+	if (!len)
+		return invalfc(fc, "pram= needs a name");
+	if (len > PRAM_TMPFS_NAME_MAX)
+		return invalfc(fc, "pram=: a name of %zu bytes, at most %u are possible",
+			       len, PRAM_TMPFS_NAME_MAX);
+	for (const char *c = name; *c; c++)
+		if (iscntrl(*c) || isspace(*c) || *c == ',')
+			return invalfc(fc, "pram=: white space, comma or control character");
+	return 0;
+}
+
+/* Can this file system be saved at all? */
+static int pram_tmpfs_check_sb(struct fs_context *fc, struct super_block *sb)
+{
+	if (sb_any_quota_loaded(sb))
+		return invalfc(fc, "pram= cannot be combined with quotas: not kept");
+#if IS_ENABLED(CONFIG_UNICODE)
+	if (sb->s_encoding)
+		return invalfc(fc, "pram= cannot be combined with casefold: not kept");
+#endif
+	if (!pram_is_enabled()) {
+		errorfc(fc, "pram= needs PRAM: boot with kho=on");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Take a name for a file system. Return: an error pointer if that is not possible. */
+static struct pram_tmpfs *pram_tmpfs_register(struct fs_context *fc,
+					      struct super_block *sb,
+					      const char *name)
+{
+	struct pram_tmpfs *pt, *other;
+	int err;
+
+	err = pram_tmpfs_check_sb(fc, sb);
+	if (err)
+		return ERR_PTR(err);
+	pt = kzalloc_obj(*pt);
+	if (!pt)
+		return ERR_PTR(-ENOMEM);
+	pt->sb = sb;
+	strscpy(pt->name, name);
+
+	guard(mutex)(&pram_tmpfs_lock);
+	list_for_each_entry(other, &pram_tmpfs_list, link) {
+		if (strcmp(other->name, name))
+			continue;
+		errorfc(fc, "pram=%s is in use by another mount", name);
+		kfree(pt);
+		return ERR_PTR(-EBUSY);
+	}
+	list_add_tail(&pt->link, &pram_tmpfs_list);
+	return pt;
+}
+
+static void pram_tmpfs_unregister(struct pram_tmpfs *pt)
+{
+	if (!pt)
+		return;
+	scoped_guard(mutex, &pram_tmpfs_lock)
+		list_del(&pt->link);
+	kfree(pt);
+}
+
+/* Open the nodes of a tree for saving. */
+static int pram_tmpfs_open_save(const struct pram_tmpfs_nodes *nodes,
+				struct pram_tmpfs_streams *save)
+{
+	int err;
+
+	err = pram_prepare_save_flags(&save->meta, nodes->meta,
+				      PRAM_BYTE_STREAM,
+				      PRAM_SAVE_CHECKSUM | PRAM_SAVE_REPLACE,
+				      GFP_KERNEL);
+	if (err)
+		return err;
+	err = pram_prepare_save_flags(&save->pages, nodes->pages,
+				      PRAM_PAGE_STREAM, PRAM_SAVE_REPLACE,
+				      GFP_KERNEL);
+	if (err)
+		pram_discard_save(&save->meta);
+	return err;
+}
+
+static int pram_tmpfs_open_load(const struct pram_tmpfs_nodes *nodes,
+				struct pram_tmpfs_streams *load)
+{
+	int err;
+
+	err = pram_prepare_load(&load->meta, nodes->meta, PRAM_BYTE_STREAM);
+	if (err)
+		return err;
+	err = pram_prepare_load(&load->pages, nodes->pages, PRAM_PAGE_STREAM);
+	if (err)
+		pram_abort_load(&load->meta);
+	return err;
+}
+
+static void pram_tmpfs_abort_load(struct pram_tmpfs_streams *load)
+{
+	pram_abort_load(&load->meta);
+	pram_abort_load(&load->pages);
+}
+
+/*
+ * Save a file system that does not change any more.
+ *
+ * @load: the streams that it has been loaded from, to be finished by the same
+ *	step; NULL if there are none.
+ *
+ * Return: 0 or an error, and then there are no new nodes.
+ */
+static int pram_tmpfs_save(struct pram_tmpfs *pt,
+			   struct pram_tmpfs_streams *load)
+{
+	struct pram_tmpfs_counts counts;
+	struct pram_tmpfs_streams *save;
+	struct pram_tmpfs_nodes *nodes;
+	struct pram_stream *all[4];
+	int err = -ENOMEM;
+
+	save = kzalloc_obj(*save);
+	nodes = kzalloc_obj(*nodes);
+	if (!save || !nodes)
+		goto out;
+	pram_tmpfs_name_nodes(pt->name, nodes);
+	err = pram_tmpfs_open_save(nodes, save);
+	if (err)
+		goto out;
+	all[0] = &save->meta;
+	all[1] = &save->pages;
+	if (load) {
+		all[2] = &load->meta;
+		all[3] = &load->pages;
+	}
+	pt->ids[0] = save->meta.node->id;
+	pt->ids[1] = save->pages.node->id;
+	err = pram_tmpfs_save_tree(pt->sb, save, &counts);
+	if (!err)
+		err = pram_end_streams(all, load ? 4 : 2);
+	if (err) {
+		pram_discard_save(&save->meta);
+		pram_discard_save(&save->pages);
+	} else {
+		pt->saved = true;
+		pr_info("pram=%s: saved %llu inodes, %llu pages\n", pt->name,
+			counts.nr_inodes, counts.nr_pages);
+	}
+out:
+	kfree(nodes);
+	kfree(save);
+	return err;
+}
+
+static bool pram_tmpfs_has_node(const char *node, u64 id)
+{
+	struct pram_node_stat stat;
+
+	return !pram_stat(node, &stat) && (!id || stat.id == id);
+}
+
+/* Do nodes hold the tree as it is? They may have been freed by hand. */
+static bool pram_tmpfs_is_saved(const struct pram_tmpfs *pt)
+{
+	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
+
+	if (!nodes || !pt->saved)
+		return false;
+	pram_tmpfs_name_nodes(pt->name, nodes);
+	return pram_tmpfs_has_node(nodes->meta, pt->ids[0]) &&
+	       pram_tmpfs_has_node(nodes->pages, pt->ids[1]);
+}
+
+/*
+ * Free what the nodes of a name have: the tree itself is newer.
+ *
+ * Return: 0, also if there is nothing; -EBUSY if somebody reads them.
+ */
+static int pram_tmpfs_free_nodes(const char *name)
+{
+	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
+	int err;
+
+	if (!nodes)
+		return -ENOMEM;
+	pram_tmpfs_name_nodes(name, nodes);
+	/* Without its metadata the rest is of no use, so this is the first. */
+	err = pram_free(nodes->meta);
+	if (!err || err == -ENOENT)
+		err = pram_free(nodes->pages);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int pram_tmpfs_load(struct super_block *sb, struct pram_tmpfs *pt,
+			   const struct pram_tmpfs_given *given)
+{
+	struct pram_tmpfs_streams *load __free(kfree) = kzalloc_obj(*load);
+	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
+	struct pram_tmpfs_counts counts;
+	struct pram_stream *all[2];
+	int err;
+
+	if (!load || !nodes)
+		return -ENOMEM;
+	pram_tmpfs_name_nodes(pt->name, nodes);
+	err = pram_tmpfs_open_load(nodes, load);
+	if (err == -ENOENT) {
+		if (pram_tmpfs_has_node(nodes->meta, 0)) {
+			pr_err("pram=%s: there is a node %s, but no node %s; free it with: pramctl rm\n",
+			       pt->name, nodes->meta, nodes->pages);
+			return -EBADMSG;
+		}
+		if (pram_tmpfs_has_node(nodes->pages, 0)) {
+			pr_err("pram=%s: there is a node %s, but no node %s; free it with: pramctl rm\n",
+			       pt->name, nodes->pages, nodes->meta);
+			return -EBADMSG;
+		}
+		/* Nothing was saved, and the file system is empty. */
+		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL) : 0;
+	}
+	if (err)
+		return err;
+
+	err = pram_tmpfs_load_tree(sb, load, given, &counts);
+	if (!err && sb_rdonly(sb)) {
+		err = pram_tmpfs_save(pt, load);
+	} else if (!err) {
+		all[0] = &load->meta;
+		all[1] = &load->pages;
+		err = pram_end_streams(all, ARRAY_SIZE(all));
+	}
+	if (err)
+		pram_tmpfs_abort_load(load);
+	else
+		pr_info("pram=%s: loaded %llu inodes, %llu pages\n", pt->name,
+			counts.nr_inodes, counts.nr_pages);
+	return err;
+}
+
+/**
+ * pram_tmpfs_mount - load a file system that is about to be mounted
+ * @fc: the mount; told what is wrong.
+ * @sb: the file system, with an empty root directory.
+ * @name: the value of pram=; NULL: none was given, and nothing is done.
+ * @given: what options the mount names.
+ *
+ * Return: 0, also if nothing was saved under the name; -EBUSY if it is another
+ * mount's; -EINVAL or -EOPNOTSUPP if this file system cannot be saved; errors of
+ * pram_prepare_load_flags() and pram_tmpfs_load_tree(). On an error the caller
+ * destroys @sb; what was saved stays as it is.
+ */
+int pram_tmpfs_mount(struct fs_context *fc, struct super_block *sb,
+		     const char *name, const struct pram_tmpfs_given *given)
+{
+	struct pram_tmpfs *pt;
+	int err;
+
+	if (!name)
+		return 0;
+	pt = pram_tmpfs_register(fc, sb, name);
+	if (IS_ERR(pt))
+		return PTR_ERR(pt);
+	/* Now it is pram_tmpfs_put() that lets go of the name. */
+	pram_tmpfs_sb(sb)->pram = pt;
+	err = pram_tmpfs_load(sb, pt, given);
+	if (err)
+		errorfc(fc, "pram=%s: cannot be loaded (error %d), and stays saved",
+			name, err);
+	else
+		pt->complete = true;
+	return err;
+}
+
+/* Take a name for a file system that is not to be loaded. */
+static struct pram_tmpfs *pram_tmpfs_take_name(struct fs_context *fc,
+					       struct super_block *sb,
+					       const char *name)
+{
+	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
+	struct pram_tmpfs *pt;
+
+	if (!nodes)
+		return ERR_PTR(-ENOMEM);
+	pt = pram_tmpfs_register(fc, sb, name);
+	if (IS_ERR(pt))
+		return pt;
+	/* Another tree, that a save under this name would replace. */
+	pram_tmpfs_name_nodes(name, nodes);
+	if (pram_tmpfs_has_node(nodes->meta, 0) ||
+	    pram_tmpfs_has_node(nodes->pages, 0)) {
+		errorfc(fc, "pram=%s: a saved tree has this name; mount it, or see pramctl rm",
+			name);
+		pram_tmpfs_unregister(pt);
+		return ERR_PTR(-EEXIST);
+	}
+	return pt;
+}
+
+static void pram_tmpfs_replace(struct super_block *sb, struct pram_tmpfs *pt)
+{
+	guard(mutex)(&pram_tmpfs_lock);
+	pram_tmpfs_sb(sb)->pram = pt;
+}
+
+/**
+ * pram_tmpfs_reconfigure - do what a remount asks for
+ * @fc: the remount; told what is wrong.
+ * @name: the new name; NULL: as it was.
+ * @drop: give up the name.
+ *
+ * Called with s_umount held, when all else is done that can fail.
+ *
+ * Return: 0; see pram_tmpfs_mount() and pram_tmpfs_save_tree(); -EBUSY if somebody
+ * reads the nodes that have to go. On an error nothing has happened.
+ */
+int pram_tmpfs_reconfigure(struct fs_context *fc, const char *name, bool drop)
+{
+	struct super_block *sb = fc->root->d_sb;
+	struct pram_tmpfs *old = pram_tmpfs_sb(sb)->pram, *pt = old;
+	unsigned long flags = (sb->s_flags & ~fc->sb_flags_mask) |
+			      (fc->sb_flags & fc->sb_flags_mask);
+	bool rdonly = flags & SB_RDONLY;
+	int err = 0;
+
+	if (drop) {
+		pt = NULL;
+	} else if (name && (!old || strcmp(old->name, name))) {
+		pt = pram_tmpfs_take_name(fc, sb, name);
+		if (IS_ERR(pt))
+			return PTR_ERR(pt);
+	}
+	if (fc->sb_flags & SB_FORCE) {
+		/* An emergency: there may be writers, and nobody could wait. */
+		if (pt && rdonly && !pt->saved)
+			pr_warn("pram=%s: not saved by an emergency remount\n",
+				pt->name);
+	} else if (pt && rdonly && !pram_tmpfs_is_saved(pt)) {
+		err = pram_tmpfs_save(pt, NULL);
+		if (err)
+			errorfc(fc, "pram=%s: cannot be saved (error %d)",
+				pt->name, err);
+	}
+	if (!err && old && old->saved && (old != pt || !rdonly)) {
+		err = pram_tmpfs_free_nodes(old->name);
+		if (!err)
+			old->saved = false;
+		else
+			errorfc(fc, "pram=%s: the saved tree cannot be freed (error %d)",
+				old->name, err);
+	}
+	if (err) {
+		if (pt != old) {
+			if (pt->saved)
+				pram_tmpfs_free_nodes(pt->name);
+			pram_tmpfs_unregister(pt);
+		}
+		return err;
+	}
+	if (pt != old) {
+		if (pt)
+			pt->complete = true;
+		pram_tmpfs_replace(sb, pt);
+		pram_tmpfs_unregister(old);
+	}
+	return 0;
+}
+
+/**
+ * pram_tmpfs_show - print the mount option
+ * @seq: where to.
+ * @sb: the file system.
+ */
+void pram_tmpfs_show(struct seq_file *seq, struct super_block *sb)
+{
+	guard(mutex)(&pram_tmpfs_lock);
+	if (pram_tmpfs_sb(sb)->pram)
+		seq_show_option(seq, "pram", pram_tmpfs_sb(sb)->pram->name);
+}
+
+struct pram_tmpfs_work {
+	struct work_struct	work;
+	struct pram_tmpfs	*pt;
+};
+
+static void pram_tmpfs_save_last(struct work_struct *work)
+{
+	struct pram_tmpfs *pt = container_of(work, struct pram_tmpfs_work,
+					     work)->pt;
+	int err;
+
+	/* Whatever has this name is older. */
+	err = pram_tmpfs_free_nodes(pt->name);
+	if (!err)
+		err = pram_tmpfs_save(pt, NULL);
+	if (err)
+		pr_err("pram=%s: not saved when unmounted (%pe), its files are lost; remount it read-only before, and see that this succeeds\n",
+		       pt->name, ERR_PTR(err));
+}
+
+/**
+ * pram_tmpfs_unmount - save a file system that is unmounted for good
+ * @sb: the file system, which nobody else can get at any more.
+ */
+void pram_tmpfs_unmount(struct super_block *sb)
+{
+	struct shmem_sb_info *sbinfo = pram_tmpfs_sb(sb);
+	struct pram_tmpfs_work work;
+
+	if (!sbinfo || !sbinfo->pram || !sbinfo->pram->complete ||
+	    pram_tmpfs_is_saved(sbinfo->pram))
+		return;
+	/*
+	 * Whoever dropped the last reference may be a task that is being killed,
+	 * and there is no second chance: nothing must interrupt this.
+	 */
+	work.pt = sbinfo->pram;
+	INIT_WORK_ONSTACK(&work.work, pram_tmpfs_save_last);
+	queue_work(system_dfl_long_wq, &work.work);
+	flush_work(&work.work);
+	destroy_work_on_stack(&work.work);
+}
+
+/**
+ * pram_tmpfs_put - let go of a file system's name
+ * @sb: the file system, whose inodes are gone.
+ */
+void pram_tmpfs_put(struct super_block *sb)
+{
+	pram_tmpfs_unregister(pram_tmpfs_sb(sb)->pram);
+	pram_tmpfs_sb(sb)->pram = NULL;
+}
+
+static int pram_tmpfs_reboot(struct notifier_block *nb, unsigned long action,
+			     void *data)
+{
+	struct pram_tmpfs *pt;
+
+	guard(mutex)(&pram_tmpfs_lock);
+	list_for_each_entry(pt, &pram_tmpfs_list, link)
+		if (pt->complete && !pt->saved)
+			pr_err("pram=%s: still mounted read-write; what it holds is lost with this reboot\n",
+			       pt->name);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pram_tmpfs_reboot_nb = {
+	.notifier_call = pram_tmpfs_reboot,
+};
+
+static int __init pram_tmpfs_init(void)
+{
+	return register_reboot_notifier(&pram_tmpfs_reboot_nb);
+}
+late_initcall(pram_tmpfs_init);
