@@ -14,7 +14,6 @@
 #define pr_fmt(fmt) "tmpfs: " fmt
 
 #include <linux/cleanup.h>
-#include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/init.h>
@@ -88,7 +87,7 @@ int pram_tmpfs_check_name(struct fs_context *fc, const char *name)
 		return invalfc(fc, "pram=: a name of %zu bytes, at most %u are possible",
 			       len, PRAM_TMPFS_NAME_MAX);
 	for (const char *c = name; *c; c++)
-		if (iscntrl(*c) || isspace(*c) || *c == ',')
+		if ((unsigned char)*c <= ' ' || *c == '\x7f' || *c == ',')
 			return invalfc(fc, "pram=: white space, comma or control character");
 	return 0;
 }

@@ -31,6 +31,10 @@
 #include "internal.h"
 #include "tmpfs.h"
 
+#define PRAM_TMPFS_SEALS						\
+	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |	\
+	 F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)
+
 /**
  * struct pram_tmpfs_loader - a load under way
  * @sb: the file system.
@@ -232,7 +236,7 @@ static int pram_tmpfs_check_inode(struct super_block *sb,
 	    !pram_tmpfs_time_valid(&ser->btime) ||
 	    ser->size > sb->s_maxbytes || ser->mode & ~(S_IFMT | S_IALLUGO) ||
 	    ser->fsflags & ~(SHMEM_FL_USER_VISIBLE & ~FS_CASEFOLD_FL) ||
-	    ser->reserved)
+	    ser->seals & ~PRAM_TMPFS_SEALS || !ser->ino || ser->reserved)
 		return -EBADMSG;
 	switch (ser->mode & S_IFMT) {
 	case S_IFREG:
@@ -498,11 +502,13 @@ static int pram_tmpfs_load_xattr(struct pram_tmpfs_loader *loader)
 	return err;
 }
 
-/* Put a folio that no file and no task has into a file. It is locked. */
+/*
+ * Put a folio that no file and no task has into a file. It is locked, and its pages
+ * are accounted for.
+ */
 static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
 			     struct folio *folio)
 {
-	long nr = folio_nr_pages(folio);
 	int err;
 
 	err = mem_cgroup_charge(folio, NULL, GFP_KERNEL);
@@ -519,12 +525,6 @@ static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
 		__folio_clear_swapbacked(folio);
 		return err;
 	}
-	err = shmem_inode_acct_blocks(inode, nr);
-	if (err) {
-		filemap_remove_folio(folio);
-		return err;
-	}
-	shmem_recalc_inode(inode, nr, 0);
 	/* Reclaim has to write it to swap before it frees it. */
 	folio_mark_dirty(folio);
 	folio_add_lru(folio);
@@ -554,8 +554,7 @@ static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
 	return 0;
 }
 
-static int pram_tmpfs_load_folio(struct pram_tmpfs_loader *loader,
-				 struct inode *inode, pgoff_t index,
+static int pram_tmpfs_load_folio(struct inode *inode, pgoff_t index,
 				 struct folio *folio)
 {
 	int err = -EBUSY;
@@ -572,21 +571,60 @@ static int pram_tmpfs_load_folio(struct pram_tmpfs_loader *loader,
 	return err;
 }
 
-/* Get the next folio of the page stream, which has the reference. */
-static struct folio *pram_tmpfs_next_folio(struct pram_tmpfs_loader *loader)
+/* See to it that there is a next folio of the page stream. */
+static int pram_tmpfs_get_folios(struct pram_tmpfs_loader *loader)
 {
 	int nr;
 
-	if (loader->next_folio == loader->nr_folios) {
-		loader->next_folio = 0;
-		loader->nr_folios = 0;
-		nr = pram_load_folios(&loader->streams->pages, loader->folios,
-				      ARRAY_SIZE(loader->folios));
-		if (nr <= 0)
-			return ERR_PTR(nr ?: -EBADMSG);
-		loader->nr_folios = nr;
+	if (loader->next_folio < loader->nr_folios)
+		return 0;
+	loader->next_folio = 0;
+	loader->nr_folios = 0;
+	nr = pram_load_folios(&loader->streams->pages, loader->folios,
+			      ARRAY_SIZE(loader->folios));
+	if (nr <= 0)
+		return nr ?: -EBADMSG;
+	loader->nr_folios = nr;
+	return 0;
+}
+
+/*
+ * Put some of @nr pages, which start at @index of a file, there.
+ *
+ * Return: their number, at least 1, or an error.
+ */
+static long pram_tmpfs_load_some(struct pram_tmpfs_loader *loader,
+				 struct inode *inode, pgoff_t index, u64 nr)
+{
+	unsigned int first, end;
+	long pages = 0;
+	int err;
+
+	err = pram_tmpfs_get_folios(loader);
+	if (err)
+		return err;
+	first = loader->next_folio;
+	for (end = first; end < loader->nr_folios && pages < nr; end++) {
+		struct folio *folio = loader->folios[end];
+
+		if (folio_nr_pages(folio) > nr - pages ||
+		    folio_order(folio) > MAX_PAGECACHE_ORDER ||
+		    !IS_ALIGNED(index + pages, folio_nr_pages(folio)))
+			return -EBADMSG;
+		pages += folio_nr_pages(folio);
 	}
-	return loader->folios[loader->next_folio++];
+
+	err = shmem_inode_acct_blocks(inode, pages);
+	if (err)
+		return err;
+	for (unsigned int i = first; i < end && !err; i++) {
+		err = pram_tmpfs_load_folio(inode, index, loader->folios[i]);
+		index += folio_nr_pages(loader->folios[i]);
+	}
+	/* What did not get there is taken off the account by this, too. */
+	shmem_recalc_inode(inode, pages, 0);
+	loader->next_folio = end;
+	return err ?: pages;
 }
 
 static int pram_tmpfs_load_lost(struct inode *inode, pgoff_t index, u64 nr)
@@ -612,7 +650,6 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 {
 	u64 nr = ser->pages & PRAM_TMPFS_EXTENT_PAGES, done = 0;
 	const u64 max = MAX_LFS_FILESIZE >> PAGE_SHIFT;
-	int err = 0;
 
 	if (ser->pages & ~PRAM_TMPFS_EXTENT_KNOWN || !nr ||
 	    ser->index < loader->last_index || ser->index > max ||
@@ -622,25 +659,19 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 	if (ser->pages & PRAM_TMPFS_EXTENT_LOST)
 		return pram_tmpfs_load_lost(inode, ser->index, nr);
 
-	while (done < nr && !err) {
-		struct folio *folio = pram_tmpfs_next_folio(loader);
-		pgoff_t index = ser->index + done;
+	while (done < nr) {
+		long n = pram_tmpfs_load_some(loader, inode, ser->index + done,
+					      nr - done);
 
-		if (IS_ERR(folio))
-			return PTR_ERR(folio);
-		if (folio_nr_pages(folio) > nr - done ||
-		    folio_order(folio) > MAX_PAGECACHE_ORDER ||
-		    !IS_ALIGNED(index, folio_nr_pages(folio)))
-			err = -EBADMSG;
-		else
-			err = pram_tmpfs_load_folio(loader, inode, index, folio);
-		done += folio_nr_pages(folio);
-		if (!err && fatal_signal_pending(current))
-			err = -EINTR;
+		if (n < 0)
+			return n;
+		done += n;
+		loader->counts->nr_pages += n;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
-	loader->counts->nr_pages += done;
-	return err;
+	return 0;
 }
 
 /* Large folios that reach behind the end of the file can be split to save memory. */

@@ -32,6 +32,15 @@
 #include "internal.h"
 #include "tmpfs.h"
 
+/* Some pages of a file, referenced. */
+struct pram_tmpfs_batch {
+	struct folio_batch	found;
+	pgoff_t			indices[FOLIO_BATCH_SIZE];
+	unsigned int		nr;
+	struct folio		*folios[FOLIO_BATCH_SIZE];
+	enum pram_copy_reason	reasons[FOLIO_BATCH_SIZE];
+};
+
 /**
  * struct pram_tmpfs_saver - a save under way
  * @sb: the file system.
@@ -41,10 +50,12 @@
  * @last_id: the last id given.
  * @used: bytes in @buffer.
  * @buffer: metadata that has not been written yet.
+ * @max_names: bytes that @names has room for.
  * @names: for lists of attributes.
  * @value: for their values.
  * @nr_extents: elements of @extents.
  * @extents: of the file at hand, not yet in @buffer.
+ * @batch: pages of it.
  */
 struct pram_tmpfs_saver {
 	struct super_block		*sb;
@@ -54,10 +65,12 @@ struct pram_tmpfs_saver {
 	u64				last_id;
 	size_t				used;
 	char				*buffer;
+	size_t				max_names;
 	char				*names;
 	char				*value;
 	unsigned int			nr_extents;
 	struct pram_tmpfs_extent_ser	extents[128];
+	struct pram_tmpfs_batch		batch;
 };
 
 static int pram_tmpfs_write(struct pram_tmpfs_saver *saver, const void *data,
@@ -225,10 +238,37 @@ static int pram_tmpfs_save_acl(struct pram_tmpfs_saver *saver,
 	return err;
 }
 
+/* Get the names of an inode's attributes. Return: how many bytes, or an error. */
+static ssize_t pram_tmpfs_list_xattrs(struct pram_tmpfs_saver *saver,
+				      struct dentry *dentry,
+				      struct inode *inode)
+{
+	ssize_t len;
+	char *names;
+
+	if (!inode->i_op->listxattr)
+		return 0;
+	for (;;) {
+		len = inode->i_op->listxattr(dentry, saver->names,
+					     saver->max_names);
+		if (len != -ERANGE)
+			return len;
+		/* More than user space can list, but not more than it can set. */
+		len = inode->i_op->listxattr(dentry, NULL, 0);
+		if (len < 0)
+			return len;
+		names = kvrealloc(saver->names, len, GFP_KERNEL);
+		if (!names)
+			return -ENOMEM;
+		saver->names = names;
+		saver->max_names = len;
+	}
+}
+
 static int pram_tmpfs_save_xattrs(struct pram_tmpfs_saver *saver,
 				  struct dentry *dentry, struct inode *inode)
 {
-	ssize_t len = 0, n;
+	ssize_t len, n;
 	int err = 0;
 
 	if (IS_POSIXACL(inode)) {
@@ -238,11 +278,11 @@ static int pram_tmpfs_save_xattrs(struct pram_tmpfs_saver *saver,
 			err = pram_tmpfs_save_acl(saver, inode, ACL_TYPE_DEFAULT,
 						  XATTR_NAME_POSIX_ACL_DEFAULT);
 	}
-	if (!err && inode->i_op->listxattr)
-		len = inode->i_op->listxattr(dentry, saver->names,
-					     XATTR_LIST_MAX);
-	if (err || len < 0)
-		return err ?: len;
+	if (err)
+		return err;
+	len = pram_tmpfs_list_xattrs(saver, dentry, inode);
+	if (len < 0)
+		return len;
 
 	for (char *name = saver->names; name < saver->names + len && !err;
 	     name += strlen(name) + 1) {
@@ -295,15 +335,6 @@ static int pram_tmpfs_add_extent(struct pram_tmpfs_saver *saver, pgoff_t index,
 	last->pages = nr | flags;
 	return 0;
 }
-
-/* Some pages of a file, referenced. */
-struct pram_tmpfs_batch {
-	struct folio_batch	found;
-	pgoff_t			indices[FOLIO_BATCH_SIZE];
-	unsigned int		nr;
-	struct folio		*folios[FOLIO_BATCH_SIZE];
-	enum pram_copy_reason	reasons[FOLIO_BATCH_SIZE];
-};
 
 /*
  * Move the folios of a batch that lie in scratch, and let go of the batch.
@@ -449,15 +480,12 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 {
 	struct address_space *mapping = inode->i_mapping;
 	gfp_t gfp = mapping_gfp_mask(mapping);
-	struct pram_tmpfs_batch *batch;
+	struct pram_tmpfs_batch *batch = &saver->batch;
 	pgoff_t index = 0, tried = 0;
 	int err = 0;
 
 	if (mapping_empty(mapping))
 		return 0;
-	batch = kmalloc_obj(*batch);
-	if (!batch)
-		return -ENOMEM;
 	/*
 	 * What is swapped in goes where it can be preserved. If there is not
 	 * enough memory for it, the save is to fail, and nobody to be killed.
@@ -486,7 +514,6 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 		cond_resched();
 	}
 	mapping_set_gfp_mask(mapping, gfp);
-	kfree(batch);
 	return err ?: pram_tmpfs_flush_extents(saver);
 }
 
@@ -674,7 +701,8 @@ int pram_tmpfs_save_tree(struct super_block *sb,
 	saver->counts = counts;
 	xa_init(&saver->links);
 	saver->buffer = kvmalloc(PRAM_TMPFS_BUFFER, GFP_KERNEL);
-	saver->names = kvmalloc(XATTR_LIST_MAX, GFP_KERNEL);
+	saver->max_names = SZ_4K;
+	saver->names = kvmalloc(saver->max_names, GFP_KERNEL);
 	saver->value = kvmalloc(XATTR_SIZE_MAX, GFP_KERNEL);
 	if (saver->buffer && saver->names && saver->value) {
 		/* What waits to be put on a list cannot be taken off it to move. */
