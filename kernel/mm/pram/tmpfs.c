@@ -50,6 +50,9 @@ struct pram_tmpfs {
 static DEFINE_MUTEX(pram_tmpfs_lock);
 static LIST_HEAD(pram_tmpfs_list);
 
+/* If it can be tried again nobody is to be killed for it. */
+#define PRAM_TMPFS_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 /* Names of the nodes of a tree. */
 struct pram_tmpfs_nodes {
 	char	meta[PRAM_NAME_MAX];
@@ -148,19 +151,18 @@ static void pram_tmpfs_unregister(struct pram_tmpfs *pt)
 
 /* Open the nodes of a tree for saving. */
 static int pram_tmpfs_open_save(const struct pram_tmpfs_nodes *nodes,
-				struct pram_tmpfs_streams *save)
+				struct pram_tmpfs_streams *save, gfp_t gfp)
 {
 	int err;
 
 	err = pram_prepare_save_flags(&save->meta, nodes->meta,
 				      PRAM_BYTE_STREAM,
 				      PRAM_SAVE_CHECKSUM | PRAM_SAVE_REPLACE,
-				      GFP_KERNEL);
+				      gfp);
 	if (err)
 		return err;
 	err = pram_prepare_save_flags(&save->pages, nodes->pages,
-				      PRAM_PAGE_STREAM, PRAM_SAVE_REPLACE,
-				      GFP_KERNEL);
+				      PRAM_PAGE_STREAM, PRAM_SAVE_REPLACE, gfp);
 	if (err)
 		pram_discard_save(&save->meta);
 	return err;
@@ -191,11 +193,12 @@ static void pram_tmpfs_abort_load(struct pram_tmpfs_streams *load)
  *
  * @load: the streams that it has been loaded from, to be finished by the same
  *	step; NULL if there are none.
+ * @gfp: how to allocate.
  *
  * Return: 0 or an error, and then there are no new nodes.
  */
 static int pram_tmpfs_save(struct pram_tmpfs *pt,
-			   struct pram_tmpfs_streams *load)
+			   struct pram_tmpfs_streams *load, gfp_t gfp)
 {
 	struct pram_tmpfs_counts counts;
 	struct pram_tmpfs_streams *save;
@@ -208,7 +211,7 @@ static int pram_tmpfs_save(struct pram_tmpfs *pt,
 	if (!save || !nodes)
 		goto out;
 	pram_tmpfs_name_nodes(pt->name, nodes);
-	err = pram_tmpfs_open_save(nodes, save);
+	err = pram_tmpfs_open_save(nodes, save, gfp);
 	if (err)
 		goto out;
 	all[0] = &save->meta;
@@ -300,14 +303,14 @@ static int pram_tmpfs_load(struct super_block *sb, struct pram_tmpfs *pt,
 			return -EBADMSG;
 		}
 		/* Nothing was saved, and the file system is empty. */
-		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL) : 0;
+		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL, PRAM_TMPFS_GFP) : 0;
 	}
 	if (err)
 		return err;
 
 	err = pram_tmpfs_load_tree(sb, load, given, &counts);
 	if (!err && sb_rdonly(sb)) {
-		err = pram_tmpfs_save(pt, load);
+		err = pram_tmpfs_save(pt, load, PRAM_TMPFS_GFP);
 	} else if (!err) {
 		all[0] = &load->meta;
 		all[1] = &load->pages;
@@ -419,7 +422,7 @@ int pram_tmpfs_reconfigure(struct fs_context *fc, const char *name, bool drop)
 			pr_warn("pram=%s: not saved by an emergency remount\n",
 				pt->name);
 	} else if (pt && rdonly && !pram_tmpfs_is_saved(pt)) {
-		err = pram_tmpfs_save(pt, NULL);
+		err = pram_tmpfs_save(pt, NULL, PRAM_TMPFS_GFP);
 		if (err)
 			errorfc(fc, "pram=%s: cannot be saved (error %d)",
 				pt->name, err);
@@ -475,7 +478,7 @@ static void pram_tmpfs_save_last(struct work_struct *work)
 	/* Whatever has this name is older. */
 	err = pram_tmpfs_free_nodes(pt->name);
 	if (!err)
-		err = pram_tmpfs_save(pt, NULL);
+		err = pram_tmpfs_save(pt, NULL, GFP_KERNEL);
 	if (err)
 		pr_err("pram=%s: not saved when unmounted (%pe), its files are lost; remount it read-only before, and see that this succeeds\n",
 		       pt->name, ERR_PTR(err));

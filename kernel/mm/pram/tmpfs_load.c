@@ -40,6 +40,8 @@
  * @sb: the file system.
  * @streams: where it comes from.
  * @counts: what has been loaded.
+ * @default_blocks: the limit is the default one.
+ * @default_inodes: likewise.
  * @links: dentry of an inode with several entries, by its id.
  * @last_id: the last id that came.
  * @dir: the directory that is being filled.
@@ -59,6 +61,8 @@ struct pram_tmpfs_loader {
 	struct super_block		*sb;
 	struct pram_tmpfs_streams	*streams;
 	struct pram_tmpfs_counts	*counts;
+	bool				default_blocks;
+	bool				default_inodes;
 	struct xarray			links;
 	u64				last_id;
 	struct dentry			*dir;
@@ -170,9 +174,9 @@ static int pram_tmpfs_load_super(struct pram_tmpfs_loader *loader,
 	    strnlen(ser->mpol, sizeof(ser->mpol)) == sizeof(ser->mpol))
 		return -EBADMSG;
 
-	if (!given->blocks && !(ser->flags & PRAM_TMPFS_DEFAULT_BLOCKS))
+	if (!given->blocks)
 		sbinfo->max_blocks = ser->max_blocks;
-	if (!given->inodes && !(ser->flags & PRAM_TMPFS_DEFAULT_INODES)) {
+	if (!given->inodes) {
 		/* The root directory is accounted for by now. */
 		sbinfo->free_ispace = 0;
 		if (ser->max_inodes)
@@ -180,6 +184,10 @@ static int pram_tmpfs_load_super(struct pram_tmpfs_loader *loader,
 					      BOGO_INODE_SIZE;
 		sbinfo->max_inodes = ser->max_inodes;
 	}
+	loader->default_blocks = !given->blocks &&
+				 ser->flags & PRAM_TMPFS_DEFAULT_BLOCKS;
+	loader->default_inodes = !given->inodes &&
+				 ser->flags & PRAM_TMPFS_DEFAULT_INODES;
 	if (!given->inums)
 		sbinfo->full_inums = ser->flags & PRAM_TMPFS_INODE64;
 	if (!given->huge && IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
@@ -194,6 +202,27 @@ static int pram_tmpfs_load_super(struct pram_tmpfs_loader *loader,
 	sbinfo->next_ino = ser->next_ino;
 	super_set_uuid(loader->sb, ser->uuid, sizeof(ser->uuid));
 	return 0;
+}
+
+/*
+ * Default limits are those of this machine. It may have some pages less than when
+ * the tree was saved, but not so few that what was there does not fit any more.
+ */
+static void pram_tmpfs_set_defaults(struct pram_tmpfs_loader *loader)
+{
+	struct shmem_sb_info *sbinfo = pram_tmpfs_sb(loader->sb);
+	unsigned long blocks = shmem_default_max_blocks();
+	unsigned long inodes = shmem_default_max_inodes();
+	unsigned long used = sbinfo->max_inodes * BOGO_INODE_SIZE -
+			     sbinfo->free_ispace;
+
+	if (loader->default_blocks &&
+	    percpu_counter_compare(&sbinfo->used_blocks, blocks) <= 0)
+		sbinfo->max_blocks = blocks;
+	if (loader->default_inodes && used <= inodes * BOGO_INODE_SIZE) {
+		sbinfo->max_inodes = inodes;
+		sbinfo->free_ispace = inodes * BOGO_INODE_SIZE - used;
+	}
 }
 
 /* What the making of entries and attributes changes, and must not. */
@@ -301,32 +330,19 @@ static void pram_tmpfs_set_inode(struct inode *inode,
 	inode_set_iversion_raw(inode, ser->iversion);
 }
 
-/*
- * Make the next entry of the directory get @cookie.
- *
- * Return: false if another entry has it.
- */
-static bool pram_tmpfs_set_cookie(struct inode *dir, u64 cookie)
+/* Make the next entry of the directory get @cookie, if no other one has it. */
+static bool pram_tmpfs_set_cookie(struct dentry *dir, u64 cookie)
 {
-	struct offset_ctx *ctx = &SHMEM_I(dir)->dir_offsets;
-
-	/*
-	 * They ascend, and what a new directory begins with is the lowest.
-	 * S32_MAX stands for the end of a directory.
-	 */
-	if (cookie >= S32_MAX || cookie < ctx->next_offset)
-		return false;
-	ctx->next_offset = cookie;
-	return true;
-}
-
-/* The last cookies may have been given out: then the search starts anew. */
-static bool pram_tmpfs_set_next_cookie(struct dentry *dir, u64 cookie)
-{
+	/* This is where the search starts. S32_MAX stands for the end. */
 	if (cookie > S32_MAX)
 		return false;
 	SHMEM_I(d_inode(dir))->dir_offsets.next_offset = cookie;
 	return true;
+}
+
+static bool pram_tmpfs_has_cookie(struct dentry *dentry, u64 cookie)
+{
+	return (unsigned long)dentry->d_fsdata == cookie;
 }
 
 /* Get a new dentry in the directory that is being filled. */
@@ -389,7 +405,7 @@ static int pram_tmpfs_load_new(struct pram_tmpfs_loader *loader)
 	if (ser->id && (S_ISDIR(ser->inode.mode) ||
 			ser->id != ++loader->last_id))
 		return -EBADMSG;
-	if (!pram_tmpfs_set_cookie(dir, ser->cookie))
+	if (!pram_tmpfs_set_cookie(loader->dir, ser->cookie))
 		return -EBADMSG;
 	dentry = pram_tmpfs_dentry(loader, name, ser->name_len);
 	if (IS_ERR(dentry))
@@ -411,6 +427,8 @@ static int pram_tmpfs_load_new(struct pram_tmpfs_loader *loader)
 	loader->last_index = 0;
 	if (S_ISDIR(inode->i_mode))
 		loader->dir = dentry;
+	if (!pram_tmpfs_has_cookie(dentry, ser->cookie))
+		return -EBADMSG;
 	if (ser->id)
 		err = xa_err(xa_store(&loader->links, ser->id, dentry,
 				      GFP_KERNEL));
@@ -428,7 +446,7 @@ static int pram_tmpfs_load_link(struct pram_tmpfs_loader *loader)
 	if (loader->len < sizeof(*ser))
 		return -EBADMSG;
 	first = xa_load(&loader->links, ser->id);
-	if (!first || !pram_tmpfs_set_cookie(dir, ser->cookie))
+	if (!first || !pram_tmpfs_set_cookie(loader->dir, ser->cookie))
 		return -EBADMSG;
 	dentry = pram_tmpfs_dentry(loader, loader->payload + sizeof(*ser),
 				   loader->len - sizeof(*ser));
@@ -443,6 +461,8 @@ static int pram_tmpfs_load_link(struct pram_tmpfs_loader *loader)
 		pram_tmpfs_set_stamps(d_inode(first), &inode_stamps);
 		loader->counts->nr_links++;
 		loader->last = NULL;
+		if (!pram_tmpfs_has_cookie(dentry, ser->cookie))
+			err = -EBADMSG;
 	}
 	dput(dentry);
 	return err;
@@ -507,7 +527,7 @@ static int pram_tmpfs_load_xattr(struct pram_tmpfs_loader *loader)
  * are accounted for.
  */
 static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
-			     struct folio *folio)
+			     struct folio *folio, bool written)
 {
 	int err;
 
@@ -517,7 +537,10 @@ static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
 	__folio_set_swapbacked(folio);
 	if (folio_test_large(folio))
 		folio_set_large_rmappable(folio);
-	__folio_mark_uptodate(folio);
+	if (written)
+		__folio_mark_uptodate(folio);
+	else
+		folio_clear_uptodate(folio);
 	err = shmem_add_to_page_cache(folio, inode->i_mapping, index, NULL,
 				      GFP_KERNEL);
 	if (err) {
@@ -533,7 +556,7 @@ static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
 
 /* Somebody else has the folio, say a task that mapped it by way of /dev/pram. */
 static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
-				  struct folio *folio)
+				  struct folio *folio, bool written)
 {
 	for (long i = 0; i < folio_nr_pages(folio); i++) {
 		struct folio *copy = folio_alloc(mapping_gfp_mask(inode->i_mapping),
@@ -544,7 +567,7 @@ static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
 			return -ENOMEM;
 		copy_highpage(folio_page(copy, 0), folio_page(folio, i));
 		folio_lock(copy);
-		err = pram_tmpfs_insert(inode, index + i, copy);
+		err = pram_tmpfs_insert(inode, index + i, copy, written);
 		folio_unlock(copy);
 		folio_put(copy);
 		if (err)
@@ -555,19 +578,19 @@ static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
 }
 
 static int pram_tmpfs_load_folio(struct inode *inode, pgoff_t index,
-				 struct folio *folio)
+				 struct folio *folio, bool written)
 {
 	int err = -EBUSY;
 
 	folio_lock(folio);
 	if (!folio_mapped(folio) && pram_folio_reset(folio)) {
-		err = pram_tmpfs_insert(inode, index, folio);
+		err = pram_tmpfs_insert(inode, index, folio, written);
 		if (!err)
 			pram_count(PRAM_PAGES_INSERTED, folio_nr_pages(folio));
 	}
 	folio_unlock(folio);
 	if (err == -EBUSY)
-		err = pram_tmpfs_insert_copy(inode, index, folio);
+		err = pram_tmpfs_insert_copy(inode, index, folio, written);
 	return err;
 }
 
@@ -594,7 +617,8 @@ static int pram_tmpfs_get_folios(struct pram_tmpfs_loader *loader)
  * Return: their number, at least 1, or an error.
  */
 static long pram_tmpfs_load_some(struct pram_tmpfs_loader *loader,
-				 struct inode *inode, pgoff_t index, u64 nr)
+				 struct inode *inode, pgoff_t index, u64 nr,
+				 bool written)
 {
 	unsigned int first, end;
 	long pages = 0;
@@ -618,7 +642,8 @@ static long pram_tmpfs_load_some(struct pram_tmpfs_loader *loader,
 	if (err)
 		return err;
 	for (unsigned int i = first; i < end && !err; i++) {
-		err = pram_tmpfs_load_folio(inode, index, loader->folios[i]);
+		err = pram_tmpfs_load_folio(inode, index, loader->folios[i],
+					    written);
 		index += folio_nr_pages(loader->folios[i]);
 	}
 	/* What did not get there is taken off the account by this, too. */
@@ -627,21 +652,34 @@ static long pram_tmpfs_load_some(struct pram_tmpfs_loader *loader,
 	return err ?: pages;
 }
 
+/*
+ * Put marks there on which reading fails. They are accounted for as pages that are
+ * swapped out, because that is how they are taken off the account when they are
+ * truncated.
+ */
 static int pram_tmpfs_load_lost(struct inode *inode, pgoff_t index, u64 nr)
 {
 	void *entry = swp_to_radix_entry(make_poisoned_swp_entry());
+	struct shmem_inode_info *info = SHMEM_I(inode);
+	u64 done;
+	int err;
 
-	for (u64 i = 0; i < nr; i++) {
-		int err = xa_insert_irq(&inode->i_mapping->i_pages, index + i,
-					entry, GFP_KERNEL);
-
+	err = shmem_inode_acct_blocks(inode, nr);
+	if (err)
+		return err;
+	for (done = 0; done < nr; done++) {
+		err = fatal_signal_pending(current) ? -EINTR :
+			xa_err(xa_store_irq(&inode->i_mapping->i_pages,
+					    index + done, entry, GFP_KERNEL));
 		if (err)
-			return err == -EBUSY ? -EBADMSG : err;
-		if (fatal_signal_pending(current))
-			return -EINTR;
+			break;
 		cond_resched();
 	}
-	return 0;
+	scoped_guard(spinlock, &info->lock) {
+		info->alloced += nr;
+		info->swapped += done;
+	}
+	return err;
 }
 
 static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
@@ -649,6 +687,7 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 				  const struct pram_tmpfs_extent_ser *ser)
 {
 	u64 nr = ser->pages & PRAM_TMPFS_EXTENT_PAGES, done = 0;
+	bool written = !(ser->pages & PRAM_TMPFS_EXTENT_UNWRITTEN);
 	const u64 max = MAX_LFS_FILESIZE >> PAGE_SHIFT;
 
 	if (ser->pages & ~PRAM_TMPFS_EXTENT_KNOWN || !nr ||
@@ -661,7 +700,7 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 
 	while (done < nr) {
 		long n = pram_tmpfs_load_some(loader, inode, ser->index + done,
-					      nr - done);
+					      nr - done, written);
 
 		if (n < 0)
 			return n;
@@ -718,7 +757,7 @@ static int pram_tmpfs_load_up(struct pram_tmpfs_loader *loader)
 	struct pram_tmpfs_up_ser *ser = (void *)loader->payload;
 
 	if (loader->len != sizeof(*ser) || loader->dir == loader->sb->s_root ||
-	    !pram_tmpfs_set_next_cookie(loader->dir, ser->next_cookie))
+	    !pram_tmpfs_set_cookie(loader->dir, ser->next_cookie))
 		return -EBADMSG;
 	loader->dir = loader->dir->d_parent;
 	loader->last = NULL;
@@ -734,7 +773,7 @@ static int pram_tmpfs_load_end(struct pram_tmpfs_loader *loader)
 	int more;
 
 	if (loader->len != sizeof(*ser) || loader->dir != loader->sb->s_root ||
-	    !pram_tmpfs_set_next_cookie(loader->dir, ser->next_cookie) ||
+	    !pram_tmpfs_set_cookie(loader->dir, ser->next_cookie) ||
 	    ser->nr_inodes != counts->nr_inodes ||
 	    ser->nr_links != counts->nr_links ||
 	    ser->nr_pages != counts->nr_pages)
@@ -809,10 +848,14 @@ static int pram_tmpfs_load_all(struct pram_tmpfs_loader *loader,
 		if (err || loader->type == PRAM_TMPFS_END)
 			break;
 	}
-	if (err)
-		pr_err("inode %llu of the saved file system, or what follows it, cannot be loaded: %pe\n",
-		       loader->last ? (u64)d_inode(loader->last)->i_ino : 0,
-		       ERR_PTR(err));
+	if (err == -ENOSPC)
+		pr_err("the saved file system needs more than size= or nr_inodes= allow here\n");
+	else if (err)
+		pr_err("the saved file system cannot be loaded (%pe) at inode %llu or what follows it\n",
+		       ERR_PTR(err),
+		       loader->last ? (u64)d_inode(loader->last)->i_ino : 0);
+	else
+		pram_tmpfs_set_defaults(loader);
 	/* The making of inodes has used up numbers. */
 	pram_tmpfs_sb(loader->sb)->next_ino = next_ino;
 	return err;

@@ -16,8 +16,6 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/iversion.h>
-#include <linux/leafops.h>
-#include <linux/maple_tree.h>
 #include <linux/mempolicy.h>
 #include <linux/migrate.h>
 #include <linux/pagemap.h>
@@ -27,6 +25,9 @@
 #include <linux/slab.h>
 #include <linux/swap.h>
 #include <linux/xattr.h>
+
+/* After <linux/swap.h>, which Linux 7.2 needs to be included by hand. */
+#include <linux/leafops.h>
 
 #include "../internal.h"
 #include "internal.h"
@@ -363,16 +364,6 @@ static bool pram_tmpfs_migrate(struct pram_tmpfs_batch *batch)
 	return true;
 }
 
-/* A folio that fallocate() has reserved, and that nothing was written to. */
-static void pram_tmpfs_fill(struct folio *folio)
-{
-	if (folio_test_uptodate(folio))
-		return;
-	folio_zero_range(folio, 0, folio_size(folio));
-	flush_dcache_folio(folio);
-	folio_mark_uptodate(folio);
-}
-
 /*
  * Get a folio that was found, or that is swapped out, and lock it.
  *
@@ -414,7 +405,14 @@ static int pram_tmpfs_add_folio(struct pram_tmpfs_saver *saver,
 		folio_unlock(folio);
 		folio_put(folio);
 	} else {
-		pram_tmpfs_fill(folio);
+		/*
+		 * fallocate() has reserved it, and nothing was written to it
+		 * yet. What somebody else left there must not be seen in PRAM.
+		 */
+		if (!folio_test_uptodate(folio)) {
+			folio_zero_range(folio, 0, folio_size(folio));
+			flags = PRAM_TMPFS_EXTENT_UNWRITTEN;
+		}
 		/* Somebody's device may be writing to it even now. */
 		batch->reasons[batch->nr] = folio_maybe_dma_pinned(folio) ?
 			PRAM_COPY_PINNED : PRAM_COPY_NOT;
@@ -618,11 +616,47 @@ static int pram_tmpfs_put_up(struct pram_tmpfs_saver *saver, struct dentry *dir)
 	return pram_tmpfs_put_one(saver, PRAM_TMPFS_UP, &ser, sizeof(ser));
 }
 
-/* Depth first, without a stack: an entry knows its directory and its cookie. */
+static struct hlist_node *pram_tmpfs_prev(struct dentry *dir,
+					  struct hlist_node *node)
+{
+	if (node->pprev == &dir->d_children.first)
+		return NULL;
+	return container_of(node->pprev, struct hlist_node, next);
+}
+
+/*
+ * Get the entry of a directory that was made after @dentry, or the oldest one if
+ * that is NULL. The newest is the first in the list, and readdir() shows them in the
+ * order of the list.
+ *
+ * Return: the entry, which stays for as long as nobody changes the tree, or NULL.
+ */
+static struct dentry *pram_tmpfs_newer(struct dentry *dir,
+				       struct dentry *dentry)
+{
+	struct hlist_node *node;
+
+	guard(spinlock)(&dir->d_lock);
+	if (dentry) {
+		node = pram_tmpfs_prev(dir, &dentry->d_sib);
+	} else {
+		node = dir->d_children.first;
+		while (node && node->next)
+			node = node->next;
+	}
+	for (; node; node = pram_tmpfs_prev(dir, node)) {
+		dentry = hlist_entry(node, struct dentry, d_sib);
+		/* Others are there while somebody looks up what does not exist. */
+		if (simple_positive(dentry))
+			return dentry;
+	}
+	return NULL;
+}
+
+/* Depth first, without a stack: an entry knows its directory and its place there. */
 static int pram_tmpfs_save_entries(struct pram_tmpfs_saver *saver)
 {
-	struct dentry *dir = saver->sb->s_root;
-	unsigned long cookie = 0;
+	struct dentry *dir = saver->sb->s_root, *last = NULL;
 	int err = 0;
 
 	while (!err) {
@@ -631,20 +665,20 @@ static int pram_tmpfs_save_entries(struct pram_tmpfs_saver *saver)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
-		dentry = mt_find(&SHMEM_I(d_inode(dir))->dir_offsets.mt, &cookie,
-				 ULONG_MAX);
+		dentry = pram_tmpfs_newer(dir, last);
 		if (dentry) {
 			err = pram_tmpfs_save_entry(saver, dentry);
+			last = dentry;
 			if (S_ISDIR(d_inode(dentry)->i_mode)) {
 				dir = dentry;
-				cookie = 0;
+				last = NULL;
 			}
 			continue;
 		}
 		if (dir == saver->sb->s_root)
 			break;
 		err = pram_tmpfs_put_up(saver, dir);
-		cookie = (unsigned long)dir->d_fsdata + 1;
+		last = dir;
 		dir = dir->d_parent;
 	}
 	return err;

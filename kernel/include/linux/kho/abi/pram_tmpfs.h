@@ -24,8 +24,9 @@
  *	       | NEW detail* entry* UP			(a directory)
  *	detail = XATTR | EXTENTS			(EXTENTS: regular files)
  *
- * Directories are walked depth first, in the order of their cookies. The folios
- * in the page stream are in the order in which the extents name them. Integers
+ * Directories are walked depth first, each from its oldest entry to its newest: the
+ * order in which they have to be made. The folios in the page stream are in the
+ * order in which the extents name them. Integers
  * are in the byte order of the machine, ids of users and groups those of the
  * initial user namespace, times since 1970 in CLOCK_REALTIME.
  */
@@ -148,7 +149,7 @@ struct pram_tmpfs_inode_ser {
 
 /**
  * struct pram_tmpfs_new_ser - an entry with an inode of its own; record NEW
- * @cookie: position in the directory.
+ * @cookie: position in the directory, for seekdir().
  * @id: what LINK records call the inode, from 1; 0 if it has no other entry.
  * @name_len: bytes of the name, which follows.
  * @target_len: bytes of a symlink's target, which follows that.
@@ -201,8 +202,11 @@ struct pram_tmpfs_extent_ser {
  * them has to fail. The page stream has no folios for them.
  */
 #define PRAM_TMPFS_EXTENT_LOST	BIT_ULL(63)
+/* Reserved by fallocate(), and nothing was written to them: a hole to a reader. */
+#define PRAM_TMPFS_EXTENT_UNWRITTEN	BIT_ULL(62)
 #define PRAM_TMPFS_EXTENT_KNOWN						\
-	(PRAM_TMPFS_EXTENT_PAGES | PRAM_TMPFS_EXTENT_LOST)
+	(PRAM_TMPFS_EXTENT_PAGES | PRAM_TMPFS_EXTENT_LOST |		\
+	 PRAM_TMPFS_EXTENT_UNWRITTEN)
 
 /**
  * struct pram_tmpfs_up_ser - the end of a directory; record UP
