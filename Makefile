@@ -49,7 +49,7 @@ distclean: clean
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
 	@echo 'make check         all tests; lint, unit, patches, kunit, vm: one kind of them'
-	@echo 'make bench         PRAM against tmpfs, LUO and disk; build/bench.json, docs/performance.svg'
+	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug or bench'
