@@ -492,6 +492,7 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	while (!err) {
 		pgoff_t next = index;
+		bool last;
 
 		if (fatal_signal_pending(current)) {
 			err = -EINTR;
@@ -506,9 +507,12 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 			tried = next;
 			continue;
 		}
+		last = folio_batch_space(&batch->found);
 		err = pram_tmpfs_save_batch(saver, inode, batch, &index);
 		folio_batch_remove_exceptionals(&batch->found);
 		folio_batch_release(&batch->found);
+		if (last && index >= next)
+			break;
 		cond_resched();
 	}
 	mapping_set_gfp_mask(mapping, gfp);
