@@ -193,12 +193,12 @@ static void pram_tmpfs_abort_load(struct pram_tmpfs_streams *load)
  *
  * @load: the streams that it has been loaded from, to be finished by the same
  *	step; NULL if there are none.
- * @gfp: how to allocate.
+ * @last: it has been unmounted for good.
  *
  * Return: 0 or an error, and then there are no new nodes.
  */
 static int pram_tmpfs_save(struct pram_tmpfs *pt,
-			   struct pram_tmpfs_streams *load, gfp_t gfp)
+			   struct pram_tmpfs_streams *load, bool last)
 {
 	struct pram_tmpfs_counts counts;
 	struct pram_tmpfs_streams *save;
@@ -211,7 +211,8 @@ static int pram_tmpfs_save(struct pram_tmpfs *pt,
 	if (!save || !nodes)
 		goto out;
 	pram_tmpfs_name_nodes(pt->name, nodes);
-	err = pram_tmpfs_open_save(nodes, save, gfp);
+	err = pram_tmpfs_open_save(nodes, save,
+				   last ? GFP_KERNEL : PRAM_TMPFS_GFP);
 	if (err)
 		goto out;
 	all[0] = &save->meta;
@@ -222,7 +223,7 @@ static int pram_tmpfs_save(struct pram_tmpfs *pt,
 	}
 	pt->ids[0] = save->meta.node->id;
 	pt->ids[1] = save->pages.node->id;
-	err = pram_tmpfs_save_tree(pt->sb, save, &counts);
+	err = pram_tmpfs_save_tree(pt->sb, last, save, &counts);
 	if (!err)
 		err = pram_end_streams(all, load ? 4 : 2);
 	if (err) {
@@ -303,14 +304,14 @@ static int pram_tmpfs_load(struct super_block *sb, struct pram_tmpfs *pt,
 			return -EBADMSG;
 		}
 		/* Nothing was saved, and the file system is empty. */
-		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL, PRAM_TMPFS_GFP) : 0;
+		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL, false) : 0;
 	}
 	if (err)
 		return err;
 
 	err = pram_tmpfs_load_tree(sb, load, given, &counts);
 	if (!err && sb_rdonly(sb)) {
-		err = pram_tmpfs_save(pt, load, PRAM_TMPFS_GFP);
+		err = pram_tmpfs_save(pt, load, false);
 	} else if (!err) {
 		all[0] = &load->meta;
 		all[1] = &load->pages;
@@ -422,7 +423,7 @@ int pram_tmpfs_reconfigure(struct fs_context *fc, const char *name, bool drop)
 			pr_warn("pram=%s: not saved by an emergency remount\n",
 				pt->name);
 	} else if (pt && rdonly && !pram_tmpfs_is_saved(pt)) {
-		err = pram_tmpfs_save(pt, NULL, PRAM_TMPFS_GFP);
+		err = pram_tmpfs_save(pt, NULL, false);
 		if (err)
 			errorfc(fc, "pram=%s: cannot be saved (error %d)",
 				pt->name, err);
@@ -478,7 +479,7 @@ static void pram_tmpfs_save_last(struct work_struct *work)
 	/* Whatever has this name is older. */
 	err = pram_tmpfs_free_nodes(pt->name);
 	if (!err)
-		err = pram_tmpfs_save(pt, NULL, GFP_KERNEL);
+		err = pram_tmpfs_save(pt, NULL, true);
 	if (err)
 		pr_err("pram=%s: not saved when unmounted (%pe), its files are lost; remount it read-only before, and see that this succeeds\n",
 		       pt->name, ERR_PTR(err));

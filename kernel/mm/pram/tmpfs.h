@@ -28,7 +28,7 @@ struct pram_tmpfs_counts {
 	u64	nr_pages;
 };
 
-int pram_tmpfs_save_tree(struct super_block *sb,
+int pram_tmpfs_save_tree(struct super_block *sb, bool last,
 			 struct pram_tmpfs_streams *streams,
 			 struct pram_tmpfs_counts *counts);
 int pram_tmpfs_load_tree(struct super_block *sb,

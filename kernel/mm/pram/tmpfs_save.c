@@ -33,18 +33,18 @@
 #include "internal.h"
 #include "tmpfs.h"
 
-/* Some pages of a file, referenced. */
+/* Some pages of a file, referenced: all that were found, and those locked. */
 struct pram_tmpfs_batch {
 	struct folio_batch	found;
 	pgoff_t			indices[FOLIO_BATCH_SIZE];
-	unsigned int		nr;
-	struct folio		*folios[FOLIO_BATCH_SIZE];
+	struct folio_batch	locked;
 	enum pram_copy_reason	reasons[FOLIO_BATCH_SIZE];
 };
 
 /**
  * struct pram_tmpfs_saver - a save under way
  * @sb: the file system.
+ * @last: it has been unmounted for good.
  * @streams: where it goes.
  * @counts: what has been saved.
  * @links: for each inode with several entries, by its address, its id.
@@ -60,6 +60,7 @@ struct pram_tmpfs_batch {
  */
 struct pram_tmpfs_saver {
 	struct super_block		*sb;
+	bool				last;
 	struct pram_tmpfs_streams	*streams;
 	struct pram_tmpfs_counts	*counts;
 	struct xarray			links;
@@ -414,9 +415,10 @@ static int pram_tmpfs_add_folio(struct pram_tmpfs_saver *saver,
 			flags = PRAM_TMPFS_EXTENT_UNWRITTEN;
 		}
 		/* Somebody's device may be writing to it even now. */
-		batch->reasons[batch->nr] = folio_maybe_dma_pinned(folio) ?
-			PRAM_COPY_PINNED : PRAM_COPY_NOT;
-		batch->folios[batch->nr++] = folio;
+		batch->reasons[folio_batch_count(&batch->locked)] =
+			folio_maybe_dma_pinned(folio) ? PRAM_COPY_PINNED :
+							PRAM_COPY_NOT;
+		folio_batch_add(&batch->locked, folio);
 	}
 	return pram_tmpfs_add_extent(saver, index, nr, flags);
 }
@@ -433,7 +435,7 @@ static int pram_tmpfs_save_batch(struct pram_tmpfs_saver *saver,
 	pgoff_t next = *index;
 	int err = 0;
 
-	batch->nr = 0;
+	folio_batch_init(&batch->locked);
 	for (unsigned int i = 0; i < folio_batch_count(&batch->found); i++) {
 		struct folio *folio = batch->found.folios[i];
 		pgoff_t at = batch->indices[i];
@@ -461,13 +463,19 @@ static int pram_tmpfs_save_batch(struct pram_tmpfs_saver *saver,
 			break;
 	}
 
-	if (!err && batch->nr)
-		err = pram_save_folios(&saver->streams->pages, batch->folios,
-				       batch->reasons, batch->nr);
-	for (unsigned int i = 0; i < batch->nr; i++) {
-		saver->counts->nr_pages += folio_nr_pages(batch->folios[i]);
-		folio_unlock(batch->folios[i]);
-		folio_put(batch->folios[i]);
+	if (!err && folio_batch_count(&batch->locked))
+		err = pram_save_folios(&saver->streams->pages,
+				       batch->locked.folios, batch->reasons,
+				       folio_batch_count(&batch->locked));
+	/* Nobody will look for them here, and all together that is cheaper. */
+	if (!err && saver->last)
+		delete_from_page_cache_batch(inode->i_mapping, &batch->locked);
+	for (unsigned int i = 0; i < folio_batch_count(&batch->locked); i++) {
+		struct folio *folio = batch->locked.folios[i];
+
+		saver->counts->nr_pages += folio_nr_pages(folio);
+		folio_unlock(folio);
+		folio_put(folio);
 	}
 	*index = next;
 	return err;
@@ -492,7 +500,7 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	while (!err) {
 		pgoff_t next = index;
-		bool last;
+		bool all;
 
 		if (fatal_signal_pending(current)) {
 			err = -EINTR;
@@ -507,11 +515,11 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 			tried = next;
 			continue;
 		}
-		last = folio_batch_space(&batch->found);
+		all = folio_batch_space(&batch->found);
 		err = pram_tmpfs_save_batch(saver, inode, batch, &index);
 		folio_batch_remove_exceptionals(&batch->found);
 		folio_batch_release(&batch->found);
-		if (last && index >= next)
+		if (all && index >= next)
 			break;
 		cond_resched();
 	}
@@ -716,14 +724,16 @@ static int pram_tmpfs_save_all(struct pram_tmpfs_saver *saver)
 /**
  * pram_tmpfs_save_tree - write the tree of a tmpfs to two streams
  * @sb: the file system, which nobody changes; s_umount is held.
+ * @last: it has been unmounted for good, and its files may lose their folios.
  * @streams: streams for saving; the caller ends them.
  * @counts: what has been saved.
  *
- * Folios go into the page stream as they are, and stay in their files as well.
+ * Folios go into the page stream as they are, and stay in their files as well
+ * unless @last is set.
  *
  * Return: 0; -ENOMEM; -EINTR if the caller is being killed; -ESHUTDOWN.
  */
-int pram_tmpfs_save_tree(struct super_block *sb,
+int pram_tmpfs_save_tree(struct super_block *sb, bool last,
 			 struct pram_tmpfs_streams *streams,
 			 struct pram_tmpfs_counts *counts)
 {
@@ -735,6 +745,7 @@ int pram_tmpfs_save_tree(struct super_block *sb,
 	if (!saver)
 		return -ENOMEM;
 	saver->sb = sb;
+	saver->last = last;
 	saver->streams = streams;
 	saver->counts = counts;
 	xa_init(&saver->links);

@@ -56,10 +56,11 @@ static int pram_node_copy(struct pram_node *node, struct folio *folio,
 
 /*
  * @reason: why the folio has to be copied, or %PRAM_COPY_NOT.
+ * @adopted: increased by the pages that were taken over, for the caller to count.
  */
 static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
 			 struct folio *folio, enum pram_copy_reason reason,
-			 u64 entry_flags)
+			 u64 entry_flags, u64 *adopted)
 {
 	int err;
 
@@ -73,7 +74,7 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
 		if (err)
 			folio_put(folio);
 		else
-			pram_count_adopted(folio_nr_pages(folio));
+			*adopted += folio_nr_pages(folio);
 		return err;
 	}
 	err = pram_node_copy(node, folio, entry_flags, ps->gfp);
@@ -95,6 +96,7 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 		     const enum pram_copy_reason *reasons, unsigned int nr)
 {
 	struct pram_node *node;
+	u64 adopted = 0;
 	int err = 0;
 
 	node = pram_stream_write_begin(ps, false);
@@ -102,7 +104,8 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 		return PTR_ERR(node);
 	for (unsigned int i = 0; i < nr && !err; i++)
 		err = pram_node_add(node, ps, folios[i], reasons[i],
-				    PRAM_ENTRY_LRU);
+				    PRAM_ENTRY_LRU, &adopted);
+	pram_count_adopted(adopted);
 	pram_stream_write_end(node);
 	return err;
 }
@@ -125,6 +128,7 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 {
 	struct pram_node *node;
+	u64 adopted = 0;
 	int err;
 
 	if (flags & ~PRAM_PAGE_LRU)
@@ -137,7 +141,9 @@ int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 		err = -EINVAL;
 	else
 		err = pram_node_add(node, ps, folio, PRAM_COPY_NOT,
-				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0);
+				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0,
+				    &adopted);
+	pram_count_adopted(adopted);
 	pram_stream_write_end(node);
 	return err;
 }
