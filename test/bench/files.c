@@ -11,8 +11,9 @@
  *	files ticks COMMAND...
  *	files mount OPTIONS DIR
  *	files umount DIR
+ *	files read-only DIR
  *
- * run a command, mount a tmpfs or unmount it, and print how many ticks of the time
+ * run a command, mount a tmpfs, unmount or remount it, and print how many ticks of the time
  * stamp counter that took.
  *
  *	files now
@@ -315,6 +316,10 @@ int main(int argc, char **argv)
 		start();
 		if (umount2(argv[2], 0))
 			err(1, "cannot unmount %s", argv[2]);
+	} else if (argc == 3 && !strcmp(verb, "read-only")) {
+		start();
+		if (mount(NULL, argv[2], NULL, MS_REMOUNT | MS_RDONLY, NULL))
+			err(1, "cannot remount %s", argv[2]);
 	} else if (strcmp(verb, "now")) {
 		errx(2, "usage: see the source");
 	}
