@@ -601,7 +601,7 @@ void pram_data_free(struct pram_node *node)
 			pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
 			/* Mapped, and no list has it: now reclaim may see it. */
 			if (pram_frame_clear_off_lru(folio) &&
-			    folio_mapped(folio))
+			    folio_mapped(folio) && !folio_test_lru(folio))
 				folio_add_lru(folio);
 			folio_put(folio);
 		}

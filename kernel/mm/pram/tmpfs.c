@@ -14,6 +14,7 @@
 #define pr_fmt(fmt) "tmpfs: " fmt
 
 #include <linux/cleanup.h>
+#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/init.h>
@@ -23,6 +24,7 @@
 #include <linux/reboot.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 #include <linux/workqueue.h>
 
 #include "internal.h"
@@ -36,6 +38,8 @@
  * @saved: the nodes @ids have been given the tree, and it has not changed since.
  * @ids: see &struct pram_node_stat.
  * @name: its name.
+ * @meta: that of the node of metadata.
+ * @pages: that of the node of pages.
  */
 struct pram_tmpfs {
 	struct list_head	link;
@@ -44,29 +48,13 @@ struct pram_tmpfs {
 	bool			saved;
 	u64			ids[2];
 	char			name[PRAM_TMPFS_NAME_MAX + 1];
+	char			meta[PRAM_NAME_MAX];
+	char			pages[PRAM_NAME_MAX];
 };
 
 /* Protects the list, and the names of all mounts. Not held for long. */
 static DEFINE_MUTEX(pram_tmpfs_lock);
 static LIST_HEAD(pram_tmpfs_list);
-
-/* If it can be tried again nobody is to be killed for it. */
-#define PRAM_TMPFS_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
-
-/* Names of the nodes of a tree. */
-struct pram_tmpfs_nodes {
-	char	meta[PRAM_NAME_MAX];
-	char	pages[PRAM_NAME_MAX];
-};
-
-static void pram_tmpfs_name_nodes(const char *name,
-				  struct pram_tmpfs_nodes *nodes)
-{
-	snprintf(nodes->meta, sizeof(nodes->meta), PRAM_TMPFS_NODE_META "%s",
-		 name);
-	snprintf(nodes->pages, sizeof(nodes->pages), PRAM_TMPFS_NODE_PAGES "%s",
-		 name);
-}
 
 /**
  * pram_tmpfs_check_name - check the value of the mount option pram=
@@ -127,6 +115,8 @@ static struct pram_tmpfs *pram_tmpfs_register(struct fs_context *fc,
 		return ERR_PTR(-ENOMEM);
 	pt->sb = sb;
 	strscpy(pt->name, name);
+	snprintf(pt->meta, sizeof(pt->meta), PRAM_TMPFS_NODE_META "%s", name);
+	snprintf(pt->pages, sizeof(pt->pages), PRAM_TMPFS_NODE_PAGES "%s", name);
 
 	guard(mutex)(&pram_tmpfs_lock);
 	list_for_each_entry(other, &pram_tmpfs_list, link) {
@@ -150,33 +140,32 @@ static void pram_tmpfs_unregister(struct pram_tmpfs *pt)
 }
 
 /* Open the nodes of a tree for saving. */
-static int pram_tmpfs_open_save(const struct pram_tmpfs_nodes *nodes,
+static int pram_tmpfs_open_save(const struct pram_tmpfs *pt,
 				struct pram_tmpfs_streams *save, gfp_t gfp)
 {
 	int err;
 
-	err = pram_prepare_save_flags(&save->meta, nodes->meta,
-				      PRAM_BYTE_STREAM,
+	err = pram_prepare_save_flags(&save->meta, pt->meta, PRAM_BYTE_STREAM,
 				      PRAM_SAVE_CHECKSUM | PRAM_SAVE_REPLACE,
 				      gfp);
 	if (err)
 		return err;
-	err = pram_prepare_save_flags(&save->pages, nodes->pages,
+	err = pram_prepare_save_flags(&save->pages, pt->pages,
 				      PRAM_PAGE_STREAM, PRAM_SAVE_REPLACE, gfp);
 	if (err)
 		pram_discard_save(&save->meta);
 	return err;
 }
 
-static int pram_tmpfs_open_load(const struct pram_tmpfs_nodes *nodes,
+static int pram_tmpfs_open_load(const struct pram_tmpfs *pt,
 				struct pram_tmpfs_streams *load)
 {
 	int err;
 
-	err = pram_prepare_load(&load->meta, nodes->meta, PRAM_BYTE_STREAM);
+	err = pram_prepare_load(&load->meta, pt->meta, PRAM_BYTE_STREAM);
 	if (err)
 		return err;
-	err = pram_prepare_load(&load->pages, nodes->pages, PRAM_PAGE_STREAM);
+	err = pram_prepare_load(&load->pages, pt->pages, PRAM_PAGE_STREAM);
 	if (err)
 		pram_abort_load(&load->meta);
 	return err;
@@ -186,6 +175,13 @@ static void pram_tmpfs_abort_load(struct pram_tmpfs_streams *load)
 {
 	pram_abort_load(&load->meta);
 	pram_abort_load(&load->pages);
+}
+
+static int pram_tmpfs_finish_load(struct pram_tmpfs_streams *load)
+{
+	struct pram_stream *all[] = { &load->meta, &load->pages };
+
+	return pram_end_streams(all, ARRAY_SIZE(all));
 }
 
 /*
@@ -200,21 +196,16 @@ static void pram_tmpfs_abort_load(struct pram_tmpfs_streams *load)
 static int pram_tmpfs_save(struct pram_tmpfs *pt,
 			   struct pram_tmpfs_streams *load, bool last)
 {
+	struct pram_tmpfs_streams *save __free(kfree) = kzalloc_obj(*save);
 	struct pram_tmpfs_counts counts;
-	struct pram_tmpfs_streams *save;
-	struct pram_tmpfs_nodes *nodes;
 	struct pram_stream *all[4];
-	int err = -ENOMEM;
+	int err;
 
-	save = kzalloc_obj(*save);
-	nodes = kzalloc_obj(*nodes);
-	if (!save || !nodes)
-		goto out;
-	pram_tmpfs_name_nodes(pt->name, nodes);
-	err = pram_tmpfs_open_save(nodes, save,
-				   last ? GFP_KERNEL : PRAM_TMPFS_GFP);
+	if (!save)
+		return -ENOMEM;
+	err = pram_tmpfs_open_save(pt, save, last ? GFP_KERNEL : PRAM_TMPFS_GFP);
 	if (err)
-		goto out;
+		return err;
 	all[0] = &save->meta;
 	all[1] = &save->pages;
 	if (load) {
@@ -229,15 +220,12 @@ static int pram_tmpfs_save(struct pram_tmpfs *pt,
 	if (err) {
 		pram_discard_save(&save->meta);
 		pram_discard_save(&save->pages);
-	} else {
-		pt->saved = true;
-		pr_info("pram=%s: saved %llu inodes, %llu pages\n", pt->name,
-			counts.nr_inodes, counts.nr_pages);
+		return err;
 	}
-out:
-	kfree(nodes);
-	kfree(save);
-	return err;
+	pt->saved = true;
+	pr_info("pram=%s: saved %llu inodes, %llu pages\n", pt->name,
+		counts.nr_inodes, counts.nr_pages);
+	return 0;
 }
 
 static bool pram_tmpfs_has_node(const char *node, u64 id)
@@ -247,35 +235,46 @@ static bool pram_tmpfs_has_node(const char *node, u64 id)
 	return !pram_stat(node, &stat) && (!id || stat.id == id);
 }
 
+/* Are there nodes with the names that this file system is saved to? */
+static bool pram_tmpfs_has_nodes(const struct pram_tmpfs *pt)
+{
+	return pram_tmpfs_has_node(pt->meta, 0) ||
+	       pram_tmpfs_has_node(pt->pages, 0);
+}
+
 /* Do nodes hold the tree as it is? They may have been freed by hand. */
 static bool pram_tmpfs_is_saved(const struct pram_tmpfs *pt)
 {
-	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
-
-	if (!nodes || !pt->saved)
-		return false;
-	pram_tmpfs_name_nodes(pt->name, nodes);
-	return pram_tmpfs_has_node(nodes->meta, pt->ids[0]) &&
-	       pram_tmpfs_has_node(nodes->pages, pt->ids[1]);
+	return pt->saved && pram_tmpfs_has_node(pt->meta, pt->ids[0]) &&
+	       pram_tmpfs_has_node(pt->pages, pt->ids[1]);
 }
 
 /*
- * Free what the nodes of a name have: the tree itself is newer.
+ * Free what the nodes of a name have, both or none: the tree itself is newer.
  *
- * Return: 0, also if there is nothing; -EBUSY if somebody reads them.
+ * Return: 0, also if there is nothing; -EBUSY if somebody reads them; -ENOMEM;
+ * -ESHUTDOWN.
  */
-static int pram_tmpfs_free_nodes(const char *name)
+static int pram_tmpfs_free_nodes(const struct pram_tmpfs *pt)
 {
-	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
+	struct pram_tmpfs_streams *load __free(kfree) = kzalloc_obj(*load);
 	int err;
 
-	if (!nodes)
+	if (!load)
 		return -ENOMEM;
-	pram_tmpfs_name_nodes(name, nodes);
-	/* Without its metadata the rest is of no use, so this is the first. */
-	err = pram_free(nodes->meta);
+	err = pram_tmpfs_open_load(pt, load);
+	if (!err) {
+		err = pram_tmpfs_finish_load(load);
+		if (err)
+			pram_tmpfs_abort_load(load);
+		return err;
+	}
+	if (err == -EBUSY || err == -ENOMEM)
+		return err;
+	/* One of them is not there, or damaged: so they are not a tree. */
+	err = pram_free(pt->meta);
 	if (!err || err == -ENOENT)
-		err = pram_free(nodes->pages);
+		err = pram_free(pt->pages);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -283,46 +282,39 @@ static int pram_tmpfs_load(struct super_block *sb, struct pram_tmpfs *pt,
 			   const struct pram_tmpfs_given *given)
 {
 	struct pram_tmpfs_streams *load __free(kfree) = kzalloc_obj(*load);
-	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
 	struct pram_tmpfs_counts counts;
-	struct pram_stream *all[2];
 	int err;
 
-	if (!load || !nodes)
+	if (!load)
 		return -ENOMEM;
-	pram_tmpfs_name_nodes(pt->name, nodes);
-	err = pram_tmpfs_open_load(nodes, load);
-	if (err == -ENOENT) {
-		if (pram_tmpfs_has_node(nodes->meta, 0)) {
-			pr_err("pram=%s: there is a node %s, but no node %s; free it with: pramctl rm\n",
-			       pt->name, nodes->meta, nodes->pages);
-			return -EBADMSG;
-		}
-		if (pram_tmpfs_has_node(nodes->pages, 0)) {
-			pr_err("pram=%s: there is a node %s, but no node %s; free it with: pramctl rm\n",
-			       pt->name, nodes->pages, nodes->meta);
-			return -EBADMSG;
-		}
-		/* Nothing was saved, and the file system is empty. */
-		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL, false) : 0;
+	err = pram_tmpfs_open_load(pt, load);
+	if (err == -ENOENT && pram_tmpfs_has_nodes(pt)) {
+		pr_err("pram=%s: of the nodes %s and %s there is only one; free it with: pramctl rm\n",
+		       pt->name, pt->meta, pt->pages);
+		return -EBADMSG;
 	}
+	/* Nothing was saved, and the file system is empty. */
+	if (err == -ENOENT)
+		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL, false) : 0;
 	if (err)
 		return err;
 
 	err = pram_tmpfs_load_tree(sb, load, given, &counts);
-	if (!err && sb_rdonly(sb)) {
-		err = pram_tmpfs_save(pt, load, false);
-	} else if (!err) {
-		all[0] = &load->meta;
-		all[1] = &load->pages;
-		err = pram_end_streams(all, ARRAY_SIZE(all));
-	}
-	if (err)
+	if (!err)
+		err = sb_rdonly(sb) ? pram_tmpfs_save(pt, load, false) :
+				      pram_tmpfs_finish_load(load);
+	if (err) {
+		/*
+		 * What still waits to be put on an LRU list would look, when
+		 * it is out of its file, as if it had never been in one.
+		 */
+		lru_add_drain_all();
 		pram_tmpfs_abort_load(load);
-	else
-		pr_info("pram=%s: loaded %llu inodes, %llu pages\n", pt->name,
-			counts.nr_inodes, counts.nr_pages);
-	return err;
+		return err;
+	}
+	pr_info("pram=%s: loaded %llu inodes, %llu pages\n", pt->name,
+		counts.nr_inodes, counts.nr_pages);
+	return 0;
 }
 
 /**
@@ -364,18 +356,10 @@ static struct pram_tmpfs *pram_tmpfs_take_name(struct fs_context *fc,
 					       struct super_block *sb,
 					       const char *name)
 {
-	struct pram_tmpfs_nodes *nodes __free(kfree) = kzalloc_obj(*nodes);
-	struct pram_tmpfs *pt;
+	struct pram_tmpfs *pt = pram_tmpfs_register(fc, sb, name);
 
-	if (!nodes)
-		return ERR_PTR(-ENOMEM);
-	pt = pram_tmpfs_register(fc, sb, name);
-	if (IS_ERR(pt))
-		return pt;
 	/* Another tree, that a save under this name would replace. */
-	pram_tmpfs_name_nodes(name, nodes);
-	if (pram_tmpfs_has_node(nodes->meta, 0) ||
-	    pram_tmpfs_has_node(nodes->pages, 0)) {
+	if (!IS_ERR(pt) && pram_tmpfs_has_nodes(pt)) {
 		errorfc(fc, "pram=%s: a saved tree has this name; mount it, or see pramctl rm",
 			name);
 		pram_tmpfs_unregister(pt);
@@ -417,19 +401,18 @@ int pram_tmpfs_reconfigure(struct fs_context *fc, const char *name, bool drop)
 		if (IS_ERR(pt))
 			return PTR_ERR(pt);
 	}
-	if (fc->sb_flags & SB_FORCE) {
-		/* An emergency: there may be writers, and nobody could wait. */
-		if (pt && rdonly && !pt->saved)
-			pr_warn("pram=%s: not saved by an emergency remount\n",
-				pt->name);
-	} else if (pt && rdonly && !pram_tmpfs_is_saved(pt)) {
-		err = pram_tmpfs_save(pt, NULL, false);
+	if (pt && rdonly && !pram_tmpfs_is_saved(pt)) {
+		/* What is left of an earlier save is not a tree any more. */
+		if (pt->saved)
+			err = pram_tmpfs_free_nodes(pt);
+		if (!err)
+			err = pram_tmpfs_save(pt, NULL, false);
 		if (err)
 			errorfc(fc, "pram=%s: cannot be saved (error %d)",
 				pt->name, err);
 	}
 	if (!err && old && old->saved && (old != pt || !rdonly)) {
-		err = pram_tmpfs_free_nodes(old->name);
+		err = pram_tmpfs_free_nodes(old);
 		if (!err)
 			old->saved = false;
 		else
@@ -437,9 +420,9 @@ int pram_tmpfs_reconfigure(struct fs_context *fc, const char *name, bool drop)
 				old->name, err);
 	}
 	if (err) {
-		if (pt != old) {
+		if (pt && pt != old) {
 			if (pt->saved)
-				pram_tmpfs_free_nodes(pt->name);
+				pram_tmpfs_free_nodes(pt);
 			pram_tmpfs_unregister(pt);
 		}
 		return err;
@@ -467,22 +450,25 @@ void pram_tmpfs_show(struct seq_file *seq, struct super_block *sb)
 
 struct pram_tmpfs_work {
 	struct work_struct	work;
+	struct completion	done;
 	struct pram_tmpfs	*pt;
 };
 
 static void pram_tmpfs_save_last(struct work_struct *work)
 {
-	struct pram_tmpfs *pt = container_of(work, struct pram_tmpfs_work,
-					     work)->pt;
+	struct pram_tmpfs_work *last = container_of(work, struct pram_tmpfs_work,
+						    work);
+	struct pram_tmpfs *pt = last->pt;
 	int err;
 
 	/* Whatever has this name is older. */
-	err = pram_tmpfs_free_nodes(pt->name);
+	err = pram_tmpfs_free_nodes(pt);
 	if (!err)
 		err = pram_tmpfs_save(pt, NULL, true);
 	if (err)
 		pr_err("pram=%s: not saved when unmounted (%pe), its files are lost; remount it read-only before, and see that this succeeds\n",
 		       pt->name, ERR_PTR(err));
+	complete(&last->done);
 }
 
 /**
@@ -492,7 +478,7 @@ static void pram_tmpfs_save_last(struct work_struct *work)
 void pram_tmpfs_unmount(struct super_block *sb)
 {
 	struct shmem_sb_info *sbinfo = pram_tmpfs_sb(sb);
-	struct pram_tmpfs_work work;
+	struct pram_tmpfs_work last;
 
 	if (!sbinfo || !sbinfo->pram || !sbinfo->pram->complete ||
 	    pram_tmpfs_is_saved(sbinfo->pram))
@@ -501,11 +487,15 @@ void pram_tmpfs_unmount(struct super_block *sb)
 	 * Whoever dropped the last reference may be a task that is being killed,
 	 * and there is no second chance: nothing must interrupt this.
 	 */
-	work.pt = sbinfo->pram;
-	INIT_WORK_ONSTACK(&work.work, pram_tmpfs_save_last);
-	queue_work(system_dfl_long_wq, &work.work);
-	flush_work(&work.work);
-	destroy_work_on_stack(&work.work);
+	last.pt = sbinfo->pram;
+	init_completion(&last.done);
+	INIT_WORK_ONSTACK(&last.work, pram_tmpfs_save_last);
+	queue_work(system_dfl_long_wq, &last.work);
+	/* Much that is swapped out takes its time, but does not hang. */
+	while (!wait_for_completion_timeout(&last.done, 10 * HZ))
+		;
+	flush_work(&last.work);
+	destroy_work_on_stack(&last.work);
 }
 
 /**
@@ -525,7 +515,7 @@ static int pram_tmpfs_reboot(struct notifier_block *nb, unsigned long action,
 
 	guard(mutex)(&pram_tmpfs_lock);
 	list_for_each_entry(pt, &pram_tmpfs_list, link)
-		if (pt->complete && !pt->saved)
+		if (pt->complete && !pram_tmpfs_is_saved(pt))
 			pr_err("pram=%s: still mounted read-write; what it holds is lost with this reboot\n",
 			       pt->name);
 	return NOTIFY_DONE;

@@ -46,6 +46,7 @@
  * @last_id: the last id that came.
  * @dir: the directory that is being filled.
  * @last: the entry that details belong to; NULL: none, there has been a LINK or UP.
+ * @nr_lost: pages that were lost before.
  * @last_index: where an extent of its file may start.
  * @have: bytes in @buffer.
  * @used: of these, how many have been taken.
@@ -67,6 +68,7 @@ struct pram_tmpfs_loader {
 	u64				last_id;
 	struct dentry			*dir;
 	struct dentry			*last;
+	u64				nr_lost;
 	u64				last_index;
 	size_t				have;
 	size_t				used;
@@ -201,6 +203,23 @@ static int pram_tmpfs_load_super(struct pram_tmpfs_loader *loader,
 	sbinfo->gid = gid;
 	sbinfo->next_ino = ser->next_ino;
 	super_set_uuid(loader->sb, ser->uuid, sizeof(ser->uuid));
+	return 0;
+}
+
+/*
+ * A security module may give a new inode an attribute, and the one that was saved is
+ * accounted for before that one is let go. So there is room for one more than the
+ * limit allows, until all is loaded.
+ */
+#define PRAM_TMPFS_SLACK	PRAM_TMPFS_REC_MAX
+
+static int pram_tmpfs_take_slack(struct shmem_sb_info *sbinfo)
+{
+	if (!sbinfo->max_inodes)
+		return 0;
+	if (sbinfo->free_ispace < PRAM_TMPFS_SLACK)
+		return -ENOSPC;
+	sbinfo->free_ispace -= PRAM_TMPFS_SLACK;
 	return 0;
 }
 
@@ -473,7 +492,11 @@ static int pram_tmpfs_load_acl(struct inode *inode, int type,
 {
 	struct posix_acl *acl;
 
-	if (!IS_POSIXACL(inode) || S_ISLNK(inode->i_mode) ||
+	if (!IS_POSIXACL(inode)) {
+		pr_err("the saved file system has ACLs, this kernel lacks CONFIG_TMPFS_POSIX_ACL\n");
+		return -EPROTO;
+	}
+	if (S_ISLNK(inode->i_mode) ||
 	    (type == ACL_TYPE_DEFAULT && !S_ISDIR(inode->i_mode)))
 		return -EBADMSG;
 	acl = posix_acl_from_xattr(&init_user_ns, value, len);
@@ -519,6 +542,11 @@ static int pram_tmpfs_load_xattr(struct pram_tmpfs_loader *loader)
 	err = __vfs_setxattr_noperm(&nop_mnt_idmap, loader->last, name, value,
 				    ser->value_len, 0);
 	pram_tmpfs_set_stamps(inode, &stamps);
+	if (err == -EOPNOTSUPP) {
+		pr_err("the saved file system has attributes \"%s\", which this kernel does not\n",
+		       name);
+		err = -EPROTO;
+	}
 	return err;
 }
 
@@ -531,9 +559,11 @@ static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
 {
 	int err;
 
-	err = mem_cgroup_charge(folio, NULL, GFP_KERNEL);
+	err = mem_cgroup_charge(folio, NULL, PRAM_TMPFS_GFP);
 	if (err)
 		return err;
+	/* It goes on a list right here. */
+	pram_frame_clear_off_lru(folio);
 	__folio_set_swapbacked(folio);
 	if (folio_test_large(folio))
 		folio_set_large_rmappable(folio);
@@ -554,13 +584,17 @@ static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
 	return 0;
 }
 
-/* Somebody else has the folio, say a task that mapped it by way of /dev/pram. */
+/*
+ * Somebody else has the folio, say a task that mapped it by way of /dev/pram; or it
+ * is larger than this kernel can handle in a file.
+ */
 static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
 				  struct folio *folio, bool written)
 {
 	for (long i = 0; i < folio_nr_pages(folio); i++) {
-		struct folio *copy = folio_alloc(mapping_gfp_mask(inode->i_mapping),
-						 0);
+		struct folio *copy = folio_alloc(GFP_HIGHUSER_MOVABLE |
+						 __GFP_RETRY_MAYFAIL |
+						 __GFP_NOWARN, 0);
 		int err;
 
 		if (!copy)
@@ -583,7 +617,8 @@ static int pram_tmpfs_load_folio(struct inode *inode, pgoff_t index,
 	int err = -EBUSY;
 
 	folio_lock(folio);
-	if (!folio_mapped(folio) && pram_folio_reset(folio)) {
+	if (folio_order(folio) <= mapping_max_folio_order(inode->i_mapping) &&
+	    !folio_mapped(folio) && pram_folio_reset(folio)) {
 		err = pram_tmpfs_insert(inode, index, folio, written);
 		if (!err)
 			pram_count(PRAM_PAGES_INSERTED, folio_nr_pages(folio));
@@ -657,13 +692,18 @@ static long pram_tmpfs_load_some(struct pram_tmpfs_loader *loader,
  * swapped out, because that is how they are taken off the account when they are
  * truncated.
  */
-static int pram_tmpfs_load_lost(struct inode *inode, pgoff_t index, u64 nr)
+static int pram_tmpfs_load_lost(struct pram_tmpfs_loader *loader,
+				struct inode *inode, pgoff_t index, u64 nr)
 {
 	void *entry = swp_to_radix_entry(make_poisoned_swp_entry());
 	struct shmem_inode_info *info = SHMEM_I(inode);
 	u64 done;
 	int err;
 
+	/* Some orders more than can have been swapped out and lost. */
+	loader->nr_lost += nr;
+	if (loader->nr_lost > 16 * totalram_pages())
+		return -EBADMSG;
 	err = shmem_inode_acct_blocks(inode, nr);
 	if (err)
 		return err;
@@ -679,6 +719,7 @@ static int pram_tmpfs_load_lost(struct inode *inode, pgoff_t index, u64 nr)
 		info->alloced += nr;
 		info->swapped += done;
 	}
+	shmem_add_swapped(inode);
 	return err;
 }
 
@@ -696,7 +737,7 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 		return -EBADMSG;
 	loader->last_index = ser->index + nr;
 	if (ser->pages & PRAM_TMPFS_EXTENT_LOST)
-		return pram_tmpfs_load_lost(inode, ser->index, nr);
+		return pram_tmpfs_load_lost(loader, inode, ser->index, nr);
 
 	while (done < nr) {
 		long n = pram_tmpfs_load_some(loader, inode, ser->index + done,
@@ -837,19 +878,22 @@ static int pram_tmpfs_load_all(struct pram_tmpfs_loader *loader,
 	if (err)
 		return err;
 	next_ino = pram_tmpfs_sb(loader->sb)->next_ino;
+	if (pram_tmpfs_sb(loader->sb)->max_inodes)
+		pram_tmpfs_sb(loader->sb)->free_ispace += PRAM_TMPFS_SLACK;
 	err = pram_tmpfs_load_root(loader);
 	while (!err) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
 		cond_resched();
-		err = pram_tmpfs_next(loader);
+		err = fatal_signal_pending(current) ? -EINTR :
+						      pram_tmpfs_next(loader);
 		if (!err)
 			err = pram_tmpfs_load_rec(loader);
 		if (err || loader->type == PRAM_TMPFS_END)
 			break;
 	}
+	if (!err)
+		err = pram_tmpfs_take_slack(pram_tmpfs_sb(loader->sb));
 	if (err == -ENOSPC)
-		pr_err("the saved file system needs more than size= or nr_inodes= allow here\n");
+		pr_err("the saved file system needs more than size=, nr_inodes= or vm.overcommit_memory allow here\n");
 	else if (err)
 		pr_err("the saved file system cannot be loaded (%pe) at inode %llu or what follows it\n",
 		       ERR_PTR(err),

@@ -16,6 +16,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/iversion.h>
+#include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/migrate.h>
 #include <linux/pagemap.h>
@@ -172,6 +173,10 @@ static int pram_tmpfs_save_super(struct pram_tmpfs_saver *saver)
 	/* s_umount is held, so nobody replaces the policy. */
 	if (sbinfo->mpol)
 		mpol_to_str(ser.mpol, sizeof(ser.mpol), sbinfo->mpol);
+	if (strlen(ser.mpol) == sizeof(ser.mpol) - 1) {
+		pr_warn("mpol= is too long to be saved, and dropped\n");
+		memset(ser.mpol, 0, sizeof(ser.mpol));
+	}
 	return pram_tmpfs_put_one(saver, PRAM_TMPFS_SUPER, &ser, sizeof(ser));
 }
 
@@ -424,6 +429,31 @@ static int pram_tmpfs_add_folio(struct pram_tmpfs_saver *saver,
 }
 
 /*
+ * Take folios out of their file: nobody will look for them there, and all together
+ * that is cheaper than one by one when the inode is evicted.
+ *
+ * If there is swap, they are no longer charged to anybody either: what is swapped in
+ * later is charged to whom it was before, and these folios could not be reclaimed
+ * to make room for it.
+ */
+static void pram_tmpfs_take_out(struct inode *inode, struct folio_batch *locked)
+{
+	delete_from_page_cache_batch(inode->i_mapping, locked);
+	if (!total_swap_pages)
+		return;
+	/* What has just been swapped in waits to be put on a list. */
+	lru_add_drain();
+	for (unsigned int i = 0; i < folio_batch_count(locked); i++) {
+		struct folio *folio = locked->folios[i];
+
+		if (!folio_isolate_lru(folio))
+			continue;
+		mem_cgroup_uncharge(folio);
+		folio_put(folio);
+	}
+}
+
+/*
  * Save what a batch has.
  *
  * Return: 0 or an error; *@index is set to where to go on.
@@ -455,6 +485,11 @@ static int pram_tmpfs_save_batch(struct pram_tmpfs_saver *saver,
 			next = at + 1;
 		} else if (IS_ERR(folio)) {
 			err = PTR_ERR(folio);
+		} else if (folio->index < next) {
+			/* Collapsed, together with pages that were copied. */
+			folio_unlock(folio);
+			folio_put(folio);
+			err = -EAGAIN;
 		} else {
 			next = folio_next_index(folio);
 			err = pram_tmpfs_add_folio(saver, batch, folio);
@@ -467,9 +502,8 @@ static int pram_tmpfs_save_batch(struct pram_tmpfs_saver *saver,
 		err = pram_save_folios(&saver->streams->pages,
 				       batch->locked.folios, batch->reasons,
 				       folio_batch_count(&batch->locked));
-	/* Nobody will look for them here, and all together that is cheaper. */
 	if (!err && saver->last)
-		delete_from_page_cache_batch(inode->i_mapping, &batch->locked);
+		pram_tmpfs_take_out(inode, &batch->locked);
 	for (unsigned int i = 0; i < folio_batch_count(&batch->locked); i++) {
 		struct folio *folio = batch->locked.folios[i];
 
@@ -731,7 +765,8 @@ static int pram_tmpfs_save_all(struct pram_tmpfs_saver *saver)
  * Folios go into the page stream as they are, and stay in their files as well
  * unless @last is set.
  *
- * Return: 0; -ENOMEM; -EINTR if the caller is being killed; -ESHUTDOWN.
+ * Return: 0; -ENOMEM; -EINTR if the caller is being killed; -EAGAIN if a page was
+ * made a part of a larger one meanwhile; -ESHUTDOWN.
  */
 int pram_tmpfs_save_tree(struct super_block *sb, bool last,
 			 struct pram_tmpfs_streams *streams,
