@@ -893,7 +893,7 @@ static int pram_tmpfs_load_all(struct pram_tmpfs_loader *loader,
 	if (!err)
 		err = pram_tmpfs_take_slack(pram_tmpfs_sb(loader->sb));
 	if (err == -ENOSPC)
-		pr_err("the saved file system needs more than size=, nr_inodes= or vm.overcommit_memory allow here\n");
+		pr_err("the saved file system does not fit: size=, nr_inodes= or memory is too small\n");
 	else if (err)
 		pr_err("the saved file system cannot be loaded (%pe) at inode %llu or what follows it\n",
 		       ERR_PTR(err),
