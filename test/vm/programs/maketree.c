@@ -4,11 +4,13 @@
  *
  *	maketree special DIR
  *	maketree many DIR NUMBER
+ *	maketree file FILE MIB
  *
  * "special" makes every kind of entry, and the edges of each: names, symlinks,
  * links, nodes, sizes, holes, times, owners, attributes, flags, directories that
  * are deep, empty or full. "many" makes NUMBER small files, a thousand in each
- * directory, every tenth of them with an attribute or a second name.
+ * directory, every tenth of them with an attribute or a second name. "file" makes
+ * one file, no page of which is like another.
  *
  * The times of last access and change are set; all else follows from what is
  * here, so that a tree can be made anew to compare with.
@@ -640,6 +642,21 @@ static void many(long nr)
 	}
 }
 
+static void one_file(const char *name, long mib)
+{
+	static uint64_t data[1 << 17];
+	int fd = new_file(name);
+
+	fill((unsigned char *)data, sizeof(data));
+	for (long i = 0; i < mib; i++) {
+		for (size_t at = 0; at < sizeof(data) / sizeof(*data); at += PAGE / sizeof(*data))
+			data[at] = data[at + PAGE / sizeof(*data) - 1] = next_random();
+		if (write(fd, data, sizeof(data)) != sizeof(data))
+			err(1, "%s: cannot write MiB %ld", name, i);
+	}
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit limit = { 65536, 65536 };
@@ -656,5 +673,9 @@ int main(int argc, char **argv)
 		many(strtol(argv[3], NULL, 0));
 		return 0;
 	}
-	errx(2, "usage: maketree special DIR, or maketree many DIR NUMBER");
+	if (argc == 4 && !strcmp(argv[1], "file")) {
+		one_file(argv[2], strtol(argv[3], NULL, 0));
+		return 0;
+	}
+	errx(2, "usage: maketree special DIR, maketree many DIR NUMBER, or maketree file FILE MIB");
 }
