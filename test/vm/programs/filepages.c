@@ -230,6 +230,9 @@ static void visit_pageout(uint64_t file, uint64_t first, char *mem, size_t nr)
 	(void)first;
 	if (!there)
 		err(1, "no memory");
+	/* Only what is mapped can be asked for. */
+	if (madvise(mem, nr * PAGE, MADV_POPULATE_READ))
+		err(1, "cannot bring a file's pages in");
 	if (madvise(mem, nr * PAGE, MADV_PAGEOUT))
 		err(1, "MADV_PAGEOUT");
 	if (mincore(mem, nr * PAGE, there))

@@ -3,12 +3,13 @@
  * Trees for the tests of the persistent tmpfs, the same ones each time.
  *
  *	maketree special DIR
+ *	maketree small DIR
  *	maketree many DIR NUMBER
  *	maketree file FILE MIB
  *
  * "special" makes every kind of entry, and the edges of each: names, symlinks,
  * links, nodes, sizes, holes, times, owners, attributes, flags, directories that
- * are deep, empty or full. "many" makes NUMBER small files, a thousand in each
+ * are deep, empty or full. "small" makes fewer of each. "many" makes NUMBER small files, a thousand in each
  * directory, every tenth of them with an attribute or a second name. "file" makes
  * one file, no page of which is like another.
  *
@@ -49,6 +50,9 @@
 			err(1, "line %d: %s", __LINE__, #call);                \
 		ret__;                                                         \
 	})
+
+/* A few of each are enough. */
+static bool small;
 
 static uint64_t state = 1;
 
@@ -107,13 +111,13 @@ static void names(void)
 	enter("names");
 	/* Every byte that may be in a name. */
 	for (int c = 1; c < 256; c++) {
-		if (c == '/' || c == '.')
+		if (c == '/' || c == '.' || (small && c % 50 != 1))
 			continue;
 		snprintf(name, sizeof(name), "%c", c);
 		file_of(name, 0644, c % 3);
 	}
 	/* The longest ones. */
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < (small ? 2 : 20); i++) {
 		for (int j = 0; j < 255; j++) {
 			do
 				name[j] = next_random();
@@ -158,15 +162,15 @@ static void directories(void)
 	must(chmod("sticky", 01777));
 	must(chmod("group", 02775));
 	enter("deep");
-	deep(600, "d");
+	deep(small ? 6 : 600, "d");
 	leave();
 	/* Its path is much longer than PATH_MAX. */
 	enter("deeper-than-a-path");
-	deep(150, "forty-characters-of-which-each-is-needed");
+	deep(small ? 3 : 150, "forty-characters-of-which-each-is-needed");
 	leave();
 
 	enter("full");
-	for (int i = 0; i < 10000; i++) {
+	for (int i = 0; i < (small ? 12 : 10000); i++) {
 		snprintf(name, sizeof(name), "entry-%d", i);
 		if (i % 2) {
 			snprintf(other, sizeof(other), "entry-%d", i - 1);
@@ -179,16 +183,16 @@ static void directories(void)
 
 	/* Gaps and an order that is not that of the names. */
 	enter("changed");
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < (small ? 9 : 100); i++) {
 		snprintf(name, sizeof(name), "%d", i);
 		file_of(name, 0600, 0);
 	}
-	for (int i = 0; i < 100; i += 3) {
+	for (int i = 0; i < (small ? 9 : 100); i += 3) {
 		snprintf(name, sizeof(name), "%d", i);
 		must(unlink(name));
 	}
-	must(rename("1", "98"));
-	must(renameat2(AT_FDCWD, "97", AT_FDCWD, "2", RENAME_EXCHANGE));
+	must(rename("1", "8"));
+	must(renameat2(AT_FDCWD, "7", AT_FDCWD, "2", RENAME_EXCHANGE));
 	file_of("0", 0600, 0);
 	leave();
 	leave();
@@ -208,6 +212,8 @@ static void symlinks(void)
 	must(symlink("loop", "loop"));
 	must(symlink("\n\xff \x01", "bytes"));
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		if (small && i % 7)
+			continue;
 		for (int j = 0; j < lengths[i]; j++)
 			target[j] = j % 50 == 49 ? '/' : 'a' + next_random() % 26;
 		target[lengths[i]] = 0;
@@ -275,7 +281,7 @@ static void modes(void)
 	char name[32];
 
 	enter("modes");
-	for (int mode = 0; mode <= 07777; mode += 0111 * 3 + 01000) {
+	for (int mode = 0; mode <= (small ? 0 : 07777); mode += 0111 * 3 + 01000) {
 		snprintf(name, sizeof(name), "mode-%o", mode);
 		file_of(name, mode, 1);
 	}
@@ -329,6 +335,8 @@ static void attributes(void)
 
 	enter("attributes");
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		if (small && sizes[i] > 4095)
+			break;
 		snprintf(name, sizeof(name), "size-%d", sizes[i]);
 		file_of(name, 0644, 1);
 		fill(value, sizes[i]);
@@ -336,12 +344,12 @@ static void attributes(void)
 		must(setxattr(name, "trusted.b", value, sizes[i], 0));
 	}
 	file_of("many", 0644, 1);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < (small ? 2 : 100); i++) {
 		fill(value, 1000);
 		snprintf(name, sizeof(name), "user.%d", i);
 		must(setxattr("many", name, value, i * 10, 0));
 	}
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < (small ? 3 : 400); i++) {
 		snprintf(name, sizeof(name), "trusted.number-%d", i);
 		must(setxattr("many", name, value, i % 7, 0));
 	}
@@ -407,6 +415,8 @@ static void sizes(void)
 
 	enter("sizes");
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		if (small && all[i] > 4097)
+			break;
 		snprintf(name, sizeof(name), "%ld", all[i]);
 		file_of(name, 0644, all[i]);
 	}
@@ -431,7 +441,7 @@ static void holes(void)
 	must(ftruncate(fd, 77 * PAGE + 1));
 	close(fd);
 	fd = new_file("many");
-	for (int i = 0; i < 400; i++)
+	for (int i = 0; i < (small ? 10 : 400); i++)
 		put_at(fd, i * 3 * PAGE + i, 1);
 	close(fd);
 	fd = new_file("far");
@@ -445,22 +455,22 @@ static void holes(void)
 	must(ftruncate(fd, largest));
 	close(fd);
 	fd = new_file("punched");
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < (small ? 2 : 40); i++)
 		put_at(fd, i * 65536L, 65536);
 	must(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 3 * PAGE, 5 * PAGE));
 	must(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 20 * PAGE + 5, 5000));
 	must(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 600 * PAGE, HUGE));
 	close(fd);
 	fd = new_file("allocated");
-	must(fallocate(fd, 0, 0, 100 * PAGE + 1));
-	put_at(fd, 50 * PAGE, 10);
+	must(fallocate(fd, 0, 0, 10 * PAGE + 1));
+	put_at(fd, 5 * PAGE, 10);
 	close(fd);
 	fd = new_file("allocated-beyond-the-end");
 	put_at(fd, 0, 10);
-	must(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 100 * PAGE));
+	must(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 10 * PAGE));
 	close(fd);
 	fd = new_file("allocated-and-empty");
-	must(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, HUGE + PAGE));
+	must(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, small ? 2 * PAGE : HUGE + PAGE));
 	close(fd);
 	/* Bytes behind the end of a mapped file are not part of it. */
 	fd = new_file("truncated");
@@ -663,7 +673,8 @@ int main(int argc, char **argv)
 
 	setrlimit(RLIMIT_NOFILE, &limit);
 	umask(0);
-	if (argc == 3 && !strcmp(argv[1], "special")) {
+	small = argc == 3 && !strcmp(argv[1], "small");
+	if (argc == 3 && (small || !strcmp(argv[1], "special"))) {
 		must(chdir(argv[2]));
 		special();
 		return 0;
@@ -677,5 +688,5 @@ int main(int argc, char **argv)
 		one_file(argv[2], strtol(argv[3], NULL, 0));
 		return 0;
 	}
-	errx(2, "usage: maketree special DIR, maketree many DIR NUMBER, or maketree file FILE MIB");
+	errx(2, "usage: maketree special|small DIR, maketree many DIR NUMBER, or maketree file FILE MIB");
 }
