@@ -413,6 +413,8 @@ int main(int argc, char **argv)
 			case EBADMSG:
 			case EPROTO:
 			case ENOSPC:
+			/* An attribute that this kernel does not know. */
+			case EOPNOTSUPP:
 				break;
 			default:
 				printf("%ld, %s: %s\n", moment, what, strerror(-ret));
