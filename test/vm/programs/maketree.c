@@ -16,6 +16,7 @@
  * The times of last access and change are set; all else follows from what is
  * here, so that a tree can be made anew to compare with.
  */
+#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>

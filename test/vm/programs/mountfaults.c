@@ -17,10 +17,10 @@
  *
  * It begins mounted, for mount not so, and ends so.
  */
+#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
