@@ -16,7 +16,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,30 +31,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "verify.h"
+
 #define PAGE		4096UL
 #define SHARED_PAGES	2048UL
 #define PRIVATE_PAGES	1024UL
 #define NR_ENTRIES	600U
-
-static char failure[512];
-
-/* Note the first thing that is wrong. */
-__attribute__((format(printf, 1, 2))) static void fail(const char *format, ...)
-{
-	va_list args;
-
-	if (failure[0])
-		return;
-	va_start(args, format);
-	vsnprintf(failure, sizeof(failure), format, args);
-	va_end(args);
-}
-
-#define check(cond)                                                        \
-	do {                                                               \
-		if (!(cond))                                               \
-			fail("line %d: %s (errno %d)", __LINE__, #cond, errno); \
-	} while (0)
 
 /* In setup, nothing may go wrong. */
 #define must(cond)                                                         \

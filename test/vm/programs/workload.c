@@ -20,7 +20,6 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,28 +35,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "verify.h"
+
 #define NR_THREADS 3
 #define MIB (1024UL * 1024)
-
-static char failure[512];
-
-/* Note the first thing that is wrong. */
-__attribute__((format(printf, 1, 2))) static void fail(const char *format, ...)
-{
-	va_list args;
-
-	if (failure[0])
-		return;
-	va_start(args, format);
-	vsnprintf(failure, sizeof(failure), format, args);
-	va_end(args);
-}
-
-#define check(cond)                                                        \
-	do {                                                               \
-		if (!(cond))                                               \
-			fail("line %d: %s (errno %d)", __LINE__, #cond, errno); \
-	} while (0)
 
 /* --- memory --- */
 
