@@ -6,13 +6,15 @@
  *	pramdev verify NAME pages|bytes SIZE SEED
  *	pramdev finish NAME pages|bytes
  *	pramdev hold NAME
+ *	pramdev reserve NAME pages|bytes
  *	pramdev errors
  *
  * "save" writes SIZE bytes that follow from SEED, by write(2), vmsplice(2) and
  * splice(2), and sendfile(2), and commits; "verify" reads them back in every way
  * there is, and puts the node back; "finish" frees it by finishing a load;
- * "hold" starts to save a node, says "holding", and waits to be killed; "errors"
- * provokes each error of each ioctl.
+ * "hold" starts to save a node, says "holding", and waits to be killed; "reserve"
+ * starts to load one, says "reserved", and waits; "errors" provokes each error of
+ * each ioctl.
  */
 #include <err.h>
 #include <errno.h>
@@ -246,6 +248,18 @@ static int do_hold(char **argv)
 		errx(1, "cannot save '%s': %s", argv[0], strerror(-stream));
 	by_write(stream, data, 1 << 20);
 	puts("holding");
+	fflush(stdout);
+	pause();
+	return 1;
+}
+
+static int do_reserve(char **argv)
+{
+	int stream = pram_load(dev_open(), argv[0], type_of(argv[1]), 0);
+
+	if (stream < 0)
+		errx(1, "cannot load '%s': %s", argv[0], strerror(-stream));
+	puts("reserved");
 	fflush(stdout);
 	pause();
 	return 1;
@@ -490,6 +504,7 @@ int main(int argc, char **argv)
 		{ "verify", 4, 4, do_verify },
 		{ "finish", 2, 2, do_finish },
 		{ "hold", 1, 1, do_hold },
+		{ "reserve", 2, 2, do_reserve },
 		{ "errors", 0, 0, do_errors },
 	};
 
