@@ -6,8 +6,9 @@
  *	mountfaults kill mount|remount|umount NAME DIR TIMES COMMAND
  *
  * "nth" lets the 1st allocation of memory fail, then the 2nd, ..., and after 64 of
- * them each STEPth, until the operation succeeds without a failure. "kill" does it
- * TIMES times, and kills whoever does it, each time at another moment of it.
+ * them each STEPth, until the operation succeeds without a failure. "kill" kills
+ * whoever does it, each time at another moment of it, until that came in time TIMES
+ * times.
  *
  * Whatever happens the tree must be in one place, whole: in the nodes or in a file
  * system that can be written to, or both if it is mounted read-only. The exception
@@ -22,11 +23,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -337,47 +340,80 @@ static long long now_us(void)
 	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
+/* What the victim says of itself. */
+static struct {
+	_Atomic long long begun, ended;
+} *victim;
+
+/*
+ * As fast as caches are warm, and slow while the machine is busy: what one that was
+ * killed too late has taken is the measure for the next.
+ */
 static int kill_it(const struct operation *op, long times)
 {
 	long long start = now_us(), took;
-	long killed = 0, undone = 0;
+	long killed = 0, late = 0, undone = 0;
 	uint64_t seed = 12345;
 	int ret, status;
 
+	victim = mmap(NULL, sizeof(*victim), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (victim == MAP_FAILED)
+		err(1, "mmap");
 	ret = op->run();
 	took = now_us() - start;
 	op->after(ret, true);
 
-	for (moment = 1; moment <= times; moment++) {
-		pid_t pid = fork();
+	for (moment = 1; killed < times && moment <= 20 + 10 * times; moment++) {
+		long long delay;
+		pid_t pid;
 
-		if (!pid)
-			_exit(-op->run());
+		victim->begun = victim->ended = 0;
+		pid = fork();
+		if (pid < 0)
+			err(1, "fork");
+		if (!pid) {
+			victim->begun = now_us();
+			ret = op->run();
+			victim->ended = now_us();
+			_exit(-ret);
+		}
+		/* One after the other in each part of the time, sooner if it was too late. */
 		seed = seed * 6364136223846793005 + 1442695040888963407;
-		usleep((seed >> 33) % (took + took / 5));
+		delay = took * (killed * 1000 + (seed >> 33) % 1000) / (times * 1000);
+		delay = delay * 3 / (3 + late);
+		while (!victim->begun || now_us() < victim->begun + delay)
+			usleep(delay / 16);
 		kill(pid, SIGKILL);
 		if (waitpid(pid, &status, 0) != pid)
 			err(1, "waitpid");
-		killed += WIFSIGNALED(status);
+		if (WIFEXITED(status) && WEXITSTATUS(status))
+			wrong("failed before it was killed: %s", strerror(WEXITSTATUS(status)));
 		if (op->run == do_mount)
 			ret = mounted() ? 0 : -EINTR;
 		else if (op->run == do_remount)
 			ret = read_only() ? 0 : -EINTR;
 		else
 			ret = mounted() ? -EINTR : 0;
-		undone += ret != 0;
 		if (ret && op->run == do_umount) {
 			/* It never began. */
 			if (nr_nodes())
 				wrong("mounted, and there are nodes");
 			continue;
 		}
+		if (WIFSIGNALED(status) && !victim->ended) {
+			killed++;
+			undone += ret != 0;
+			late = 0;
+		} else {
+			took = victim->ended - victim->begun;
+			late++;
+		}
 		op->after(ret, true);
 	}
-	printf("%s: %lld ms; of %ld that were killed %ld were not done\n", what,
-	       took / 1000, killed, undone);
-	if (!killed)
-		wrong("none was killed in time");
+	printf("%s: %lld ms; of %ld that were killed %ld were not done; %ld were not killed in time\n",
+	       what, took / 1000, killed, undone, moment - 1 - killed);
+	if (killed < times)
+		wrong("only %ld were killed in time", killed);
 	return 0;
 }
 
