@@ -10,8 +10,8 @@
 
 #include "zdtmtst.h"
 
-#define MiB (1UL << 20)
-#define GiB (1UL << 30)
+#define MiB	  (1UL << 20)
+#define GiB	  (1UL << 30)
 #define PRAM_HUGE (2 * MiB)
 
 #ifndef MADV_COLLAPSE
@@ -19,10 +19,10 @@
 #endif
 
 /* fail() tells errno, which means nothing where two values differ. */
-#define pram_fail(fmt, arg...)                    \
-	({                                        \
-		errno = 0;                        \
-		fail(fmt, ##arg);                 \
+#define pram_fail(fmt, arg...)    \
+	({                        \
+		errno = 0;        \
+		fail(fmt, ##arg); \
 	})
 
 /*
@@ -115,7 +115,8 @@ static inline long pram_smaps(const void *area, size_t len, const char *field)
 		exit(1);
 	}
 	while (fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2 && strchr("-r", line[strcspn(line, " ") + 1]))
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2 &&
+		    strchr("-r", line[strcspn(line, " ") + 1]))
 			inside = start < to && end > from;
 		else if (inside && !strncmp(line, field, strlen(field)) &&
 			 sscanf(line + strlen(field), "%ld", &value) == 1) {

@@ -30,7 +30,8 @@ int main(int argc, char **argv)
 	pram_fill(area + HALF / 2, HALF, 2);
 	if (pram_check(area, HALF / 2, 1, "the first quarter") ||
 	    pram_check(area + HALF / 2, HALF, 2, "what was written again") ||
-	    pram_check(area + HALF / 2 * 3, HALF / 2, 1 + HALF / 2 * 3 / 8 * PRAM_STEP, "the last quarter"))
+	    pram_check(area + HALF / 2 * 3, HALF / 2, 1 + HALF / 2 * 3 / 8 * PRAM_STEP,
+		       "the last quarter"))
 		return 1;
 	pass();
 	return 0;

@@ -26,7 +26,7 @@ static struct {
 	futex_t stage, done;
 	int failed;
 	struct seen before[FAMILY], after[FAMILY];
-} *common;
+} * common;
 static char *area;
 static int me = PARENT;
 
@@ -67,8 +67,9 @@ static void look(struct seen *seen)
 
 	seen->pss = pram_smaps(area, PAGES * PAGE_SIZE, "Pss:");
 	fd = open("/proc/self/pagemap", O_RDONLY);
-	if (fd < 0 || pread(fd, seen->frame, sizeof(seen->frame),
-			    (uintptr_t)area / PAGE_SIZE * sizeof(uint64_t)) != sizeof(seen->frame)) {
+	if (fd < 0 ||
+	    pread(fd, seen->frame, sizeof(seen->frame),
+		  (uintptr_t)area / PAGE_SIZE * sizeof(uint64_t)) != sizeof(seen->frame)) {
 		pr_perror("cannot read /proc/self/pagemap");
 		exit(1);
 	}
@@ -195,7 +196,8 @@ static int compare(void)
 		test_msg("member %d: Pss was %ld, is %ld\n", who, before->pss, after->pss);
 		/* The kernel rounds each part of a page down. */
 		if (labs(before->pss - after->pss) > 1)
-			ret |= pram_fail("member %d: Pss was %ld, is %ld", who, before->pss, after->pss);
+			ret |= pram_fail("member %d: Pss was %ld, is %ld", who, before->pss,
+					 after->pss);
 		for (other = 0; other < who; other++) {
 			for (page = 0; page < PAGES; page++) {
 				if (!before->frame[page] || !after->frame[page])
@@ -204,8 +206,9 @@ static int compare(void)
 				was = before->frame[page] == common->before[other].frame[page];
 				now = after->frame[page] == common->after[other].frame[page];
 				if (was != now) {
-					ret |= pram_fail("page %d of members %d and %d: shared was %d, is %d",
-							 page, who, other, was, now);
+					ret |= pram_fail(
+						"page %d of members %d and %d: shared was %d, is %d",
+						page, who, other, was, now);
 					break;
 				}
 			}

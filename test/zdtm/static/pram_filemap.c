@@ -10,10 +10,10 @@ const char *test_doc = "Private file mappings keep what was written to them, and
 const char *test_author = "The PRAM authors";
 
 #define FILE_NAME "pram_filemap.test"
-#define PAGES 96 /* the last one has only a half in the file */
-#define LEN (PAGES * PAGE_SIZE)
-#define FILE_LEN (LEN - PAGE_SIZE / 2)
-#define SHARED 90 /* the page that the shared mapping has */
+#define PAGES	  96 /* the last one has only a half in the file */
+#define LEN	  (PAGES * PAGE_SIZE)
+#define FILE_LEN  (LEN - PAGE_SIZE / 2)
+#define SHARED	  90 /* the page that the shared mapping has */
 
 enum { WRITTEN, READ, NEVER, IN_CHILD, KINDS };
 enum { OF_FILE = 1, OF_PARENT, OF_CHILD, OF_SHARED, LATER };
@@ -57,7 +57,8 @@ static int check_file(int fd)
 		len = page == PAGES - 1 ? PAGE_SIZE / 2 : PAGE_SIZE;
 		if (pread(fd, words, PAGE_SIZE, page * PAGE_SIZE) != len)
 			return fail("%s cannot be read", what);
-		ret |= pram_check(words, len, seed_of(page == SHARED ? OF_SHARED : OF_FILE, page), what);
+		ret |= pram_check(words, len, seed_of(page == SHARED ? OF_SHARED : OF_FILE, page),
+				  what);
 	}
 	return ret;
 }
@@ -92,7 +93,6 @@ static void write_map(int kind, int whose)
 int main(int argc, char **argv)
 {
 	long anon, anon_before;
-	volatile char sum = 0;
 	int fd, page, ret = 0;
 	char *shared;
 	pid_t child;
@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	pram_fill(shared, PAGE_SIZE, seed_of(OF_SHARED, SHARED));
 	write_map(WRITTEN, OF_PARENT);
 	for (page = READ; page < PAGES; page += KINDS)
-		sum += map[page * PAGE_SIZE];
+		(void)*(volatile char *)(map + page * PAGE_SIZE);
 
 	child = test_fork();
 	if (child < 0) {

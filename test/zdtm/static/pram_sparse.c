@@ -5,7 +5,7 @@
 const char *test_doc = "A large sparse mapping keeps its pages and its holes";
 const char *test_author = "The PRAM authors";
 
-#define LEN (64 * GiB)
+#define LEN   (64 * GiB)
 #define PAGES 4096
 
 /* The first and the last page of the area are among them, and pairs of neighbours. */

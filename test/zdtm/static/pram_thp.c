@@ -28,17 +28,17 @@ static void *huge_area(size_t len, uint64_t seed)
 		madvise(area, len, MADV_COLLAPSE);
 	kib = pram_smaps(area, len, "AnonHugePages:");
 	if (kib * 1024 < len) {
-		pr_err("only %ld KiB of %zu are in huge pages: is there enough free memory?\n",
-		       kib, len / 1024);
+		pr_err("only %ld KiB of %zu are in huge pages: is there enough free memory?\n", kib,
+		       len / 1024);
 		exit(1);
 	}
 	return area;
 }
 
-#define WHOLE (8 * PRAM_HUGE)
+#define WHOLE  (8 * PRAM_HUGE)
 #define FAMILY (4 * PRAM_HUGE)
-#define ZEROS (2 * PRAM_HUGE)
-#define EDGE (PRAM_HUGE + 2 * PAGE_SIZE)
+#define ZEROS  (2 * PRAM_HUGE)
+#define EDGE   (PRAM_HUGE + 2 * PAGE_SIZE)
 
 static int still_huge(const char *what, const void *area, size_t len)
 {
@@ -46,7 +46,8 @@ static int still_huge(const char *what, const void *area, size_t len)
 
 	test_msg("%s: %ld of %zu KiB are in huge pages\n", what, kib, len / 1024);
 	if (kib * 1024 != len)
-		return pram_fail("%s: %ld of %zu KiB are still in huge pages", what, kib, len / 1024);
+		return pram_fail("%s: %ld of %zu KiB are still in huge pages", what, kib,
+				 len / 1024);
 	return 0;
 }
 
@@ -55,7 +56,6 @@ int main(int argc, char **argv)
 	char *whole, *edge, *family, *holes, *protect, *zeros;
 	long shared_before, shared;
 	int ret = 0, plain;
-	volatile char sum = 0;
 	pid_t child;
 	size_t i;
 
@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 	zeros = pram_area(ZEROS, PRAM_HUGE, 0);
 	make_huge(zeros, ZEROS);
 	for (i = 0; i < ZEROS; i += PAGE_SIZE)
-		sum += zeros[i];
+		(void)*(volatile char *)(zeros + i);
 
 	family = huge_area(FAMILY, 5);
 	child = test_fork();
@@ -124,8 +124,9 @@ int main(int argc, char **argv)
 		ret |= still_huge("the other half of one with holes", holes + PRAM_HUGE, PRAM_HUGE);
 		shared = pram_smaps(family, FAMILY, "Pss:");
 		if (shared != shared_before)
-			ret |= pram_fail("%ld KiB are mine of what I share with a child, %ld before",
-					 shared, shared_before);
+			ret |= pram_fail(
+				"%ld KiB are mine of what I share with a child, %ld before", shared,
+				shared_before);
 	}
 	ret |= pram_check(whole, WHOLE, 1, "an area");
 	ret |= pram_check(edge, EDGE, 2, "an area that is not aligned");

@@ -6,8 +6,8 @@ const char *test_doc = "Thousands of mappings keep their rights and contents";
 const char *test_author = "The PRAM authors";
 
 #define GROUPS 1000 /* of pages: two to write, one to read, one without rights, one never touched */
-#define GROUP 5
-#define LEN (GROUPS * GROUP * PAGE_SIZE)
+#define GROUP  5
+#define LEN    (GROUPS * GROUP * PAGE_SIZE)
 
 static int count(const void *area)
 {
