@@ -132,6 +132,29 @@ static inline long pram_smaps(const void *area, size_t len, const char *field)
 	return sum;
 }
 
+/* Whether smaps names a flag ("lo") for the mapping at area. */
+static inline int pram_vmflag(const void *area, const char *flag)
+{
+	unsigned long at = (unsigned long)area, start, end;
+	int inside = 0, found = 0;
+	char line[512];
+	FILE *smaps;
+
+	smaps = fopen("/proc/self/smaps", "r");
+	if (!smaps) {
+		pr_perror("cannot open /proc/self/smaps");
+		exit(1);
+	}
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start <= at && at < end;
+		else if (inside && !strncmp(line, "VmFlags:", 8))
+			found = strstr(line, flag) != NULL;
+	}
+	fclose(smaps);
+	return found;
+}
+
 /*
  * Plain images keep what memory contains, but not whether it is in huge pages, nor
  * which tasks of a family share it. The test's hook leaves this file if there were

@@ -94,6 +94,7 @@ int main(int argc, char **argv)
 {
 	long anon, anon_before;
 	int fd, page, ret = 0;
+	task_waiter_t ready;
 	char *shared;
 	pid_t child;
 
@@ -118,6 +119,7 @@ int main(int argc, char **argv)
 	for (page = READ; page < PAGES; page += KINDS)
 		(void)*(volatile char *)(map + page * PAGE_SIZE);
 
+	task_waiter_init(&ready);
 	child = test_fork();
 	if (child < 0) {
 		pr_perror("fork");
@@ -125,9 +127,11 @@ int main(int argc, char **argv)
 	}
 	if (!child) {
 		write_map(IN_CHILD, OF_CHILD);
+		task_waiter_complete(&ready, 1);
 		test_waitsig();
 		return check_map(1, LATER);
 	}
+	task_waiter_wait4(&ready, 1);
 	anon_before = pram_smaps(map, LEN, "Anonymous:");
 	if (anon_before * 1024 != LEN / KINDS) {
 		pr_err("%ld KiB are the mapping's own, not %u\n", anon_before, LEN / KINDS / 1024);
