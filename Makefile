@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 KERNEL ?= 7.3
 FLAVOR ?= debug
 
-.PHONY: all demo check bench lint unit patches kunit vm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check bench lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
 
 all: deps
 	@scripts/build
@@ -23,6 +23,9 @@ bench: deps
 
 lint unit patches kunit vm: deps
 	@scripts/check $@
+
+zdtm: deps
+	@test/zdtm/run $(ARGS)
 
 rig: deps
 	@test/vm/run --kernel $(KERNEL) $(ARGS) $(SCRIPT)
@@ -49,6 +52,7 @@ distclean: clean
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
 	@echo 'make check         all tests; lint, unit, patches, kunit, vm: one kind of them'
+	@echo 'make zdtm          CRIU'"'"'s test suite across a kexec; hours; ARGS=options (test/zdtm/README.md)'
 	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'

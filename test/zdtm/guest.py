@@ -56,6 +56,9 @@ CONTROLS = {
     "kexec": (("dump",), ("restore",), True),
 }
 
+# Whether to keep the trees, with CRIU's logs, of tests that pass.
+KEEP = os.environ.get("ZDTM_KEEP") == "1"
+
 FIRST_PID = 1000
 # Times as long as zdtm.py, which is made for machines that are not emulated.
 SLOWNESS = 5
@@ -118,6 +121,11 @@ def make_action(test, act, env=None, root=None):
         zdtm.try_run_hook(test, ["--post-start"])
     if child.wait(timeout=30 * SLOWNESS):
         raise zdtm.test_fail_exc("the test does not start")
+
+
+def stamp(what):
+    """A moment, for whoever looks for where the time goes in the log."""
+    print("[%.2f] %s" % (time.clock_gettime(time.CLOCK_MONOTONIC_RAW), what))
 
 
 def checked(result, what):
@@ -185,6 +193,108 @@ def in_container(function):
         os._exit(code if 0 <= code < 256 else 1)
 
 
+class Surroundings:
+    """What is around a test and not dumped with it, but has to be there again for the
+    second phase, as somebody who restores after a reboot would have to see to:
+
+    - mounts that the test or its hook made outside of the test's mount namespace, with
+      what is in them if they are in memory, and the device files of zdtm's /dev;
+    - the rules by which CRIU locks the connections of a network namespace that is not
+      dumped, and what else is set there.
+    """
+
+    SYSCTLS = ("/proc/sys/net/ipv4/ping_group_range",)
+
+    @staticmethod
+    def mounts():
+        """mountinfo of this process, by mount id, in the order of mounting."""
+        found = {}
+        with open("/proc/self/mountinfo") as file:
+            for line in file:
+                words = line.split()
+                dash = words.index("-")
+                found[words[0]] = {
+                    "parent": words[1], "device": words[2], "root": words[3], "where": words[4],
+                    "flags": words[5], "shared": any(w.startswith("shared:") for w in words[6:dash]),
+                    "type": words[dash + 1], "source": words[dash + 2], "options": words[dash + 3]}
+        return found
+
+    def __init__(self, keep):
+        self.keep = keep
+        self.before = self.mounts()
+        os.makedirs(keep, exist_ok=True)
+
+    def record(self, test):
+        """After the dump, in the first phase."""
+        root = zdtm.tests_root[1] if zdtm.tests_root else None
+        now = self.mounts()
+        made = []
+        for number, one in now.items():
+            ours = root and (one["where"] + "/").startswith(root + "/")
+            if number in self.before or ours:
+                continue
+            # Part of what is mounted already, or of the disk: to be bound again.
+            for other in now.values():
+                if other is one or other["device"] != one["device"]:
+                    continue
+                inside = os.path.relpath(one["root"], other["root"])
+                if not inside.startswith("..") and (other["where"] != one["where"]) and \
+                   (other in self.before.values() or other in made):
+                    one["bind"] = os.path.normpath(os.path.join(other["where"], inside))
+                    break
+            if "bind" not in one and one["type"] == "tmpfs":
+                one["tar"] = "%s/%d.tar" % (self.keep, len(made))
+                subprocess.check_call(["tar", "--xattrs", "-C", one["where"], "-cf", one["tar"], "."])
+            made.append(one)
+        saved = {"mounts": made, "root": root, "sysctls": {}}
+        if root:
+            subprocess.check_call(["tar", "-C", root + "/dev", "-cf", self.keep + "/dev.tar", "."])
+        for path in self.SYSCTLS:
+            with open(path) as file:
+                saved["sysctls"][path] = file.read()
+        if not test.ns() and any("tcp" in opt or "network" in opt for opt in test.getdopts()):
+            for tool in ("iptables", "ip6tables"):
+                with open("%s/%s" % (self.keep, tool), "w") as file:
+                    subprocess.check_call([tool + "-save"], stdout=file)
+            with open(self.keep + "/nft", "w") as file:
+                tables = subprocess.run(["nft", "list", "tables"], stdout=subprocess.PIPE, text=True,
+                                        check=True).stdout
+                for table in re.findall(r"^table (inet CRIU\S*)$", tables, re.M):
+                    subprocess.check_call(["nft", "list", "table"] + table.split(), stdout=file)
+        return saved
+
+    def replay(self, saved):
+        """Before the restore, in the second phase."""
+        for one in saved["mounts"]:
+            os.makedirs(one["where"], exist_ok=True)
+            if "bind" in one:
+                if not os.path.isdir(one["bind"]):
+                    os.rmdir(one["where"])
+                    os.close(os.open(one["where"], os.O_CREAT))
+                subprocess.check_call(["mount", "--bind", one["bind"], one["where"]])
+            else:
+                subprocess.check_call(["mount", "-t", one["type"], "-o", one["flags"], one["source"],
+                                       one["where"]])
+            if "tar" in one:
+                subprocess.check_call(["tar", "--xattrs", "-C", one["where"], "-xpf", one["tar"]])
+            subprocess.check_call(["mount", "--make-shared" if one["shared"] else "--make-private",
+                                   one["where"]])
+        if saved["root"]:
+            # The same directory again, with what the test has put into its /dev.
+            zdtm.tests_root = (os.getpid(), saved["root"])
+            subprocess.check_call(["mount", "-t", "tmpfs", "criu-test-dev", saved["root"] + "/dev"])
+            subprocess.check_call(["tar", "-C", saved["root"] + "/dev", "-xpf", self.keep + "/dev.tar"])
+        for path, value in saved["sysctls"].items():
+            with open(path, "w") as file:
+                file.write(value)
+        for tool in ("iptables", "ip6tables"):
+            if os.path.exists("%s/%s" % (self.keep, tool)):
+                with open("%s/%s" % (self.keep, tool)) as file:
+                    subprocess.check_call([tool + "-restore"], stdin=file)
+        if os.path.exists(self.keep + "/nft"):
+            subprocess.check_call(["nft", "-f", self.keep + "/nft"])
+
+
 class Job:
     """One test of one control, in one of its phases."""
 
@@ -201,6 +311,7 @@ class Job:
         self.tree = "%s/%s/test" % (TREES, key)
         self.log = "%s/%s.%s.log" % (LOGS, key, phase)
         self.state = "%s/%s/state" % (TREES, key)
+        self.around = "%s/%s/around" % (TREES, key)
         self.outcome = "%s/%s/outcome" % (TREES, key)
         self.started = time.monotonic()
 
@@ -250,8 +361,8 @@ class Job:
         with open(self.outcome + ".new", "w") as out:
             json.dump((result, self.explain(reason) if result == "fail" else reason), out)
         os.rename(self.outcome + ".new", self.outcome)
-        # A file system on which the test's root directory is must not stay busy.
-        zdtm.clean_tests_root()
+        if result != "dumped":
+            zdtm.clean_tests_root()
 
     def objects(self):
         flavor = zdtm.flavors[self.flavor](zdtm.opts)
@@ -273,21 +384,28 @@ class Job:
         api.set_test(test)
         os.environ["ZDTM_TEST_PID"] = str(test.getpid())
         zdtm.try_run_hook(test, ["--pre-dump"])
+        stamp("dump")
         api.dump("dump")
+        stamp("dumped")
         if self.through_pram:
             self.nothing_on_disk(api)
         test.gone()
+        stamp("gone")
 
     def restore_it(self, test, api):
         zdtm.try_run_hook(test, ["--pre-restore"])
+        stamp("restore")
         api.restore()
+        stamp("restored")
         os.environ["ZDTM_TEST_PID"] = str(test.getpid())
         os.environ["ZDTM_IMG_DIR"] = api.logs()
         zdtm.try_run_hook(test, ["--post-restore"])
 
     def check_it(self, test, api, state):
         zdtm.check_visible_state(test, state, zdtm.opts)
+        stamp("checked")
         test.stop()
+        stamp("stopped")
         api.fini()
         zdtm.try_run_hook(test, ["--clean"])
         if test.blocking():
@@ -313,8 +431,10 @@ class Job:
     def phase_oneshot(self):
         _flavor, test, api = self.objects()
         try:
+            stamp("start")
             self.raise_pid()
             test.start()
+            stamp("started")
             state = zdtm.get_visible_state(test)
             try:
                 self.dump_it(test, api)
@@ -333,10 +453,13 @@ class Job:
         return "pass", ""
 
     def phase_dump(self):
+        around = Surroundings(self.around)
         flavor, test, api = self.objects()
         try:
+            stamp("start")
             self.raise_pid()
             test.start()
+            stamp("started")
             state = zdtm.get_visible_state(test)
             try:
                 self.dump_it(test, api)
@@ -348,16 +471,18 @@ class Job:
                     self.nothing_left(api)
                 return "pass", "refused, as it should be"
             with open(self.state, "wb") as out:
-                pickle.dump((state, api.logs(), test._env), out)
+                pickle.dump((state, api.logs(), test._env, around.record(test)), out)
             flavor.fini()
         except Exception as error:  # pylint: disable=broad-except
             return self.failed(test, api, error)
         return "dumped", ""
 
     def phase_restore(self):
+        with open(self.state, "rb") as file:
+            state, path, env, saved = pickle.load(file)
+        Surroundings(self.around).replay(saved)
         flavor, test, api = self.objects()
-        with open(self.state, "rb") as saved:
-            state, path, test._env = pickle.load(saved)
+        test._env = env
         api._criu__test = test
         api._criu__dump_path = path
         api._criu__iter = 1
@@ -404,12 +529,15 @@ class Job:
             os.unlink(self.outcome)
         except (OSError, ValueError):
             result, reason = "fail", "ended with status %d in phase %s" % (code, self.phase)
-        if result != "dumped":
+        if result == "dumped":
+            print("dumped %s %s %s %d s" % (self.flavor, self.control, self.test,
+                                            time.monotonic() - self.started))
+        else:
             reason = re.sub(r"[\x00-\x1f]+", " ", reason)
             print("zdtm %s %s %s %s %d %s" % (
                 self.flavor, self.control, self.test[len("zdtm/"):], result,
                 time.monotonic() - self.started, reason))
-            if result == "pass":
+            if result == "pass" and not KEEP:
                 shutil.rmtree(os.path.dirname(self.tree), ignore_errors=True)
         return result
 
