@@ -13,19 +13,31 @@ const char *test_author = "The PRAM authors";
 
 #define LEN (8 * PAGE_SIZE)
 
-static int check_pipe(int fd, const char *what)
+static int check_page(int fd, uint64_t seed, const char *what)
 {
 	uint64_t words[512];
+
+	if (read(fd, words, sizeof(words)) != sizeof(words))
+		return fail("%s: a page cannot be read", what);
+	return pram_check(words, sizeof(words), seed, what);
+}
+
+static int check_pipe(int fd, const char *what)
+{
 	size_t at;
 
-	for (at = 0; at < LEN; at += sizeof(words)) {
-		if (read(fd, words, sizeof(words)) != sizeof(words))
-			return fail("%s: cannot be read", what);
-		if (pram_check(words, sizeof(words), 1 + at / 8 * PRAM_STEP, what))
+	for (at = 0; at < LEN; at += PAGE_SIZE)
+		if (check_page(fd, 1 + at / 8 * PRAM_STEP, what))
 			return 1;
-	}
-	if (read(fd, words, 1) != -1 || errno != EAGAIN)
-		return fail("%s: there is more in it", what);
+	return 0;
+}
+
+static int check_empty(int fd, const char *what)
+{
+	char byte;
+
+	if (read(fd, &byte, 1) != -1 || errno != EAGAIN)
+		return pram_fail("%s: there is more in it", what);
 	return 0;
 }
 
@@ -78,28 +90,18 @@ int main(int argc, char **argv)
 	test_daemon();
 	test_waitsig();
 
-	ret |= pram_check(area, LEN, 1, "memory that a pipe has");
-	/* Now it is no longer the pipe's. */
-	pram_fill(area, LEN, 4);
-	ret |= check_pipe(fds[0], "a pipe");
-	ret |= check_pipe(given[0], "a pipe with unmapped pages");
-	ret |= pram_check(area, LEN, 4, "memory that a pipe had");
-	ret |= pram_check(huge, PRAM_HUGE, 2, "a huge page of which a pipe has a part");
-	{
-		uint64_t words[512];
-		size_t at;
-
-		for (at = 0; at < LEN; at += sizeof(words)) {
-			if (read(copy[0], words, sizeof(words)) != sizeof(words))
-				ret |= fail("the copied pipe cannot be read");
-			ret |= pram_check(words, sizeof(words), 1 + at / 8 * PRAM_STEP,
-					  "a copied pipe");
-		}
-		if (read(copy[0], words, sizeof(words)) != sizeof(words))
-			ret |= fail("the copied pipe cannot be read");
-		ret |= pram_check(words, sizeof(words), 2 + PRAM_HUGE / 16 * PRAM_STEP,
-				  "a part of a huge page");
-	}
+	ret |= check_pipe(fds[0], "a pipe") | check_empty(fds[0], "a pipe");
+	ret |= check_pipe(given[0], "a pipe with unmapped pages") |
+	       check_empty(given[0], "a pipe with unmapped pages");
+	ret |= check_pipe(copy[0], "a copied pipe");
+	ret |= check_page(copy[0], 2 + PRAM_HUGE / 16 * PRAM_STEP,
+			  "a part of a huge page in a pipe");
+	ret |= check_empty(copy[0], "a copied pipe");
+	ret |= pram_check(area, LEN, 1, "memory that a pipe had");
+	ret |= pram_check(huge, PRAM_HUGE, 2, "a huge page of which a pipe had a part");
+	pram_fill(huge, PRAM_HUGE, 4);
+	ret |= pram_check(area, LEN, 1, "memory beside a huge page that was written");
+	ret |= pram_check(huge, PRAM_HUGE, 4, "a huge page, written again");
 	ret |= pram_check(other, LEN, 3, "the other name of shared memory");
 	pram_fill(shared, LEN, 5);
 	ret |= pram_check(other, LEN, 5, "shared memory, written by another name");
