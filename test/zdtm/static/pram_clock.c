@@ -14,10 +14,11 @@
 const char *test_doc = "Clocks do not jump back, and nobody is woken early";
 const char *test_author = "The PRAM authors";
 
-#define SEC   1000000000LL
-#define SOON  (8 * SEC) /* more than starting and dumping takes, if all goes quickly */
-#define FAR   (100000 * SEC)
-#define SLACK (3600 * SEC)
+#define SEC	1000000000LL
+#define AT_ONCE (SEC / 100) /* before the dump */
+#define SOON	(8 * SEC)   /* more than starting and dumping takes, if all goes quickly */
+#define FAR	(100000 * SEC)
+#define SLACK	(3600 * SEC)
 /*
  * CRIU sets a timerfd that is for a certain time to what was left at the dump, plus the
  * time of the restore in whole seconds: it fires early by what that leaves out, and late
@@ -63,6 +64,9 @@ static const struct {
 	{CLOCK_BOOTTIME, "a timer for a time by CLOCK_BOOTTIME", SOON, TFD_TIMER_ABSTIME},
 	{CLOCK_REALTIME, "a timer for a time by CLOCK_REALTIME", SOON, TFD_TIMER_ABSTIME},
 	{CLOCK_MONOTONIC, "a timer by CLOCK_MONOTONIC", SOON, 0},
+	{CLOCK_MONOTONIC, "an early timer for a time by CLOCK_MONOTONIC", AT_ONCE,
+	 TFD_TIMER_ABSTIME},
+	{CLOCK_BOOTTIME, "an early timer by CLOCK_BOOTTIME", AT_ONCE, 0},
 	{CLOCK_MONOTONIC, "a late timer for a time by CLOCK_MONOTONIC", FAR, TFD_TIMER_ABSTIME},
 	{CLOCK_BOOTTIME, "a late timer for a time by CLOCK_BOOTTIME", FAR, TFD_TIMER_ABSTIME},
 	{CLOCK_REALTIME, "a late timer for a time by CLOCK_REALTIME", FAR, TFD_TIMER_ABSTIME},
@@ -211,6 +215,8 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
+
+	usleep(AT_ONCE / 1000 * 2);
 
 	test_daemon();
 	test_waitsig();
