@@ -38,6 +38,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -243,8 +244,12 @@ class Surroundings:
                     one["bind"] = os.path.normpath(os.path.join(other["where"], inside))
                     break
             if "bind" not in one and one["type"] == "tmpfs":
-                one["tar"] = "%s/%d.tar" % (self.keep, len(made))
-                subprocess.check_call(["tar", "--xattrs", "-C", one["where"], "-cf", one["tar"], "."])
+                one["kept"] = "%s/%d" % (self.keep, len(made))
+                if os.path.isdir(one["where"]):
+                    one["kept"] += ".tar"
+                    subprocess.check_call(["tar", "--xattrs", "-C", one["where"], "-cf", one["kept"], "."])
+                else:
+                    subprocess.check_call(["cp", "-a", one["where"], one["kept"]])
             made.append(one)
         saved = {"mounts": made, "root": root, "sysctls": {}}
         if root:
@@ -263,22 +268,45 @@ class Surroundings:
                     subprocess.check_call(["nft", "list", "table"] + table.split(), stdout=file)
         return saved
 
+    def mount_again(self, one):
+        where, kept = one["where"], one.get("kept")
+        is_file = not os.path.isdir(one.get("bind") or where) if not kept else not self.is_tar(kept)
+        if is_file:
+            if os.path.isdir(where):
+                os.rmdir(where)
+            os.close(os.open(where, os.O_CREAT))
+        else:
+            os.makedirs(where, exist_ok=True)
+        source = one.get("bind")
+        above = None
+        if not source and one["root"] != "/":
+            # Of a file system that is mounted as a whole nowhere.
+            above = tempfile.mkdtemp(prefix="zdtm-")
+            subprocess.check_call(["mount", "-t", one["type"], one["source"], above])
+            source = above + one["root"]
+            os.makedirs(os.path.dirname(source) if is_file else source, exist_ok=True)
+            if is_file:
+                subprocess.check_call(["cp", "-a", kept, source])
+        if source:
+            subprocess.check_call(["mount", "--bind", source, where])
+        else:
+            subprocess.check_call(["mount", "-t", one["type"], "-o", one["flags"], one["source"], where])
+        if kept and not is_file:
+            subprocess.check_call(["tar", "--xattrs", "-C", where, "-xpf", kept])
+        if above:
+            subprocess.check_call(["mount", "--make-private", above])
+            subprocess.check_call(["umount", "-l", above])
+            os.rmdir(above)
+        subprocess.check_call(["mount", "--make-shared" if one["shared"] else "--make-private", where])
+
+    @staticmethod
+    def is_tar(path):
+        return path.endswith(".tar")
+
     def replay(self, saved):
         """Before the restore, in the second phase."""
         for one in saved["mounts"]:
-            os.makedirs(one["where"], exist_ok=True)
-            if "bind" in one:
-                if not os.path.isdir(one["bind"]):
-                    os.rmdir(one["where"])
-                    os.close(os.open(one["where"], os.O_CREAT))
-                subprocess.check_call(["mount", "--bind", one["bind"], one["where"]])
-            else:
-                subprocess.check_call(["mount", "-t", one["type"], "-o", one["flags"], one["source"],
-                                       one["where"]])
-            if "tar" in one:
-                subprocess.check_call(["tar", "--xattrs", "-C", one["where"], "-xpf", one["tar"]])
-            subprocess.check_call(["mount", "--make-shared" if one["shared"] else "--make-private",
-                                   one["where"]])
+            self.mount_again(one)
         if saved["root"]:
             # The same directory again, with what the test has put into its /dev.
             zdtm.tests_root = (os.getpid(), saved["root"])
