@@ -355,7 +355,8 @@ class Job:
         for path in glob.glob(glob.escape(CRIU + "/test/" + self.test) + "*"):
             rest = path[len(CRIU + "/test/" + self.test):]
             if rest == "" or rest[0] == ".":
-                os.link(path, os.path.join(where, os.path.basename(path)))
+                # Some hooks and descriptions are symlinks to those of another test.
+                os.link(os.path.realpath(path), os.path.join(where, os.path.basename(path)))
         for path in glob.glob(CRIU + "/test/" + os.path.dirname(self.test) + "/*.so"):
             os.link(path, os.path.join(where, os.path.basename(path)))
         os.makedirs(self.tree + "/zdtm/static", exist_ok=True)
