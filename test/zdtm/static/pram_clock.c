@@ -19,13 +19,11 @@ const char *test_author = "The PRAM authors";
 #define SOON	(8 * SEC)   /* more than starting and dumping takes, if all goes quickly */
 #define FAR	(100000 * SEC)
 #define SLACK	(3600 * SEC)
-#define LATE	(60 * SEC) /* what is left at the dump counts from the restore on */
 /*
- * CRIU sets a timerfd that is for a certain time to what was left at the dump, plus the
- * time of the restore in whole seconds: it fires early by what that leaves out, and late
- * by as long as the task was not there, if its clock went on meanwhile.
+ * CRIU sets a timerfd to what was left at the dump. It fires late by as long as the
+ * restore took, or if its clock went on meanwhile, by as long as the task was not there.
  */
-#define CRIU_EARLY SEC
+#define LATE (60 * SEC)
 
 static const struct {
 	clockid_t id;
@@ -167,7 +165,7 @@ static int check_timer(int nr, int fd, long long armed)
 		left = its.it_value.tv_sec * SEC + its.it_value.tv_nsec;
 		test_msg("%s: %lld ns left, by the clock %lld to %lld\n", timers[nr].name, left,
 			 due - after, due - before);
-		if (left < due - after - (timers[nr].flags ? CRIU_EARLY : SLACK) ||
+		if (left < due - after - (timers[nr].flags ? 0 : SLACK) ||
 		    left > due - before + (timers[nr].id == CLOCK_REALTIME ? SLACK : LATE))
 			return pram_fail("%s: %lld ns are left, not %lld", timers[nr].name, left,
 					 due - before);
@@ -178,7 +176,7 @@ static int check_timer(int nr, int fd, long long armed)
 		return fail("%s does not fire", timers[nr].name);
 	after = now(timers[nr].id);
 	test_msg("%s: fires %lld ns late\n", timers[nr].name, after - due);
-	if (after < due - (timers[nr].flags ? CRIU_EARLY : 0))
+	if (after < due)
 		return pram_fail("%s fires %lld ns early", timers[nr].name, due - after);
 	if (fired != 1)
 		return pram_fail("%s fired %ld times", timers[nr].name, (long)fired);
@@ -189,8 +187,9 @@ int main(int argc, char **argv)
 {
 	pid_t watcher, asleep[SLEEPERS];
 	long long start[CLOCKS], armed[TIMERS], slept, rounds, end;
-	int fd[TIMERS], i, ret = 0, status;
+	int fd[TIMERS], i, ret = 0, status, used;
 	struct itimerspec its = {};
+	uint64_t fired;
 
 	test_init(argc, argv);
 
@@ -217,7 +216,15 @@ int main(int argc, char **argv)
 		}
 	}
 
-	usleep(AT_ONCE / 1000 * 2);
+	used = timerfd_create(CLOCK_MONOTONIC, 0);
+	its.it_value = spec(now(CLOCK_MONOTONIC) + AT_ONCE);
+	if (used < 0 || timerfd_settime(used, TFD_TIMER_ABSTIME, &its, NULL) ||
+	    read(used, &fired, sizeof(fired)) != sizeof(fired) ||
+	    fcntl(used, F_SETFL, O_NONBLOCK)) {
+		pr_perror("a timer that has fired");
+		return 1;
+	}
+	usleep(AT_ONCE / 1000);
 
 	test_daemon();
 	test_waitsig();
@@ -235,6 +242,9 @@ int main(int argc, char **argv)
 	}
 	for (i = 0; i < TIMERS; i++)
 		ret |= check_timer(i, fd[i], armed[i]);
+	if (timerfd_gettime(used, &its) || its.it_value.tv_sec || its.it_value.tv_nsec ||
+	    read(used, &fired, sizeof(fired)) != -1 || errno != EAGAIN)
+		ret |= pram_fail("a timer that has fired fires again");
 	for (i = 0; i < SLEEPERS; i++) {
 		if (waitpid(asleep[i], &status, 0) != asleep[i] || status) {
 			ret |= fail("who slept %s is gone", sleepers[i].name);
