@@ -218,7 +218,7 @@ static void case_ksm(enum way way)
 	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
 	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
 	write_text("/sys/kernel/mm/ksm/run", "1");
-	for (int i = 0; !(merged = all_merged(mem, 2 * nr)) && i < 600; i++)
+	for (int i = 0; !(merged = all_merged(mem, 2 * nr)) && i < 2400; i++)
 		usleep(50000);
 	write_text("/sys/kernel/mm/ksm/run", "0");
 	expect(merged);
@@ -1036,16 +1036,24 @@ static void child_without_right(void *arg)
 	struct __user_cap_data_struct caps[2] = {};
 	struct pram_range range = { (uintptr_t)arg, PAGE };
 	int stream = save_pages(NODE, 0), pidfd;
-	pid_t pid = fork();
+	int done[2];
 	uint64_t pages;
+	pid_t pid;
+	char c;
 
+	if (pipe(done))
+		err(1, "pipe");
+	pid = fork();
 	if (!pid) {
-		if (setresuid(65534, 65534, 65534))
+		if (setresuid(65534, 65534, 65534) || write(done[1], "", 1) != 1)
 			_exit(1);
 		pause();
 		_exit(0);
 	}
-	usleep(50000);
+	close(done[1]);
+	if (read(done[0], &c, 1) != 1)
+		errx(1, "no child of another user");
+	close(done[0]);
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	/* All that /dev/pram asks for, but not to look into others. */
 	caps[0].effective = caps[0].permitted = 1U << CAP_SYS_ADMIN | 1U << CAP_KILL;

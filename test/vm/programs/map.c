@@ -18,6 +18,7 @@
 #include <err.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -1350,19 +1351,8 @@ static int do_verify(const char *path)
 
 static void *sleep_main(void *arg)
 {
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_api api = { .api = UFFD_API };
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	char *mem = address_space(NR, SMALL);
-
-	(void)arg;
-	reg.range.start = (uintptr_t)mem;
-	reg.range.len = NR * PAGE;
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) ||
-	    ioctl(uffd, UFFDIO_REGISTER, &reg))
-		err(1, "userfaultfd");
 	/* Nobody answers. */
-	read_in(inherited, mem, 0, NR);
+	read_in(inherited, arg, 0, NR);
 	errx(1, "the reader has woken up");
 }
 
@@ -1370,16 +1360,28 @@ static int do_sleep(const char *mib, const char *path)
 {
 	size_t nr = strtoul(mib, NULL, 10) * 256;
 	long held = counter("data_pages");
-	char *mem = memory(nr, HUGE, 1);
+	char *mem = memory(nr, HUGE, 1), *absent = address_space(NR, SMALL);
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)absent, NR * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	struct pollfd fault = { .events = POLLIN };
 	pthread_t thread;
 
 	save(NODE, BY_PIPE, mem, nr);
 	munmap(mem, nr * PAGE);
 	load_pages(NODE, PRAM_LOAD_PEEK);
 	inherited = load_pages(NODE, PRAM_LOAD_PEEK);
-	if (pthread_create(&thread, NULL, sleep_main, NULL))
+	fault.fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fault.fd < 0 || ioctl(fault.fd, UFFDIO_API, &api) ||
+	    ioctl(fault.fd, UFFDIO_REGISTER, &reg))
+		err(1, "userfaultfd");
+	if (pthread_create(&thread, NULL, sleep_main, absent))
 		errx(1, "pthread_create");
-	sleep(1);
+	/* Until it sleeps in its fault. */
+	if (poll(&fault, 1, -1) != 1 || fault.revents != POLLIN)
+		errx(1, "there is no fault, but %#x", fault.revents);
 	node_free(NODE);
 	if (counter("data_pages") != held + (long)nr)
 		errx(1, "nobody holds on to the node");

@@ -291,10 +291,10 @@ static int nth(const struct operation *op, long step)
 {
 	static const char self[] = "/proc/thread-self/fail-nth";
 	bool in_worker = op->run == do_umount;
-	long failures = 0, tolerated = 0;
+	long failures = 0, tolerated = 0, quiet = 0;
 	int by_errno[200] = {};
 
-	for (moment = 1;; moment += moment < 64 ? 1 : step) {
+	for (moment = 1; quiet < (in_worker ? 4 : 1); moment += quiet ? 0 : moment < 64 ? 1 : step) {
 		bool injected;
 		int ret;
 
@@ -316,8 +316,8 @@ static int nth(const struct operation *op, long step)
 			wrong("failed, but no allocation has: %s", strerror(-ret));
 		failures += injected;
 		tolerated += op->after(ret, injected && tolerated % 4 == 0) && injected;
-		if (!injected)
-			break;
+		/* A worker that was not there before has no failures to come. */
+		quiet = injected ? 0 : quiet + 1;
 	}
 	printf("%s: %ld allocations, %ld of them failed, %ld times it succeeded all the same;",
 	       what, moment - 1, failures, tolerated);
