@@ -286,6 +286,7 @@ static void look(int parent, const char *name, int depth)
 {
 	static char buf[65536];
 	char link[64], names[4096];
+	bool opened;
 	struct stat st;
 	ssize_t n;
 	int fd;
@@ -294,38 +295,34 @@ static void look(int parent, const char *name, int depth)
 		wrong("the tree has no end");
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
 		wrong("cannot look at '%s': %s", name, strerror(errno));
-	fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	opened = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+	fd = openat(parent, name, (opened ? O_RDONLY : O_PATH) | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		wrong("cannot open '%s': %s", name, strerror(errno));
+	/* A way over /proc, for those that cannot be opened, takes longer. */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = listxattr(link, names, sizeof(names));
+	n = opened ? flistxattr(fd, names, sizeof(names)) : listxattr(link, names, sizeof(names));
 	for (char *x = names; n > 0 && x < names + n; x += strlen(x) + 1)
-		if (getxattr(link, x, buf, sizeof(buf)) < 0 && errno != ENODATA)
+		if ((opened ? fgetxattr(fd, x, buf, sizeof(buf)) :
+			      getxattr(link, x, buf, sizeof(buf))) < 0 && errno != ENODATA)
 			wrong("attribute '%s' of '%s': %s", x, name, strerror(errno));
 	if (S_ISLNK(st.st_mode) && readlinkat(fd, "", buf, sizeof(buf)) < 0)
 		wrong("symlink '%s': %s", name, strerror(errno));
-	close(fd);
 
 	if (S_ISREG(st.st_mode)) {
 		off_t at = 0;
 
-		fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			wrong("cannot open '%s': %s", name, strerror(errno));
 		for (int i = 0; i < 1000 && (at = lseek(fd, at, SEEK_DATA)) >= 0; i++) {
 			/* What was lost is an error to read, and may be. */
 			n = pread(fd, buf, sizeof(buf), at);
 			at += n > 0 ? n : 4096;
 		}
-		close(fd);
 	} else if (S_ISDIR(st.st_mode)) {
 		struct dirent *d;
-		DIR *entries;
+		DIR *entries = fdopendir(fd);
 
-		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		entries = fd < 0 ? NULL : fdopendir(fd);
 		if (!entries)
-			wrong("cannot open '%s': %s", name, strerror(errno));
+			err(1, "fdopendir");
 		while ((d = readdir(entries)))
 			if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
 				look(fd, d->d_name, depth + 1);
@@ -337,7 +334,9 @@ static void look(int parent, const char *name, int depth)
 				wrong("a new directory in '%s' cannot be removed", name);
 		}
 		closedir(entries);
+		return;
 	}
+	close(fd);
 }
 
 static int do_mount(const char *options)

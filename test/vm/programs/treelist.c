@@ -108,13 +108,16 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void put_xattrs(const char *link, const char *path)
+/* By @fd, or, if @link is given, by that, which takes longer. */
+static void put_xattrs(int fd, const char *link, const char *path)
 {
 	static char names[XATTR_LIST_MAX];
 	static char value[XATTR_SIZE_MAX];
 	static char *sorted[XATTR_LIST_MAX / 3];
-	ssize_t len = listxattr(link, names, sizeof(names)), n;
 	size_t nr = 0;
+	ssize_t len, n;
+
+	len = link ? listxattr(link, names, sizeof(names)) : flistxattr(fd, names, sizeof(names));
 
 	if (len < 0) {
 		if (errno == EOPNOTSUPP)
@@ -126,7 +129,8 @@ static void put_xattrs(const char *link, const char *path)
 	/* Their order is that of a hash table, whose seed each kernel chooses. */
 	qsort(sorted, nr, sizeof(*sorted), by_name);
 	for (size_t i = 0; i < nr; i++) {
-		n = getxattr(link, sorted[i], value, sizeof(value));
+		n = link ? getxattr(link, sorted[i], value, sizeof(value)) :
+			   fgetxattr(fd, sorted[i], value, sizeof(value));
 		if (n < 0)
 			err(1, "%s: cannot read its attribute %s", path, sorted[i]);
 		put_long(sorted[i], value, n);
@@ -145,7 +149,7 @@ static void put_handle(int fd, const char *path)
 		err(1, "%s: it has no handle", path);
 	printf(" handle=%d:", h.handle.handle_type);
 	for (unsigned int i = 0; i < h.handle.handle_bytes; i++)
-		printf("%02x", h.handle.f_handle[i]);
+		printf("%02x", h.bytes[i]);
 }
 
 /* Where there is data, and what: each extent by its bounds, all by hashes. */
@@ -228,8 +232,8 @@ static const char *first_name(const struct statx *st, const char *path)
 	return (*found)->path;
 }
 
-static void list(int parent, const char *name, char **path, size_t *room,
-		 size_t len, long long cookie);
+static void list(int parent, const struct child *child, char **path, size_t *room,
+		 size_t len);
 
 static int by_child_name(const void *a, const void *b)
 {
@@ -269,26 +273,26 @@ static void list_dir(int fd, char **path, size_t *room, size_t len)
 	if (static_only && nr)
 		qsort(children, nr, sizeof(*children), by_child_name);
 	for (size_t i = 0; i < nr; i++) {
-		list(fd, children[i].name, path, room, len, children[i].cookie);
+		list(fd, &children[i], path, room, len);
 		free(children[i].name);
 	}
 	free(children);
 }
 
 /*
- * List what is called @name in the directory @parent, and all that is below it.
+ * List the @child of the directory @parent, and all that is below it.
  * *@path, of @len bytes in *@room, is the directory's path, and is left so.
  */
-static void list(int parent, const char *name, char **path, size_t *room,
-		 size_t len, long long cookie)
+static void list(int parent, const struct child *child, char **path, size_t *room,
+		 size_t len)
 {
+	bool dir = child->type == DT_DIR, opened = dir || child->type == DT_REG;
+	const char *first = NULL, *name = child->name;
 	size_t name_len = strlen(name);
-	const char *first = NULL;
-	char link[64];
-	struct statx st;
-	int fd, open_fd = -1;
 	unsigned int flags;
-	bool dir;
+	struct statx st;
+	char link[64];
+	int fd;
 
 	if (len + name_len + 2 > *room) {
 		*room = 2 * (len + name_len + 2);
@@ -301,11 +305,13 @@ static void list(int parent, const char *name, char **path, size_t *room,
 	memcpy(*path + len, name, name_len + 1);
 	len += name_len;
 
-	fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	/* Once for all, since each system call is dear where this runs. */
+	fd = openat(parent, name, (opened ? O_RDONLY | O_NOATIME : O_PATH) | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || syscall(SYS_statx, fd, "", AT_EMPTY_PATH, WANTED, &st))
 		err(1, "%s: cannot look at it", *path);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	dir = S_ISDIR(st.stx_mode);
+	if (dir != S_ISDIR(st.stx_mode) || opened != (dir || S_ISREG(st.stx_mode)))
+		errx(1, "%s: of mode %o, but the directory says %u", *path, st.stx_mode, child->type);
 	put_bytes(*path, len);
 	if (!dir && st.stx_nlink > 1)
 		first = first_name(&st, *path);
@@ -322,7 +328,7 @@ static void list(int parent, const char *name, char **path, size_t *room,
 		put_time("atime", &st.stx_atime);
 		put_time("ctime", &st.stx_ctime);
 		put_time("btime", &st.stx_btime);
-		printf(" cookie=%lld", cookie);
+		printf(" cookie=%lld", child->cookie);
 		put_handle(fd, *path);
 	}
 	if (first) {
@@ -330,7 +336,7 @@ static void list(int parent, const char *name, char **path, size_t *room,
 		put_bytes(first, strlen(first));
 		goto out;
 	}
-	put_xattrs(link, *path);
+	put_xattrs(fd, opened ? NULL : link, *path);
 	if (S_ISLNK(st.stx_mode)) {
 		ssize_t n = readlinkat(fd, "", (char *)buffer, sizeof(buffer));
 
@@ -338,30 +344,25 @@ static void list(int parent, const char *name, char **path, size_t *room,
 			err(1, "%s: cannot read the symlink", *path);
 		put_long("to", buffer, n);
 	}
-	if (S_ISREG(st.stx_mode) || dir) {
-		open_fd = openat(parent, name, O_RDONLY | O_NOATIME | O_NOFOLLOW |
-						       O_CLOEXEC);
-		if (open_fd < 0)
-			err(1, "%s: cannot open it", *path);
-		if (ioctl(open_fd, FS_IOC_GETFLAGS, &flags))
+	if (opened) {
+		if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
 			err(1, "%s: it has no flags", *path);
 		printf(" flags=%x", flags);
 	}
 	if (S_ISREG(st.stx_mode))
-		put_data(open_fd, &st, *path);
+		put_data(fd, &st, *path);
 out:
 	putchar('\n');
-	close(fd);
 	if (dir)
-		list_dir(open_fd, path, room, len);
-	if (open_fd >= 0)
-		close(open_fd);
+		list_dir(fd, path, room, len);
+	close(fd);
 	len -= name_len;
 	(*path)[len ? len - 1 : 0] = 0;
 }
 
 int main(int argc, char **argv)
 {
+	const struct child top = { .name = (char *)".", .type = DT_DIR };
 	struct rlimit limit;
 	size_t room = 0;
 	char *path = NULL;
@@ -389,7 +390,7 @@ int main(int argc, char **argv)
 		       (unsigned long long)fs.f_blocks, (unsigned long long)fs.f_bfree,
 		       (unsigned long long)fs.f_bavail, (unsigned long long)fs.f_files,
 		       (unsigned long long)fs.f_ffree);
-	list(AT_FDCWD, ".", &path, &room, 0, 0);
+	list(AT_FDCWD, &top, &path, &room, 0);
 	if (fflush(stdout) || ferror(stdout))
 		err(1, "cannot write the listing");
 	return 0;
