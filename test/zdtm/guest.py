@@ -200,11 +200,15 @@ class Surroundings:
 
     - mounts that the test or its hook made outside of the test's mount namespace, with
       what is in them if they are in memory, and the device files of zdtm's /dev;
+    - mounts of the container that were made shared;
+    - named network namespaces, as far as that they exist;
+    - control groups (of version 2: those of zdtm's own hierarchies are CRIU's task);
     - the rules by which CRIU locks the connections of a network namespace that is not
-      dumped, and what else is set there.
+      dumped, bridges of hooks, and what else is set there.
     """
 
     SYSCTLS = ("/proc/sys/net/ipv4/ping_group_range",)
+    CGROUPS = "/sys/fs/cgroup"
 
     @staticmethod
     def mounts():
@@ -220,9 +224,23 @@ class Surroundings:
                     "type": words[dash + 1], "source": words[dash + 2], "options": words[dash + 3]}
         return found
 
+    @classmethod
+    def cgroups(cls):
+        """The control groups by their paths, with the controllers of their children."""
+        found = {}
+        for path, _dirs, _files in os.walk(cls.CGROUPS):
+            try:
+                with open(path + "/cgroup.subtree_control") as file:
+                    found[path] = file.read().split()
+            except OSError:
+                # Another test's, and gone meanwhile.
+                continue
+        return found
+
     def __init__(self, keep):
         self.keep = keep
         self.before = self.mounts()
+        self.cgroups_before = self.cgroups()
         os.makedirs(keep, exist_ok=True)
 
     def record(self, test):
@@ -235,7 +253,7 @@ class Surroundings:
             if number in self.before or ours:
                 continue
             # Part of what is mounted already, or of the disk: to be bound again.
-            for other in now.values():
+            for other in () if one["type"] in ("nsfs", "cgroup", "cgroup2") else now.values():
                 if other is one or other["device"] != one["device"]:
                     continue
                 inside = os.path.relpath(one["root"], other["root"])
@@ -251,7 +269,19 @@ class Surroundings:
                 else:
                     subprocess.check_call(["cp", "-a", one["where"], one["kept"]])
             made.append(one)
-        saved = {"mounts": made, "root": root, "sysctls": {}}
+        saved = {"mounts": made, "root": root, "sysctls": {}, "bridges": []}
+        saved["shared"] = [one["where"] for number, one in now.items()
+                           if one["shared"] and not self.before.get(number, one)["shared"]]
+        saved["cgroups"] = [(path, controllers) for path, controllers in self.cgroups().items()
+                            if controllers != self.cgroups_before.get(path)]
+        if os.access(test.getname() + ".hook", os.X_OK):
+            links = subprocess.run(["ip", "-j", "addr", "show", "type", "bridge"],
+                                   stdout=subprocess.PIPE, check=True).stdout
+            saved["bridges"] = [
+                (link["ifname"], "UP" in link["flags"],
+                 ["%s/%d" % (addr["local"], addr["prefixlen"]) for addr in link["addr_info"]
+                  if addr["scope"] != "link"])
+                for link in json.loads(links or b"[]") if link.get("ifname")]
         if root:
             subprocess.check_call(["tar", "-C", root + "/dev", "-cf", self.keep + "/dev.tar", "."])
         for path in self.SYSCTLS:
@@ -270,6 +300,9 @@ class Surroundings:
 
     def mount_again(self, one):
         where, kept = one["where"], one.get("kept")
+        if one["type"] == "nsfs":
+            subprocess.check_call(["ip", "netns", "add", os.path.basename(where)])
+            return
         is_file = not os.path.isdir(one.get("bind") or where) if not kept else not self.is_tar(kept)
         if is_file:
             if os.path.isdir(where):
@@ -290,7 +323,10 @@ class Surroundings:
         if source:
             subprocess.check_call(["mount", "--bind", source, where])
         else:
-            subprocess.check_call(["mount", "-t", one["type"], "-o", one["flags"], one["source"], where])
+            options = one["flags"]
+            if one["type"] == "cgroup":
+                options += "," + one["options"]
+            subprocess.check_call(["mount", "-t", one["type"], "-o", options, one["source"], where])
         if kept and not is_file:
             subprocess.check_call(["tar", "--xattrs", "-C", where, "-xpf", kept])
         if above:
@@ -305,8 +341,21 @@ class Surroundings:
 
     def replay(self, saved):
         """Before the restore, in the second phase."""
+        for where in saved["shared"]:
+            subprocess.check_call(["mount", "--make-shared", where])
         for one in saved["mounts"]:
             self.mount_again(one)
+        for path, controllers in saved["cgroups"]:
+            os.makedirs(path, exist_ok=True)
+            for controller in controllers:
+                with open(path + "/cgroup.subtree_control", "w") as file:
+                    file.write("+" + controller)
+        for name, is_up, addresses in saved["bridges"]:
+            subprocess.check_call(["ip", "link", "add", name, "type", "bridge"])
+            for address in addresses:
+                subprocess.check_call(["ip", "addr", "add", address, "dev", name])
+            if is_up:
+                subprocess.check_call(["ip", "link", "set", name, "up"])
         if saved["root"]:
             # The same directory again, with what the test has put into its /dev.
             zdtm.tests_root = (os.getpid(), saved["root"])
