@@ -201,7 +201,6 @@ class Surroundings:
     - mounts that the test or its hook made outside of the test's mount namespace, with
       what is in them if they are in memory, and the device files of zdtm's /dev;
     - mounts of the container that were made shared;
-    - named network namespaces, as far as that they exist;
     - control groups (of version 2: those of zdtm's own hierarchies are CRIU's task);
     - the rules by which CRIU locks the connections of a network namespace that is not
       dumped, bridges of hooks, and what else is set there.
@@ -250,10 +249,11 @@ class Surroundings:
         made = []
         for number, one in now.items():
             ours = root and (one["where"] + "/").startswith(root + "/")
-            if number in self.before or ours:
+            # A network namespace with a name is as empty as any other after a reboot.
+            if number in self.before or ours or one["type"] == "nsfs":
                 continue
             # Part of what is mounted already, or of the disk: to be bound again.
-            for other in () if one["type"] in ("nsfs", "cgroup", "cgroup2") else now.values():
+            for other in () if one["type"] in ("cgroup", "cgroup2") else now.values():
                 if other is one or other["device"] != one["device"]:
                     continue
                 inside = os.path.relpath(one["root"], other["root"])
@@ -300,9 +300,6 @@ class Surroundings:
 
     def mount_again(self, one):
         where, kept = one["where"], one.get("kept")
-        if one["type"] == "nsfs":
-            subprocess.check_call(["ip", "netns", "add", os.path.basename(where)])
-            return
         is_file = not os.path.isdir(one.get("bind") or where) if not kept else not self.is_tar(kept)
         if is_file:
             if os.path.isdir(where):
