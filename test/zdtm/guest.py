@@ -423,7 +423,6 @@ class Job:
         os.close(fd)
         os.chdir(self.tree)
         zdtm.PLUGINS_DIR = PLUGIN_DIR if self.through_pram else NO_PLUGIN_DIR
-        os.environ["ZDTM_PRAM"] = "1" if self.through_pram else "0"
         if self.through_pram:
             # It sums the sizes of page images, which are not in the directory.
             zdtm.criu.check_pages_counts = lambda self: None
@@ -445,9 +444,14 @@ class Job:
         test = zdtm.zdtm_test(self.test, self.desc, flavor, zdtm.noop_freezer(), False)
         return flavor, test, zdtm.criu(zdtm.opts)
 
-    def raise_pid(self):
+    def start_it(self, test):
+        """The test runs: what zdtm.py compares with after the restore."""
+        stamp("start")
         with open("/proc/sys/kernel/ns_last_pid", "w") as last:
             last.write(str(FIRST_PID))
+        test.start()
+        stamp("started")
+        return zdtm.get_visible_state(test)
 
     def nothing_on_disk(self, api):
         """Nothing of a checkpoint in PRAM is in its images directory."""
@@ -507,11 +511,7 @@ class Job:
     def phase_oneshot(self):
         _flavor, test, api = self.objects()
         try:
-            stamp("start")
-            self.raise_pid()
-            test.start()
-            stamp("started")
-            state = zdtm.get_visible_state(test)
+            state = self.start_it(test)
             try:
                 self.dump_it(test, api)
                 self.restore_it(test, api)
@@ -532,11 +532,7 @@ class Job:
         around = Surroundings(self.around)
         flavor, test, api = self.objects()
         try:
-            stamp("start")
-            self.raise_pid()
-            test.start()
-            stamp("started")
-            state = zdtm.get_visible_state(test)
+            state = self.start_it(test)
             try:
                 self.dump_it(test, api)
             except zdtm.test_fail_expected_exc as expected:
