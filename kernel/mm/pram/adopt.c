@@ -182,19 +182,35 @@ struct pram_taken {
 	enum pram_copy_reason	reason;
 };
 
-/* What one page table has. */
-struct pram_batch {
+/**
+ * struct pram_walk - a walk through page tables, one table at a time
+ * @moved: up to here folios were moved out of scratch, if they could be.
+ * @split: up to here folios were split of which only a part is to be taken, if they
+ *	could be.
+ * @drained: what waited to be put on the LRU lists was put there.
+ * @stop: why the walk stopped at a page that is there: it is in scratch, or part of
+ *	a folio to be split; or %PRAM_COPY_NOT.
+ * @part_of: the folio to be split, referenced.
+ * @nr: of @taken, what was found in the last table.
+ * @taken: that.
+ */
+struct pram_walk {
+	unsigned long		moved;
+	unsigned long		split;
+	bool			drained;
+	enum pram_copy_reason	stop;
+	struct folio		*part_of;
 	unsigned int		nr;
 	struct pram_taken	taken[PTRS_PER_PTE];
 };
 
-static void pram_take(struct pram_batch *batch, struct page *page,
+static void pram_take(struct pram_walk *walk, struct page *page,
 		      unsigned int nr, enum pram_copy_reason reason)
 {
-	struct pram_taken *last = &batch->taken[batch->nr];
+	struct pram_taken *last = &walk->taken[walk->nr];
 
 	/* What is to be copied is cheaper to copy together. */
-	if (batch->nr && reason) {
+	if (walk->nr && reason) {
 		last--;
 		if (last->reason == reason && page && last->page &&
 		    page == last->page + last->nr &&
@@ -207,20 +223,38 @@ static void pram_take(struct pram_batch *batch, struct page *page,
 	if (page)
 		folio_get(page_folio(page));
 	*last = (struct pram_taken){ .page = page, .nr = nr, .reason = reason };
-	batch->nr++;
+	walk->nr++;
+}
+
+/*
+ * Whether to stop at pages that would have to be copied: if they could be moved out
+ * of scratch, or be folios of their own, and nobody has tried yet.
+ */
+static bool pram_stop_at(struct pram_walk *walk, unsigned long addr,
+			 struct folio *folio, enum pram_copy_reason reason)
+{
+	if (reason == PRAM_COPY_SCRATCH && addr >= walk->moved) {
+		walk->stop = reason;
+		return true;
+	}
+	if (reason == PRAM_COPY_PARTIAL && addr >= walk->split) {
+		walk->stop = reason;
+		folio_get(folio);
+		walk->part_of = folio;
+		return true;
+	}
+	return false;
 }
 
 /*
  * Take what the page table at @ptep has, from @addr up to @end. Stops at a page
- * that is not there or that could be moved out of the scratch areas, but not
- * before @tried.
+ * that is not there, and where pram_stop_at() says so.
  *
- * Return: where it stopped; *@scratch says why.
+ * Return: where it stopped; @walk->stop says why.
  */
 static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 				    unsigned long addr, unsigned long end,
-				    unsigned long tried,
-				    struct pram_batch *batch, bool *scratch)
+				    struct pram_walk *walk)
 {
 	const unsigned long start = addr;
 	bool flush = false;
@@ -238,26 +272,24 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 		if (!page) {
 			if (!is_zero_pfn(pte_pfn(pte)))
 				break;
-			pram_take(batch, NULL, 1, PRAM_COPY_SPECIAL);
+			pram_take(walk, NULL, 1, PRAM_COPY_SPECIAL);
 			goto next;
 		}
 		folio = page_folio(page);
 		reason = pram_folio_copy_reason(folio);
-		if (reason == PRAM_COPY_SCRATCH && addr >= tried) {
-			*scratch = true;
-			break;
-		}
 		if (!reason && folio_test_large(folio)) {
 			nr = folio_pte_batch(folio, ptep, pte,
 					     (end - addr) >> PAGE_SHIFT);
 			if (nr != folio_nr_pages(folio))
 				reason = PRAM_COPY_PARTIAL;
 		}
+		if (pram_stop_at(walk, addr, folio, reason))
+			break;
 		for (unsigned int i = 0; !reason && i < nr; i++)
 			if (!pram_share_pte(vma, addr + i * PAGE_SIZE, ptep + i,
 					    folio, page + i, &flush))
 				reason = PRAM_COPY_PINNED;
-		pram_take(batch, page, nr, reason);
+		pram_take(walk, page, nr, reason);
 next:
 		ptep += nr;
 		addr += nr * PAGE_SIZE;
@@ -270,8 +302,7 @@ next:
 /* As pram_take_ptes(), for a huge page; takes nothing if that does not fit. */
 static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 				   unsigned long addr, unsigned long end,
-				   unsigned long tried,
-				   struct pram_batch *batch, bool *scratch)
+				   struct pram_walk *walk)
 {
 	enum pram_copy_reason reason;
 	unsigned int nr = (end - addr) >> PAGE_SHIFT;
@@ -282,7 +313,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	if (!pmd_present(pmd))
 		return addr;
 	if (is_huge_zero_pmd(pmd)) {
-		pram_take(batch, NULL, nr, PRAM_COPY_SPECIAL);
+		pram_take(walk, NULL, nr, PRAM_COPY_SPECIAL);
 		return end;
 	}
 	page = vm_normal_page_pmd(vma, addr, pmd);
@@ -291,31 +322,28 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	page = pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT);
 	folio = page_folio(page);
 	reason = pram_folio_copy_reason(folio);
-	if (reason == PRAM_COPY_SCRATCH && addr >= tried) {
-		*scratch = true;
-		return addr;
-	}
 	if (!reason && nr != folio_nr_pages(folio))
 		reason = PRAM_COPY_PARTIAL;
+	if (pram_stop_at(walk, addr, folio, reason))
+		return addr;
 	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, page))
 		reason = PRAM_COPY_PINNED;
-	pram_take(batch, page, nr, reason);
+	pram_take(walk, page, nr, reason);
 	return end;
 }
 
 /* Take from one page table. Return: where that stopped. */
 static unsigned long pram_take_table(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long end,
-				     unsigned long tried,
-				     struct pram_batch *batch, bool *scratch)
+				     struct pram_walk *walk)
 {
 	struct mmu_notifier_range range;
 	spinlock_t *ptl;
 	pmd_t *pmdp;
 	pte_t *ptep;
 
-	batch->nr = 0;
-	*scratch = false;
+	walk->nr = 0;
+	walk->stop = PRAM_COPY_NOT;
 	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
 		return addr;
@@ -328,13 +356,12 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	mmu_notifier_invalidate_range_start(&range);
 	ptl = pmd_trans_huge_lock(pmdp, vma);
 	if (ptl) {
-		addr = pram_take_pmd(vma, pmdp, addr, end, tried, batch, scratch);
+		addr = pram_take_pmd(vma, pmdp, addr, end, walk);
 		spin_unlock(ptl);
 	} else {
 		ptep = pte_offset_map_lock(vma->vm_mm, pmdp, addr, &ptl);
 		if (ptep) {
-			addr = pram_take_ptes(vma, ptep, addr, end, tried, batch,
-					      scratch);
+			addr = pram_take_ptes(vma, ptep, addr, end, walk);
 			pte_unmap_unlock(ptep, ptl);
 		}
 	}
@@ -413,15 +440,15 @@ static int pram_append_one(struct pram_stream *ps, struct pram_node *node,
 	return err;
 }
 
-/* Put a batch into a node, and the references to it. Return: 0 or an error. */
-static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
-			     struct pram_batch *batch)
+/* Put what was taken into a node, and the references to it. Return: 0 or an error. */
+static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
+			     struct pram_walk *walk)
 {
 	u64 adopted = 0;
 	int err = 0;
 
-	for (unsigned int i = 0; i < batch->nr; i++) {
-		struct pram_taken *taken = &batch->taken[i];
+	for (unsigned int i = 0; i < walk->nr; i++) {
+		struct pram_taken *taken = &walk->taken[i];
 		enum pram_copy_reason reason = taken->reason;
 
 		if (ps->flags & PRAM_SAVE_COPY)
@@ -432,7 +459,7 @@ static int pram_append_batch(struct pram_stream *ps, struct pram_node *node,
 		else if (taken->page)
 			folio_put(page_folio(taken->page));
 	}
-	batch->nr = 0;
+	walk->nr = 0;
 	if (adopted)
 		pram_count_adopted(adopted);
 	return err;
@@ -522,9 +549,33 @@ static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
 	pram_migrate_isolated(&isolated);
 }
 
+/*
+ * Make the pages of a large folio folios of their own, wherever they are mapped: the
+ * rest of it is not to be taken, or lies behind another mapping's protection, say.
+ * Puts the reference to it. If something else holds one, too, the folio stays whole.
+ */
+static void pram_split_folio(struct folio *folio, bool *drained)
+{
+	const unsigned int nr = folio_nr_pages(folio);
+	int err;
+
+	folio_lock(folio);
+	err = split_folio(folio);
+	if (err == -EAGAIN && !*drained) {
+		/* It may wait to be put on an LRU list. */
+		lru_add_drain_all();
+		*drained = true;
+		err = split_folio(folio);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	if (!err)
+		pram_count(PRAM_PAGES_SPLIT, nr);
+}
+
 /* Copy a page at @addr that no page table walk finds, be it swapped out. */
 static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
-			 struct vm_area_struct *vma, struct pram_batch *batch)
+			 struct vm_area_struct *vma, struct pram_walk *walk)
 {
 	struct page *page;
 	long n;
@@ -534,24 +585,23 @@ static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
 		return n ?: -EFAULT;
 	/* Only to be found there the next time, if the walk can. */
 	if (is_vm_hugetlb_page(vma))
-		pram_take(batch, page, 1, PRAM_COPY_HUGETLB);
+		pram_take(walk, page, 1, PRAM_COPY_HUGETLB);
 	put_page(page);
 	return 0;
 }
 
 static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 			    struct mm_struct *mm, unsigned long addr,
-			    unsigned long end, struct pram_batch *batch,
-			    bool *drained)
+			    unsigned long end, struct pram_walk *walk)
 {
-	/* Up to here no attempt to move pages out of scratch is repeated. */
-	unsigned long tried = 0;
 	unsigned int faults = 0;
 
+	/* No attempt is repeated; there is none if all is to be copied. */
+	walk->moved = ps->flags & PRAM_SAVE_COPY ? end : 0;
+	walk->split = walk->moved;
 	while (addr < end) {
 		struct vm_area_struct *vma;
 		unsigned long last, next;
-		bool scratch;
 		int err = 0;
 
 		if (fatal_signal_pending(current))
@@ -564,21 +614,24 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 			return -EFAULT;
 		}
 		last = min3(pmd_addr_end(addr, end), vma->vm_end, end);
-		next = pram_take_table(vma, addr, last, tried, batch, &scratch);
-		if (next == addr && scratch) {
-			pram_migrate_scratch(vma, addr, last, !*drained);
-			*drained = true;
-			tried = last;
+		next = pram_take_table(vma, addr, last, walk);
+		if (walk->stop == PRAM_COPY_PARTIAL) {
+			pram_split_folio(walk->part_of, &walk->drained);
+			walk->split = next + PAGE_SIZE;
+		} else if (walk->stop && next == addr) {
+			pram_migrate_scratch(vma, addr, last, !walk->drained);
+			walk->drained = true;
+			walk->moved = last;
 		} else if (next == addr) {
 			/* A second time in the same place: the walk cannot. */
 			err = faults++ ? -EFAULT :
-				pram_fault_in(mm, addr, vma, batch);
-			if (!err && batch->nr)
+				pram_fault_in(mm, addr, vma, walk);
+			if (!err && walk->nr)
 				next = addr + PAGE_SIZE;
 		}
 		mmap_read_unlock(mm);
 		if (!err)
-			err = pram_append_batch(ps, node, batch);
+			err = pram_append_taken(ps, node, walk);
 		if (err)
 			return err;
 		if (next != addr)
@@ -605,9 +658,8 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages)
 {
-	struct pram_batch *batch;
+	struct pram_walk *walk;
 	struct pram_node *node;
-	bool drained = false;
 	int err = 0;
 	u64 before;
 
@@ -619,12 +671,13 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 		pram_stream_write_end(node);
 		return -EPERM;
 	}
-	batch = kvmalloc_obj(*batch, ps->gfp);
-	if (!batch) {
+	walk = kvmalloc_obj(*walk, ps->gfp);
+	if (!walk) {
 		pram_stream_write_end(node);
 		return -ENOMEM;
 	}
 
+	walk->drained = false;
 	err = pram_flush_pending(ps, node);
 	before = node->bytes;
 	for (unsigned int i = 0; i < nr && !err; i++) {
@@ -636,11 +689,10 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 			err = -EINVAL;
 		else
 			err = pram_adopt_range(ps, node, mm, range->start,
-					       range->start + range->len, batch,
-					       &drained);
+					       range->start + range->len, walk);
 	}
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
-	kvfree(batch);
+	kvfree(walk);
 	pram_stream_write_end(node);
 	return err;
 }

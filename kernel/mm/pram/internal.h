@@ -85,7 +85,7 @@ enum pram_copy_reason {
 	PRAM_COPY_UNALIGNED,		/* in a pipe, but not a whole page */
 	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
 	PRAM_COPY_SCRATCH,		/* in KHO's scratch areas, or other CMA */
-	PRAM_COPY_PARTIAL,		/* of a large folio that was not seen whole */
+	PRAM_COPY_PARTIAL,		/* of a large folio, the rest not seen */
 	PRAM_COPY_FILE,			/* in the page cache of a file */
 	PRAM_COPY_SHMEM,		/* in the page cache of shared memory */
 	PRAM_COPY_HUGETLB,		/* hugetlb's */
@@ -100,6 +100,7 @@ enum pram_counter {
 	PRAM_PAGES_ADOPTED,
 	PRAM_PAGES_SHARED,		/* of these, in another node already */
 	PRAM_PAGES_MIGRATED,		/* of these, first moved out of scratch */
+	PRAM_PAGES_SPLIT,		/* off large folios, to be adopted in part */
 	PRAM_PAGES_COPIED,		/* for all reasons together */
 	PRAM_PAGES_MAPPED,
 	PRAM_PAGES_SAME,		/* of a family, mapped already */

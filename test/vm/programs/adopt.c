@@ -82,22 +82,77 @@ static void case_whole(enum way way)
 	}
 }
 
+/* Some pages of a large folio, from a pipe: copied, for the pipe has a reference to it. */
+static void partial_by_pipe(enum kind kind)
+{
+	size_t nr = kind_pages[kind];
+	char *mem = memory(2 * nr, kind, 1);
+
+	/* The beginning, the middle, the end, and one that is whole. */
+	take(BY_PIPE, mem, nr - 1, 0, { "partial", nr - 1 });
+	take(BY_PIPE, mem + PAGE, nr - 2, 0, { "partial", nr - 2 });
+	take(BY_PIPE, mem + (nr - 1) * PAGE, 1 + nr, 0, { "partial", 1 },
+	     { "adopted", nr });
+	expect(filled(mem, 2 * nr, 1));
+
+	/* Whole in memory once, but mapped no longer. */
+	munmap(mem + PAGE, PAGE);
+	take(BY_PIPE, mem + 2 * PAGE, nr - 2, 0, { "partial", nr - 2 });
+}
+
+/* From the task: split, and so not copied. */
+static void partial_by_range(enum kind kind)
+{
+	size_t nr = kind_pages[kind];
+	struct other child;
+	char *mem;
+
+	mem = memory(nr, kind, 1);
+	take(BY_RANGE, mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
+	take(BY_RANGE, mem, nr, nr, { "adopted", nr });
+	expect(filled(mem, nr, 1));
+	mem = memory(nr, kind, 2);
+	take(BY_RANGE, mem + PAGE, nr - 2, nr - 2, { "adopted", nr - 2 }, { "split", nr });
+	expect(filled(mem, nr, 2));
+	mem = memory(2 * nr, kind, 3);
+	take(BY_RANGE, mem + (nr - 1) * PAGE, 1 + nr, 2, { "adopted", 1 + nr }, { "split", nr });
+	expect(filled(mem, 2 * nr, 3));
+
+	/* No longer mapped as a whole, or not all with the same protection. */
+	mem = memory(nr, kind, 4);
+	munmap(mem + PAGE, PAGE);
+	take(BY_RANGE, mem + 2 * PAGE, nr - 2, nr - 2, { "adopted", nr - 2 }, { "split", nr });
+	mem = memory(4 * nr, kind, 5);
+	mprotect(mem + (nr + 3) * PAGE, PAGE, PROT_READ);
+	mprotect(mem + (3 * nr - 1) * PAGE, 2 * PAGE, PROT_READ);
+	take(BY_RANGE, mem, 4 * nr, 1 + 3 * nr, { "adopted", 4 * nr }, { "split", 3 * nr });
+	expect(filled(mem, 4 * nr, 5));
+
+	/* It is another task's, too, for whom nothing changes. */
+	mem = memory(nr, kind, 6);
+	child = other_start();
+	take(BY_RANGE, mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
+	fill(mem, nr, 7);
+	expect(other_do(&child, DO_CHECK, mem, nr, 6));
+	other_end(&child);
+	expect(filled(mem, nr, 7));
+
+	/* A node has it whole already. */
+	mem = memory(nr, kind, 8);
+	save("whole", BY_RANGE, mem, nr);
+	take(BY_RANGE, mem, nr - 1, 0, { "partial", nr - 1 });
+	expect(node_filled("whole", nr, 8));
+	node_free("whole");
+	take(BY_RANGE, mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
+}
+
 static void case_partial(enum way way)
 {
 	for (enum kind kind = MID; kind < NR_KINDS; kind++) {
-		size_t nr = kind_pages[kind];
-		char *mem = memory(2 * nr, kind, 1);
-
-		/* The beginning, the middle, the end, and one that is whole. */
-		take(way, mem, nr - 1, 0, { "partial", nr - 1 });
-		take(way, mem + PAGE, nr - 2, 0, { "partial", nr - 2 });
-		take(way, mem + (nr - 1) * PAGE, 1 + nr, 0, { "partial", 1 },
-		     { "adopted", nr });
-		expect(filled(mem, 2 * nr, 1));
-
-		/* Whole in memory once, but mapped no longer. */
-		munmap(mem + PAGE, PAGE);
-		take(way, mem + 2 * PAGE, nr - 2, 0, { "partial", nr - 2 });
+		if (way == BY_RANGE)
+			partial_by_range(kind);
+		else
+			partial_by_pipe(kind);
 	}
 }
 
@@ -114,7 +169,10 @@ static void case_interrupted(enum way way)
 	append(stream, way, mem + 100 * PAGE, HUGE_PAGES - 100);
 	append(stream, way, mem + HUGE_SIZE, HUGE_PAGES);
 	commit(stream);
-	counted(&before, { "adopted", 1 + HUGE_PAGES }, { "partial", HUGE_PAGES });
+	if (way == BY_RANGE)
+		counted(&before, { "adopted", 1 + 2 * HUGE_PAGES }, { "split", HUGE_PAGES });
+	else
+		counted(&before, { "adopted", 1 + HUGE_PAGES }, { "partial", HUGE_PAGES });
 	node_free(NODE);
 
 	/* Half of one waits for the rest, and the save is discarded or written to. */
@@ -127,7 +185,10 @@ static void case_interrupted(enum way way)
 	expect(lseek(stream, 0, SEEK_END) == 200 * (off_t)PAGE);
 	expect(write(stream, mem + 200 * PAGE, PAGE) == (ssize_t)PAGE);
 	commit(stream);
-	counted(&before, { "partial", 200 }, { "written", 1 });
+	if (way == BY_RANGE)
+		counted(&before, { "adopted", 200 }, { "written", 1 });
+	else
+		counted(&before, { "partial", 200 }, { "written", 1 });
 	expect_node_is(NODE, mem, 201);
 	node_free(NODE);
 	expect(filled(mem, 2 * HUGE_PAGES, 1));

@@ -125,12 +125,12 @@ void write_text(const char *path, const char *text);
 
 /* --- counters --- */
 
-#define NR_COUNTERS	20
+#define NR_COUNTERS	21
 /* Where some are in a struct counters. */
 #define ADOPTED		0
 #define MAPPED		3
-#define COPIED_ON_LOAD	6
-#define COPIED		7
+#define COPIED_ON_LOAD	7
+#define COPIED		8
 
 struct counters {
 	int64_t value[NR_COUNTERS];
