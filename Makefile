@@ -5,9 +5,10 @@
 
 MAKEFLAGS += --no-print-directory
 KERNEL ?= 7.3
+SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo check bench lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check bench fuzz lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
 
 all: deps
 	@scripts/build
@@ -23,6 +24,9 @@ bench: deps
 
 lint unit patches kunit vm: deps
 	@scripts/check $@
+
+fuzz: deps
+	@test/fuzz/run --seconds $(SECONDS) $(ARGS)
 
 zdtm: deps
 	@test/zdtm/run $(ARGS)
@@ -53,6 +57,7 @@ help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
 	@echo 'make check         all tests; lint, unit, patches, kunit, vm: one kind of them'
 	@echo 'make zdtm          CRIU'"'"'s test suite across a kexec; hours; ARGS=options (test/zdtm/README.md)'
+	@echo 'make fuzz          every parser with libFuzzer; SECONDS=300 for each, ARGS=TARGET (test/fuzz/README.md)'
 	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
