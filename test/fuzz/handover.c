@@ -29,17 +29,21 @@
  */
 #ifndef FUZZ_STRICT
 static struct folio *harness_restore_data(phys_addr_t phys);
+static struct folio *harness_restore_meta(phys_addr_t phys);
 #define kho_restore_folio harness_restore_data
 #endif
+/* Their statics have to be reset between two inputs, so they are all in this file. */
 #include "../../kernel/mm/pram/handover.c"
 #undef kho_restore_folio
-#undef pr_fmt
-
-static void harness_reset_frames(void);
-
-/* Their statics have to be reset between two inputs, so they are all in this file. */
+#ifndef FUZZ_STRICT
+#define kho_restore_folio harness_restore_meta
+#endif
+#include "../../kernel/mm/pram/meta.c"
+#undef kho_restore_folio
 #include "../../kernel/mm/pram/frames.c"
 #include "../../kernel/mm/pram/node.c"
+
+static void harness_reset_frames(void);
 
 /* ---- what is not built here ------------------------------------------------ */
 
@@ -76,6 +80,12 @@ static struct folio *harness_restore_data(phys_addr_t phys)
 			return NULL;
 	}
 	return kho_restore_folio(phys);
+}
+
+/* Nor may a page of metadata bring others with it. */
+static struct folio *harness_restore_meta(phys_addr_t phys)
+{
+	return shim_folios[PHYS_PFN(phys)].page.order ? NULL : kho_restore_folio(phys);
 }
 #endif
 

@@ -75,10 +75,22 @@ typedef unsigned long pgoff_t;
 #define MAX_ERRNO		4095
 #define ERR_PTR(err)		((void *)(long)(err))
 #define PTR_ERR(p)		((long)(p))
-#define IS_ERR(p)		((unsigned long)(p) >= (unsigned long)-MAX_ERRNO)
-#define IS_ERR_OR_NULL(p)	(!(p) || IS_ERR(p))
-#define PTR_ERR_OR_ZERO(p)	(IS_ERR(p) ? PTR_ERR(p) : 0)
 #define ERR_CAST(p)		((void *)(p))
+
+static inline bool IS_ERR(const void *p)
+{
+	return (unsigned long)p >= (unsigned long)-MAX_ERRNO;
+}
+
+static inline bool IS_ERR_OR_NULL(const void *p)
+{
+	return !p || IS_ERR(p);
+}
+
+static inline int PTR_ERR_OR_ZERO(const void *p)
+{
+	return IS_ERR(p) ? PTR_ERR(p) : 0;
+}
 
 #define S32_MAX			INT32_MAX
 #define SZ_64K			0x10000
@@ -328,7 +340,7 @@ struct xarray {
 #define DEFINE_XARRAY(name)	struct xarray name
 #define xa_init(xa)		(*(xa) = (struct xarray){ 0 })
 #define xa_empty(xa)		(!(xa)->nr)
-#define xa_err(p)		(IS_ERR(p) ? (int)PTR_ERR(p) : 0)
+#define xa_err(p)		PTR_ERR_OR_ZERO(p)
 #define xa_mk_value(n)		((void *)((unsigned long)(n) << 1 | 1))
 #define xa_to_value(p)		((unsigned long)(p) >> 1)
 void *xa_load(struct xarray *xa, unsigned long index);
