@@ -103,6 +103,9 @@ def seeds():
     good['largest-cookie'] = tree(new(b'a', REG, (1 << 31) - 2), end(2, cookie=(1 << 31) - 1))
     good['large-attribute'] = tree(xattr(b'user.' + b'n' * 250, b'v' * 1000), end(1))
 
+    good['folio-behind-the-end'] = tree(new(b'a', REG, 3, size=4097), extents((0, 4)), end(2, 0, 4),
+                                        orders=[2])
+
     bad['nothing'] = b''
     bad['no-stream'] = tree(start=b'')
     for n in range(1, 15):

@@ -66,6 +66,7 @@ typedef unsigned long pgoff_t;
 #define __stringify(x)		#x
 #define no_free_ptr(p)		({ __auto_type _p = (p); (p) = NULL; _p; })
 
+#define CONFIG_TRANSPARENT_HUGEPAGE	1
 #define IS_ENABLED(option)	SHIM_ENABLED(option)
 #define SHIM_ENABLED(option)	SHIM_IS_ONE(SHIM_ONE_##option)
 #define SHIM_IS_ONE(zero_comma)	SHIM_SECOND(zero_comma 1, 0)
