@@ -253,6 +253,8 @@ static bool read_node(struct pram_node *node, struct seen *seen)
 		ssize_t n = pram_data_read(node, pos, &to);
 
 		if (n < 0) {
+			/* What was taken over as whole is, but for its contents. */
+			FUZZ_ASSERT(node->flags & PRAM_NODE_CHECKSUM);
 			*seen = (struct seen){ .bytes = 0 };
 			return false;
 		}

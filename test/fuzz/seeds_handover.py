@@ -2,6 +2,8 @@
 """What a last kernel may leave in memory: inputs of handover.c, see there."""
 import struct
 
+from seeds_index import crc32c
+
 PRESERVED, STAMP, CRCS, SUPER, WRONG_SIZE = 0x08, 0x10, 0x20, 0x40, 0x80
 META = PRESERVED | STAMP
 PAGES, BYTES, CHECKSUM = 1, 2, 1
@@ -47,6 +49,13 @@ def map_page(pfn, entries, next_map=0, first_page=0, nr=None, flags=META, versio
     body = struct.pack('<QQQ', phys(next_map), first_page, len(entries) if nr is None else nr)
     return piece(pfn, flags, meta(b'\0PRAMMAP', body + struct.pack(f'<{len(entries)}Q', *entries),
                                   version))
+
+
+def stamped(pfn, page, phys_of):
+    """A page as given, with the address of some page and the right checksum."""
+    page = (page[:12] + bytes(4) + struct.pack('<Q', phys(phys_of)) + page[24:]).ljust(4096, b'\0')
+    crc = crc32c(page) ^ 0xffffffff
+    return piece(pfn, PRESERVED, (page[:12] + struct.pack('<I', crc) + page[16:]).rstrip(b'\0'))
 
 
 def data(pfn, text, order=0, flags=PRESERVED):
@@ -114,6 +123,11 @@ def seeds():
         (good if part in ('super', 'dir') else bad)[f'{part}-unpreserved'] = machine(*one_node(**{part: {key: flags & ~PRESERVED}}))
         if part != 'super':
             bad[f'{part}-missing'] = machine(*one_node(**{part: 'none'}))
+    empty = node_page(3, 'empty', PAGES, 0, 0, 0, 0, 0)[6:]
+    good['stamped-here'] = machine(super_page(1, [2]), dir_page(2, [3]), stamped(3, empty, 3))
+    bad['stamped-elsewhere'] = machine(super_page(1, [2]), dir_page(2, [3]), stamped(3, empty, 4))
+    bad['stamped-and-changed'] = machine(super_page(1, [2]), dir_page(2, [3]),
+                                         stamped(3, empty, 3), piece(3, 0, b'x', 300))
     bad['page-shift'] = machine(*one_node(super={'page_shift': 14}))
     bad['too-many-directories'] = machine(*one_node(super={'nr_dirs': 1 << 40}))
     bad['directory-behind-memory'] = machine(*one_node(super={'dirs': [1 << 30]}))
