@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,6 +77,14 @@ int pram_queue_send(const struct pram_queue *queue, enum pram_queue_kind kind, c
 	return 0;
 }
 
+/* @n bytes came: the kind, the name with its nul, and nothing else. */
+static bool message_is_valid(const struct pram_queue_message *message, size_t n)
+{
+	return n > 2 && message->kind <= PRAM_QUEUE_UNLINK &&
+	       strnlen(message->image, n - 1) == n - 2 && pram_image_name_valid(message->image) &&
+	       (message->fd < 0) == (message->kind == PRAM_QUEUE_UNLINK);
+}
+
 int pram_queue_receive(const struct pram_queue *queue, struct pram_queue_message *message)
 {
 	union control control = { .space = { 0 } };
@@ -88,10 +97,12 @@ int pram_queue_receive(const struct pram_queue *queue, struct pram_queue_message
 		.msg_iov = iov,
 		.msg_iovlen = 2,
 		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space),
+		/* Not CMSG_SPACE(): the padding has room for a second descriptor. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	struct cmsghdr *cmsg;
 	ssize_t n;
+	int ret = 1;
 
 	do {
 		n = recvmsg(queue->receive, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -104,8 +115,12 @@ int pram_queue_receive(const struct pram_queue *queue, struct pram_queue_message
 	cmsg = CMSG_FIRSTHDR(&msg);
 	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
 		memcpy(&message->fd, CMSG_DATA(cmsg), sizeof(message->fd));
+	if (!message_is_valid(message, n) || msg.msg_flags & MSG_TRUNC)
+		ret = -EBADMSG;
 	/* That is how the kernel says that the file could not be installed. */
 	if (msg.msg_flags & MSG_CTRUNC)
-		return -EMFILE;
-	return 1;
+		ret = -EMFILE;
+	if (ret < 0)
+		pram_cleanup_close(&message->fd);
+	return ret;
 }

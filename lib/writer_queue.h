@@ -55,7 +55,8 @@ int pram_queue_send(const struct pram_queue *queue, enum pram_queue_kind kind, c
 
 /*
  * Never blocks. 1 with a message, 0 if there is none, -EMFILE if there was no room
- * for its descriptor (the message is lost), -errno.
+ * for its descriptor (the message is lost), -EBADMSG for what pram_queue_send() does
+ * not send, -errno.
  */
 int pram_queue_receive(const struct pram_queue *queue, struct pram_queue_message *message);
 
