@@ -357,12 +357,14 @@ static void print(struct json_object *items, bool missing)
 	for (size_t i = 0; i < json_object_array_length(items); i++) {
 		struct json_object *item = json_object_array_get_idx(items, i), *remedy;
 
-		printf("%-7s  %-25s  %s",
+		printf("%-7s  %-25s  ",
 		       json_object_get_string(json_object_object_get(item, "status")),
-		       json_object_get_string(json_object_object_get(item, "item")),
-		       json_object_get_string(json_object_object_get(item, "found")));
-		if (json_object_object_get_ex(item, "remedy", &remedy))
-			printf("; %s", json_object_get_string(remedy));
+		       json_object_get_string(json_object_object_get(item, "item")));
+		output_print(json_object_get_string(json_object_object_get(item, "found")));
+		if (json_object_object_get_ex(item, "remedy", &remedy)) {
+			fputs("; ", stdout);
+			output_print(json_object_get_string(remedy));
+		}
 		putchar('\n');
 	}
 	puts(missing ? "This system can't save tasks in PRAM." :

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <wchar.h>
+#include <wctype.h>
 
 #include "output.h"
 #include "util.h"
@@ -104,6 +106,30 @@ void output_table(struct json_object *rows, const struct output_column *columns,
 	scols_unref_table(table);
 }
 
+void output_print(const char *text)
+{
+	const char *end = text + strlen(text);
+	mbstate_t state = { 0 };
+	wchar_t c;
+
+	while (text < end) {
+		size_t n = mbrtowc(&c, text, end - text, &state);
+		const bool valid = n <= (size_t)(end - text);
+
+		/* No character: its first byte, and then try again. */
+		if (!valid) {
+			memset(&state, 0, sizeof(state));
+			n = 1;
+		}
+		if (valid && iswprint(c))
+			fwrite(text, 1, n, stdout);
+		else
+			for (size_t i = 0; i < n; i++)
+				printf("\\x%02x", (unsigned char)text[i]);
+		text += n;
+	}
+}
+
 void output_members(struct json_object *object, const struct output_column *columns, size_t nr)
 {
 	int width = 0;
@@ -119,8 +145,9 @@ void output_members(struct json_object *object, const struct output_column *colu
 		if (!json_object_object_get_ex(object, columns[i].key, NULL))
 			continue;
 		value = format_value(object, &columns[i]);
-		printf("%s:%*s %s\n", columns[i].title, width - (int)strlen(columns[i].title), "",
-		       value);
+		printf("%s:%*s ", columns[i].title, width - (int)strlen(columns[i].title), "");
+		output_print(value);
+		putchar('\n');
 	}
 }
 

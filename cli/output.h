@@ -42,6 +42,12 @@ void output_table(struct json_object *rows, const struct output_column *columns,
 /* One line "title: value" for each member that @object has. */
 void output_members(struct json_object *object, const struct output_column *columns, size_t nr);
 
+/*
+ * Prints a text that others have written, to which a terminal should not listen: what is
+ * not printable as \xNN, as tables have it.
+ */
+void output_print(const char *text);
+
 /* The object as JSON; takes over the caller's reference. */
 void output_json(struct json_object *object);
 

@@ -128,12 +128,16 @@ static void print(struct json_object *removed)
 		const char *name = json_object_get_string(json_object_object_get(row, "name"));
 		const uint64_t nr = json_object_get_uint64(json_object_object_get(row, "nodes"));
 
-		if (!strcmp(type, "all"))
+		if (!strcmp(type, "all")) {
 			printf("removed %" PRIu64 " nodes\n", nr);
-		else if (!strcmp(type, "node"))
-			printf("removed node %s\n", name);
+			continue;
+		}
+		printf("removed %s ", type);
+		output_print(name);
+		if (!strcmp(type, "node"))
+			putchar('\n');
 		else
-			printf("removed checkpoint %s (%" PRIu64 " nodes)\n", name, nr);
+			printf(" (%" PRIu64 " nodes)\n", nr);
 	}
 }
 
