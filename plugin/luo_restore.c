@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* By its place, as CRIU has a util.h, too. */
@@ -148,8 +149,26 @@ int luo_restore_open(const char *image, int flags)
 	return pram_checkpoint_is_pages_image(image) ? open_pages(image) : open_small(image);
 }
 
+/* CRIU would read for ever behind the end of one that is too short. */
+static int check_pages(int fd, const PramPages *image)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if ((uint64_t)st.st_size == image->bytes)
+		return 0;
+	pr_err("%s of checkpoint \"%s\" has %lld bytes, and should have %llu: it can't be "
+	       "restored\n", image->image, session.name, (long long)st.st_size,
+	       (unsigned long long)image->bytes);
+	return -EBADMSG;
+}
+
 int luo_restore_share(void)
 {
+	int ret;
+
+
 	if (!checkpoint)
 		return 0;
 
@@ -166,6 +185,9 @@ int luo_restore_share(void)
 			       strerror(-pages[i]));
 			return pages[i];
 		}
+		ret = check_pages(pages[i], checkpoint->pages[i]);
+		if (ret)
+			return ret;
 		pages_ids[i] = fdstore_add(pages[i]);
 		if (pages_ids[i] < 0)
 			return -EIO;
