@@ -203,6 +203,10 @@ static int __init pram_restore_maps(struct pram_node *node)
 		    map->nr_entries > pram_map_capacity(node->flags) ||
 		    !map->next != (m + 1 == ser->nr_maps))
 			return -EBADMSG;
+		/* Indices of folios are counted in full map pages. */
+		if (map->next &&
+		    map->nr_entries != pram_map_capacity(node->flags))
+			return -EBADMSG;
 		phys = map->next;
 		err = pram_meta_restore(map);
 		if (err)
@@ -299,9 +303,11 @@ static void __init pram_restore_node(u64 phys)
 static void __init pram_restore_dir(u64 phys)
 {
 	struct pram_dir_ser *dir;
+	struct folio *folio;
 	void *page;
 
-	if (pram_meta_find(phys, PRAM_MAGIC_DIR, "directory page", &page)) {
+	folio = pram_meta_take(phys, PRAM_MAGIC_DIR, "directory page", &page);
+	if (!folio) {
 		pr_err("up to %zu nodes are lost; their memory stays reserved until the next kexec\n",
 		       PRAM_DIR_NODES);
 		pram_lost_pages++;
@@ -312,10 +318,7 @@ static void __init pram_restore_dir(u64 phys)
 		if (dir->nodes[i])
 			pram_restore_node(dir->nodes[i]);
 	/* The new directory takes its place. */
-	if (!pram_meta_restore(dir)) {
-		pram_meta_forget(dir);
-		pram_meta_free(dir);
-	}
+	folio_put(folio);
 }
 
 /* Take over what the last kernel left. Nothing here can stop the boot. */
@@ -323,6 +326,7 @@ static void __init pram_restore_all(void)
 {
 	struct pram_super_ser *super;
 	u64 nr_nodes, nr_broken;
+	struct folio *folio;
 	phys_addr_t phys;
 	size_t size;
 	void *page;
@@ -336,7 +340,8 @@ static void __init pram_restore_all(void)
 		       PRAM_KHO_SUBTREE, ERR_PTR(err), size);
 		return;
 	}
-	if (pram_meta_find(phys, PRAM_MAGIC_SUPER, "super page", &page)) {
+	folio = pram_meta_take(phys, PRAM_MAGIC_SUPER, "super page", &page);
+	if (!folio) {
 		pr_err("all nodes are lost; their memory stays reserved until the next kexec\n");
 		pram_lost_pages++;
 		return;
@@ -346,15 +351,13 @@ static void __init pram_restore_all(void)
 		pr_err("super page is from a kernel with pages of %llu bits, this one has %u; all nodes are lost\n",
 		       super->page_shift, PAGE_SHIFT);
 		pram_lost_pages++;
+		folio_put(folio);
 		return;
 	}
 	pram_kexec_count = super->kexec_count + 1;
 	for (u64 i = 0; i < super->nr_dirs; i++)
 		pram_restore_dir(super->dirs[i]);
-	if (!pram_meta_restore(super)) {
-		pram_meta_forget(super);
-		pram_meta_free(super);
-	}
+	folio_put(folio);
 
 	pram_count_nodes(&nr_nodes, &nr_broken);
 	pr_info("%llu nodes (%llu broken) with %llu pages of data came through kexec %llu\n",

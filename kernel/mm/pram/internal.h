@@ -274,6 +274,8 @@ void pram_meta_forget(void *page);
 void pram_meta_stamp(void *page, u64 magic);
 int pram_meta_check(void *page, u64 magic);
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page);
+struct folio *pram_meta_take(u64 phys, u64 magic, const char *what,
+			     void **page);
 int pram_meta_restore(void *page);
 
 /* handover.c */

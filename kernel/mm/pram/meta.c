@@ -13,6 +13,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/memory_hotplug.h>
 #include <linux/printk.h>
+#include <linux/uaccess.h>
 
 #include "internal.h"
 
@@ -123,10 +124,13 @@ int pram_meta_check(void *page, u64 magic)
  */
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
 {
+	struct pram_meta_hdr first;
 	void *found;
 	int err;
 
-	if (!PAGE_ALIGNED(phys) || !pfn_to_online_page(PHYS_PFN(phys))) {
+	/* Not all that has a struct page can be read. */
+	if (!PAGE_ALIGNED(phys) || !pfn_to_online_page(PHYS_PFN(phys)) ||
+	    copy_from_kernel_nofault(&first, phys_to_virt(phys), sizeof(first))) {
 		pr_err("%s at %#llx: not an address of memory\n", what, phys);
 		return -EBADMSG;
 	}
@@ -148,6 +152,42 @@ int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
 	return 0;
 }
 
+static struct folio *pram_meta_folio(void *page)
+{
+	struct folio *folio = kho_restore_folio(virt_to_phys(page));
+
+	/* With what lies behind a page something else might go, too. */
+	if (folio && folio_order(folio)) {
+		folio_put(folio);
+		return NULL;
+	}
+	return folio;
+}
+
+/**
+ * pram_meta_take - find a page of metadata, and take it over to read it
+ * @phys: see pram_meta_find(), as for the others.
+ * @magic: what it should be.
+ * @what: the same in words.
+ * @page: set to the page.
+ *
+ * From here on nothing else that is found can be the same page.
+ *
+ * Return: the page's folio, for folio_put(); NULL after having said so in the log.
+ */
+struct folio *pram_meta_take(u64 phys, u64 magic, const char *what, void **page)
+{
+	struct folio *folio;
+
+	if (pram_meta_find(phys, magic, what, page))
+		return NULL;
+	folio = pram_meta_folio(*page);
+	if (!folio)
+		pr_err("%s at %#llx: not a page that KHO has preserved\n", what,
+		       phys);
+	return folio;
+}
+
 /**
  * pram_meta_restore - take a page of metadata over from the last kernel
  * @page: from pram_meta_find().
@@ -160,7 +200,7 @@ int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
  */
 int pram_meta_restore(void *page)
 {
-	struct folio *folio = kho_restore_folio(virt_to_phys(page));
+	struct folio *folio = pram_meta_folio(page);
 
 	if (!folio)
 		return -EBADMSG;

@@ -42,6 +42,7 @@
  * @counts: what has been loaded.
  * @default_blocks: the limit is the default one.
  * @default_inodes: likewise.
+ * @slack: what free_ispace has too much, meanwhile.
  * @links: dentry of an inode with several entries, by its id.
  * @last_id: the last id that came.
  * @dir: the directory that is being filled.
@@ -64,6 +65,7 @@ struct pram_tmpfs_loader {
 	struct pram_tmpfs_counts	*counts;
 	bool				default_blocks;
 	bool				default_inodes;
+	unsigned long			slack;
 	struct xarray			links;
 	u64				last_id;
 	struct dentry			*dir;
@@ -172,6 +174,8 @@ static int pram_tmpfs_load_super(struct pram_tmpfs_loader *loader,
 	    ser->huge > PRAM_TMPFS_HUGE_ADVISE || ser->mode & ~07777 ||
 	    ser->max_blocks > LONG_MAX ||
 	    ser->max_inodes > ULONG_MAX / BOGO_INODE_SIZE ||
+	    (ser->flags & PRAM_TMPFS_DEFAULT_BLOCKS && !ser->max_blocks) ||
+	    (ser->flags & PRAM_TMPFS_DEFAULT_INODES && !ser->max_inodes) ||
 	    !uid_valid(uid) || !gid_valid(gid) ||
 	    strnlen(ser->mpol, sizeof(ser->mpol)) == sizeof(ser->mpol))
 		return -EBADMSG;
@@ -213,13 +217,25 @@ static int pram_tmpfs_load_super(struct pram_tmpfs_loader *loader,
  */
 #define PRAM_TMPFS_SLACK	PRAM_TMPFS_REC_MAX
 
-static int pram_tmpfs_take_slack(struct shmem_sb_info *sbinfo)
+static void pram_tmpfs_give_slack(struct pram_tmpfs_loader *loader)
 {
+	struct shmem_sb_info *sbinfo = pram_tmpfs_sb(loader->sb);
+
 	if (!sbinfo->max_inodes)
-		return 0;
-	if (sbinfo->free_ispace < PRAM_TMPFS_SLACK)
+		return;
+	/* The limit may be the highest there is. */
+	loader->slack = min_t(unsigned long, PRAM_TMPFS_SLACK,
+			      ULONG_MAX - sbinfo->free_ispace);
+	sbinfo->free_ispace += loader->slack;
+}
+
+static int pram_tmpfs_take_slack(struct pram_tmpfs_loader *loader)
+{
+	struct shmem_sb_info *sbinfo = pram_tmpfs_sb(loader->sb);
+
+	if (sbinfo->free_ispace < loader->slack)
 		return -ENOSPC;
-	sbinfo->free_ispace -= PRAM_TMPFS_SLACK;
+	sbinfo->free_ispace -= loader->slack;
 	return 0;
 }
 
@@ -878,8 +894,7 @@ static int pram_tmpfs_load_all(struct pram_tmpfs_loader *loader,
 	if (err)
 		return err;
 	next_ino = pram_tmpfs_sb(loader->sb)->next_ino;
-	if (pram_tmpfs_sb(loader->sb)->max_inodes)
-		pram_tmpfs_sb(loader->sb)->free_ispace += PRAM_TMPFS_SLACK;
+	pram_tmpfs_give_slack(loader);
 	err = pram_tmpfs_load_root(loader);
 	while (!err) {
 		cond_resched();
@@ -891,7 +906,7 @@ static int pram_tmpfs_load_all(struct pram_tmpfs_loader *loader,
 			break;
 	}
 	if (!err)
-		err = pram_tmpfs_take_slack(pram_tmpfs_sb(loader->sb));
+		err = pram_tmpfs_take_slack(loader);
 	if (err == -ENOSPC)
 		pr_err("the saved file system does not fit: size=, nr_inodes= or memory is too small\n");
 	else if (err)
