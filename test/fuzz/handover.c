@@ -23,23 +23,9 @@
 
 #define PIECE_HEADER	6
 
-/*
- * Known and not mended in the kernel yet, see README.md: with FUZZ_STRICT they are
- * faults, without it they are kept from happening.
- */
-#ifndef FUZZ_STRICT
-static struct folio *harness_restore_data(phys_addr_t phys);
-static struct folio *harness_restore_meta(phys_addr_t phys);
-#define kho_restore_folio harness_restore_data
-#endif
 /* Their statics have to be reset between two inputs, so they are all in this file. */
 #include "../../kernel/mm/pram/handover.c"
-#undef kho_restore_folio
-#ifndef FUZZ_STRICT
-#define kho_restore_folio harness_restore_meta
-#endif
 #include "../../kernel/mm/pram/meta.c"
-#undef kho_restore_folio
 #include "../../kernel/mm/pram/frames.c"
 #include "../../kernel/mm/pram/node.c"
 
@@ -64,30 +50,6 @@ void pram_map_drop(struct pram_node *node)
 {
 	SHIM_BUG_ON(!list_empty(&node->mappings));
 }
-
-#ifndef FUZZ_STRICT
-/* A node must not get hold of pages that the take-over itself still reads. */
-static struct folio *harness_restore_data(phys_addr_t phys)
-{
-	const unsigned long pfn = PHYS_PFN(phys);
-
-	for (unsigned long i = pfn; i < SHIM_NR_PAGES; i++) {
-		const struct pram_meta_hdr *hdr = (void *)shim_memory(i);
-
-		if (i - pfn >= 1UL << shim_folios[pfn].page.order)
-			break;
-		if (hdr->magic == PRAM_MAGIC_SUPER || hdr->magic == PRAM_MAGIC_DIR)
-			return NULL;
-	}
-	return kho_restore_folio(phys);
-}
-
-/* Nor may a page of metadata bring others with it. */
-static struct folio *harness_restore_meta(phys_addr_t phys)
-{
-	return shim_folios[PHYS_PFN(phys)].page.order ? NULL : kho_restore_folio(phys);
-}
-#endif
 
 /* ---- what is handed over --------------------------------------------------- */
 
@@ -218,16 +180,6 @@ struct seen {
 	u64	bytes, kexecs;
 };
 
-static bool node_is_readable(const struct pram_node *node)
-{
-#ifndef FUZZ_STRICT
-	for (u64 m = 0; m + 1 < node->nr_maps; m++)
-		if (node->maps[m]->nr_entries != pram_map_capacity(node->flags))
-			return false;
-#endif
-	return node->state == PRAM_NODE_READY;
-}
-
 /* Enough of a node: a few pages can list the same large folio many thousand times. */
 #define MAX_READ	(1 << 20)
 
@@ -284,7 +236,7 @@ static unsigned int boot(struct seen *seen, bool again, bool *all_well)
 	while (!pram_stat_next(stat.id, &stat))
 		FUZZ_ASSERT(strnlen((char *)stat.name, PRAM_NAME_MAX) < PRAM_NAME_MAX);
 	list_for_each_entry(node, &pram_nodes, link) {
-		if (!node_is_readable(node) || nr == MAX_SEEN) {
+		if (node->state != PRAM_NODE_READY || nr == MAX_SEEN) {
 			*all_well = false;
 			continue;
 		}

@@ -119,8 +119,7 @@ def seeds():
         key = 'piece_flags' if part == 'node' else 'flags'
         bad[f'{part}-other-version'] = machine(*one_node(**{part: {'version': 2}}))
         bad[f'{part}-without-checksum'] = machine(*one_node(**{part: {key: flags & ~STAMP}}))
-        # A directory need not be KHO's, if it is all there.
-        (good if part in ('super', 'dir') else bad)[f'{part}-unpreserved'] = machine(*one_node(**{part: {key: flags & ~PRESERVED}}))
+        bad[f'{part}-unpreserved'] = machine(*one_node(**{part: {key: flags & ~PRESERVED}}))
         if part != 'super':
             bad[f'{part}-missing'] = machine(*one_node(**{part: 'none'}))
     empty = node_page(3, 'empty', PAGES, 0, 0, 0, 0, 0)[6:]
@@ -157,9 +156,6 @@ def seeds():
         node_page(3, 'a', PAGES, 4096, 1, 1, 1, 5), node_page(4, 'b', PAGES, 4096, 1, 1, 1, 6),
         map_page(5, [entry(7)]), map_page(6, [entry(7)]), data(7, b'x'))
     bad['data-checksum'] = machine(*one_node(node={'flags': CHECKSUM}))
-
-    # Not refused by the kernel as it is: kept from happening by the harness, or read as if
-    # it were well. With FUZZ_STRICT they are faults.
     bad['directory-claimed-as-data'] = machine(*one_node(
         map={'entries': [entry(5), entry(2, 1)]}, dir={'nodes': [3, 3]}))
     bad['map-not-full'] = machine(

@@ -96,6 +96,7 @@ def seeds():
                           start=super_block(flags=15, blocks=4, inodes=80, huge=2, mpol=b'prefer:0')
                           + root())
     good['mpol-impossible'] = tree(end(1), start=super_block(mpol=b'bind:99') + root())
+    good['very-most-inodes'] = tree(end(1), start=super_block(inodes=MOST >> 10) + root())
     good['most-inodes'] = tree(end(1), start=super_block(inodes=(MOST >> 10) - 1000) + root())
     good['largest-file'] = tree(new(b'a', REG, 3, size=MOST >> 1), end(2))
     good['longest-name'] = tree(new(b'n' * 255, REG, 3), end(2))

@@ -215,6 +215,12 @@ void *phys_to_virt(u64 phys)
 	return shim_memory(PHYS_PFN(phys)) + (phys & (PAGE_SIZE - 1));
 }
 
+int copy_from_kernel_nofault(void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+	return 0;
+}
+
 struct page *pfn_to_online_page(unsigned long pfn)
 {
 	return pfn < SHIM_NR_PAGES ? &shim_folios[pfn].page : NULL;

@@ -400,6 +400,7 @@ struct folio *virt_to_folio(const void *p);
 u64 virt_to_phys(const void *p);
 void *phys_to_virt(u64 phys);
 struct page *pfn_to_online_page(unsigned long pfn);
+int copy_from_kernel_nofault(void *to, const void *from, size_t size);
 struct folio *folio_alloc(gfp_t gfp, unsigned int order);
 void folio_get(struct folio *folio);
 void folio_put(struct folio *folio);

@@ -346,8 +346,6 @@ int shmem_inode_acct_blocks(struct inode *inode, long pages)
 		if (sbinfo->used_blocks.count + pages > (s64)sbinfo->max_blocks)
 			return -ENOSPC;
 		sbinfo->used_blocks.count += pages;
-	} else {
-		sbinfo->uncounted = true;
 	}
 	return 0;
 }
@@ -475,11 +473,6 @@ void shim_unmount(struct super_block *sb)
 		else
 			dentry = parent_after_last(dentry);
 	}
-#ifndef FUZZ_STRICT
-	/* Known and not mended in the kernel yet, see README.md. */
-	if (sbinfo->uncounted)
-		sbinfo->used_blocks.count = 0;
-#endif
 	SHIM_BUG_ON(sbinfo->used_blocks.count || !list_empty(&sbinfo->shrinklist));
 	for (unsigned int pfn = 0; pfn < SHIM_NR_PAGES; pfn++)
 		SHIM_BUG_ON(folio_locked[pfn]);

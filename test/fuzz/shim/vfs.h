@@ -180,7 +180,6 @@ struct shmem_sb_info {
 	spinlock_t		shrinklist_lock;
 	struct list_head	shrinklist;
 	unsigned long		shrinklist_len;
-	bool			uncounted;	/* there are blocks from before there was a limit */
 };
 
 #define percpu_counter_compare(counter, n) \
