@@ -12,6 +12,7 @@
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/pram.h>
+#include <linux/rbtree.h>
 #include <linux/uio.h>
 
 struct file;
@@ -21,6 +22,8 @@ struct pram_dir;
 /**
  * struct pram_node - a node, in this boot
  * @link: in the list of nodes, which is sorted by @id. Under pram_lock.
+ * @by_name: among the nodes of a hash of @name. Under pram_lock.
+ * @by_id: in a tree of all nodes. Under pram_lock.
  * @ref: one for the list, one for each stream, one for each read under way.
  * @lock: protects the data below while the node is being saved. A committed
  *	node never changes, so nothing is locked to read it.
@@ -51,6 +54,8 @@ struct pram_dir;
  */
 struct pram_node {
 	struct list_head	link;
+	struct hlist_node	by_name;
+	struct rb_node		by_id;
 	struct kref		ref;
 	struct mutex		lock;
 	u64			id;

@@ -10,16 +10,20 @@
  */
 
 #include <linux/export.h>
+#include <linux/hashtable.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/stringhash.h>
 
 #include "internal.h"
 
 /* Protects the list of nodes, their states and the directory. */
 DEFINE_MUTEX(pram_lock);
 
-/* All nodes, by ascending id. */
+/* All nodes, by ascending id; the same to find one by its name or its id. */
 LIST_HEAD(pram_nodes);
+static DEFINE_HASHTABLE(pram_names, 10);
+static struct rb_root pram_ids = RB_ROOT;
 
 /* Set for good when the machine reboots: what is not committed is lost. */
 bool pram_closed;
@@ -46,15 +50,25 @@ struct pram_node *pram_node_alloc(gfp_t gfp)
 	return node;
 }
 
+static unsigned int pram_name_hash(const char *name)
+{
+	return full_name_hash(NULL, name, strlen(name));
+}
+
 /**
  * pram_node_link - put a node on the list and give it its id
- * @node: the node; the list takes over the caller's reference.
+ * @node: the node, which has its name; the list takes over the caller's reference.
  */
 void pram_node_link(struct pram_node *node)
 {
+	struct rb_node *last = rb_last(&pram_ids);
+
 	lockdep_assert_held(&pram_lock);
 	node->id = ++pram_last_id;
 	list_add_tail(&node->link, &pram_nodes);
+	hash_add(pram_names, &node->by_name, pram_name_hash(node->name));
+	rb_link_node(&node->by_id, last, last ? &last->rb_right : &pram_ids.rb_node);
+	rb_insert_color(&node->by_id, &pram_ids);
 }
 
 static void pram_node_release(struct kref *ref)
@@ -86,6 +100,8 @@ void pram_node_unlink(struct pram_node *node)
 {
 	lockdep_assert_held(&pram_lock);
 	list_del_init(&node->link);
+	hash_del(&node->by_name);
+	rb_erase(&node->by_id, &pram_ids);
 	pram_slot_put(node);
 }
 
@@ -137,12 +153,32 @@ struct pram_node *pram_node_find(const char *name, bool committed)
 	struct pram_node *node;
 
 	lockdep_assert_held(&pram_lock);
-	list_for_each_entry(node, &pram_nodes, link) {
+	hash_for_each_possible(pram_names, node, by_name, pram_name_hash(name)) {
 		if (pram_node_committed(node) == committed &&
 		    !strcmp(node->name, name))
 			return node;
 	}
 	return NULL;
+}
+
+/* The node with the lowest id from @id on, or NULL. */
+static struct pram_node *pram_node_from_id(u64 id)
+{
+	struct rb_node *at = pram_ids.rb_node;
+	struct pram_node *found = NULL;
+
+	lockdep_assert_held(&pram_lock);
+	while (at) {
+		struct pram_node *node = rb_entry(at, struct pram_node, by_id);
+
+		if (node->id >= id) {
+			found = node;
+			at = at->rb_left;
+		} else {
+			at = at->rb_right;
+		}
+	}
+	return found;
 }
 
 static int pram_free_node(struct pram_node *node)
@@ -187,21 +223,16 @@ EXPORT_SYMBOL_GPL(pram_free);
  */
 int pram_free_id(u64 id)
 {
-	struct pram_node *node, *found = NULL;
+	struct pram_node *node;
 	int err;
 
 	mutex_lock(&pram_lock);
-	list_for_each_entry(node, &pram_nodes, link) {
-		if (node->id == id) {
-			found = node;
-			break;
-		}
-	}
-	err = found ? pram_free_node(found) : -ENOENT;
+	node = pram_node_from_id(id);
+	err = node && node->id == id ? pram_free_node(node) : -ENOENT;
 	mutex_unlock(&pram_lock);
 	if (!err) {
-		pram_node_forget(found);
-		pram_node_put(found);
+		pram_node_forget(node);
+		pram_node_put(node);
 	}
 	return err;
 }
@@ -284,13 +315,11 @@ int pram_stat_next(u64 after_id, struct pram_node_stat *stat)
 	struct pram_node *node;
 
 	guard(mutex)(&pram_lock);
-	list_for_each_entry(node, &pram_nodes, link) {
-		if (node->id > after_id) {
-			pram_node_fill_stat(node, stat);
-			return 0;
-		}
-	}
-	return -ENOENT;
+	node = after_id < U64_MAX ? pram_node_from_id(after_id + 1) : NULL;
+	if (!node)
+		return -ENOENT;
+	pram_node_fill_stat(node, stat);
+	return 0;
 }
 
 /**

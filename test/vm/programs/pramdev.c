@@ -8,13 +8,18 @@
  *	pramdev hold NAME
  *	pramdev reserve NAME pages|bytes
  *	pramdev errors
+ *	pramdev save-many COUNT
+ *	pramdev verify-many COUNT
+ *	pramdev free-many COUNT
  *
  * "save" writes SIZE bytes that follow from SEED, by write(2), vmsplice(2) and
  * splice(2), and sendfile(2), and commits; "verify" reads them back in every way
  * there is, and puts the node back; "finish" frees it by finishing a load;
  * "hold" starts to save a node, says "holding", and waits to be killed; "reserve"
  * starts to load one, says "reserved", and waits; "errors" provokes each error of
- * each ioctl.
+ * each ioctl. "save-many" saves so many nodes, of both types, with the longest names
+ * that there can be, and commits all at once; "verify-many" sees that these and no
+ * others are listed, and reads them; "free-many" frees them, the last first.
  */
 #include <err.h>
 #include <errno.h>
@@ -28,6 +33,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -263,6 +269,99 @@ static int do_reserve(char **argv)
 	fflush(stdout);
 	pause();
 	return 1;
+}
+
+/* --- many nodes --- */
+
+/* Every seventh node is empty, the others have up to two pages. */
+static size_t many_size(unsigned long i)
+{
+	if (i % 7 == 0)
+		return 0;
+	return i % 2 ? 4096 + 4096 * (i % 3 == 0) : i % 8191;
+}
+
+static const char *many_name(unsigned long i)
+{
+	static char name[PRAM_NAME_MAX];
+
+	/* They differ in the last bytes only. */
+	memset(name, 'm', sizeof(name));
+	snprintf(name + sizeof(name) - 12, 12, "%011lu", i);
+	return name;
+}
+
+static uint32_t many_type(unsigned long i)
+{
+	return i % 2 ? PRAM_PAGE_STREAM : PRAM_BYTE_STREAM;
+}
+
+static int do_save_many(char **argv)
+{
+	unsigned long count = strtoul(argv[0], NULL, 0);
+	struct rlimit files = { count + 16, count + 16 };
+	int *fds = calloc(count, sizeof(*fds));
+	int dev = dev_open(), ret;
+
+	if (!fds || setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "no room for %lu file descriptors", count);
+	for (unsigned long i = 0; i < count; i++) {
+		unsigned char *data = make_data(many_size(i), i);
+
+		fds[i] = pram_save(dev, many_name(i), many_type(i),
+				   i % 5 ? 0 : PRAM_SAVE_CHECKSUM);
+		if (fds[i] < 0)
+			errx(1, "cannot save node %lu: %s", i, strerror(-fds[i]));
+		if (by_write(fds[i], data, many_size(i)) != many_size(i))
+			errx(1, "node %lu was not written whole", i);
+		munmap(data, many_size(i) ?: 1);
+	}
+	ret = pram_commit(dev, fds, count);
+	if (ret)
+		errx(1, "cannot commit %lu nodes: %s", count, strerror(-ret));
+	return 0;
+}
+
+static int do_verify_many(char **argv)
+{
+	unsigned long count = strtoul(argv[0], NULL, 0), listed = 0;
+	struct pram_node_stat stat = {};
+	int dev = dev_open(), stream;
+	unsigned char copy[3 * 4096];
+
+	while (pram_list_next(dev, &stat) == 1) {
+		unsigned long i = strtoul((char *)stat.name + PRAM_NAME_MAX - 12, NULL, 10);
+
+		expect(i < count && !strcmp((char *)stat.name, many_name(i)));
+		expect(stat.type == many_type(i) && stat.bytes == many_size(i));
+		listed++;
+	}
+	expect(listed == count);
+	for (unsigned long i = 0; i < count && !nr_failed; i++) {
+		unsigned char *data = make_data(many_size(i), i);
+
+		stream = pram_load(dev, many_name(i), many_type(i), PRAM_LOAD_PEEK);
+		if (stream < 0)
+			errx(1, "cannot load node %lu: %s", i, strerror(-stream));
+		expect(read(stream, copy, sizeof(copy)) == (ssize_t)many_size(i));
+		expect(!memcmp(copy, data, many_size(i)));
+		munmap(data, many_size(i) ?: 1);
+		close(stream);
+	}
+	return nr_failed != 0;
+}
+
+static int do_free_many(char **argv)
+{
+	unsigned long count = strtoul(argv[0], NULL, 0);
+	int dev = dev_open(), ret;
+
+	while (count--) {
+		ret = pram_free(dev, many_name(count));
+		if (ret)
+			errx(1, "cannot free node %lu: %s", count, strerror(-ret));
+	}
+	return 0;
 }
 
 /* --- errors --- */
@@ -506,6 +605,9 @@ int main(int argc, char **argv)
 		{ "hold", 1, 1, do_hold },
 		{ "reserve", 2, 2, do_reserve },
 		{ "errors", 0, 0, do_errors },
+		{ "save-many", 1, 1, do_save_many },
+		{ "verify-many", 1, 1, do_verify_many },
+		{ "free-many", 1, 1, do_free_many },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
