@@ -128,18 +128,42 @@ void pram_slot_publish(struct pram_node *node)
 	pram_slot_set(node, virt_to_phys(node->ser));
 }
 
+/* Free a directory page in which no place is taken. */
+static void pram_dir_drop(struct pram_dir *dir)
+{
+	u64 phys = virt_to_phys(dir->ser);
+	unsigned int i = 0;
+
+	while (pram_super->dirs[i] != phys)
+		i++;
+	pram_super->nr_dirs--;
+	for (; i < pram_super->nr_dirs; i++)
+		pram_super->dirs[i] = pram_super->dirs[i + 1];
+	pram_super->dirs[i] = 0;
+	pram_meta_stamp(pram_super, PRAM_MAGIC_SUPER);
+	list_del(&dir->link);
+	pram_meta_forget(dir->ser);
+	pram_meta_free(dir->ser);
+	kfree(dir);
+}
+
 /**
  * pram_slot_put - take a node out of the directory
  * @node: the node; nothing is done if it has no place there.
  */
 void pram_slot_put(struct pram_node *node)
 {
+	struct pram_dir *dir = node->dir;
+
 	lockdep_assert_held(&pram_lock);
-	if (!node->dir)
+	if (!dir)
 		return;
 	pram_slot_set(node, 0);
-	__clear_bit(node->slot, node->dir->taken);
+	__clear_bit(node->slot, dir->taken);
 	node->dir = NULL;
+	/* The next kernel gets what there was when the machine went down. */
+	if (!pram_closed && bitmap_empty(dir->taken, PRAM_DIR_NODES))
+		pram_dir_drop(dir);
 }
 
 /*
