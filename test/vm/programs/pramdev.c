@@ -287,7 +287,7 @@ static const char *many_name(unsigned long i)
 
 	/* They differ in the last bytes only. */
 	memset(name, 'm', sizeof(name));
-	snprintf(name + sizeof(name) - 12, 12, "%011lu", i);
+	snprintf(name + sizeof(name) - 12, 12, "%011lu", i % 100000000000);
 	return name;
 }
 
@@ -573,6 +573,58 @@ static void errors_of_rights(int dev)
 	expect(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* Who is given a stream has this one and no other, and cannot end it. */
+static void errors_of_given_streams(int dev)
+{
+	struct pram_ioctl_info info = { .size = sizeof(info) };
+	struct pram_node_stat stat = {};
+	char path[64], text[8] = "";
+	int status = -1, save, load;
+	pid_t pid;
+
+	save = pram_save(dev, "given", PRAM_BYTE_STREAM, 0);
+	expect(save >= 0 && write(save, "secret", 6) == 6);
+	expect(pram_commit(dev, &save, 1) == 0);
+	close(save);
+	load = pram_load(dev, "given", PRAM_BYTE_STREAM, 0);
+	save = pram_save(dev, "other", PRAM_BYTE_STREAM, 0);
+	expect(load >= 0 && save >= 0);
+
+	pid = fork();
+	if (!pid) {
+		struct __user_cap_header_struct header = {
+			.version = _LINUX_CAPABILITY_VERSION_3,
+		};
+		struct __user_cap_data_struct none[2] = {};
+		int fds[2] = { save, load };
+
+		nr_failed = 0;
+		if (unshare(CLONE_NEWUSER) || syscall(SYS_capset, &header, none))
+			_exit(2);
+		expect(read(load, text, 6) == 6 && !strcmp(text, "secret"));
+		expect(write(save, "x", 1) == 1);
+		for (int i = 0; i < 2; i++) {
+			expect(fails(fds[i], PRAM_IOCTL_INFO, &info, ENOTTY));
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[i]);
+			expect(open(path, O_RDWR) == -1);
+		}
+		expect(pram_commit(dev, fds, 2) == -EPERM);
+		expect(pram_free(dev, "given") == -EPERM);
+		expect(pram_list_next(dev, &stat) == -EPERM);
+		fflush(stdout);
+		_exit(nr_failed != 0);
+	}
+	expect(waitpid(pid, &status, 0) == pid && status == 0);
+	/* Both are as they were, for those who have them. */
+	expect(pram_free(dev, "given") == -EBUSY && pram_free(dev, "other") == -EBUSY);
+	expect(pread(load, text, 6, 0) == 6);
+	close(save);
+	expect(pram_stat(dev, "other", &stat) == -ENOENT);
+	expect(pram_commit(dev, &load, 1) == 0);
+	close(load);
+	expect(pram_stat(dev, "given", &stat) == -ENOENT);
+}
+
 static int do_errors(char **argv)
 {
 	struct pram_ioctl_info before = { .size = sizeof(before) };
@@ -586,6 +638,7 @@ static int do_errors(char **argv)
 	errors_of_streams(dev);
 	errors_of_commit(dev);
 	errors_of_rights(dev);
+	errors_of_given_streams(dev);
 	expect(!ioctl(dev, PRAM_IOCTL_INFO, &after));
 	expect(after.nr_nodes == before.nr_nodes);
 	expect(after.data_pages == before.data_pages);
