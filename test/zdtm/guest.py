@@ -265,7 +265,8 @@ class Surroundings:
                 one["kept"] = "%s/%d" % (self.keep, len(made))
                 if os.path.isdir(one["where"]):
                     one["kept"] += ".tar"
-                    subprocess.check_call(["tar", "--xattrs", "-C", one["where"], "-cf", one["kept"], "."])
+                    subprocess.check_call(["tar", "--xattrs", "--one-file-system", "-C", one["where"],
+                                           "-cf", one["kept"], "."])
                 else:
                     subprocess.check_call(["cp", "-a", one["where"], one["kept"]])
             made.append(one)
