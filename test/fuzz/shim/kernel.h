@@ -44,6 +44,7 @@ typedef unsigned long pgoff_t;
 
 #define BITS_PER_BYTE		8
 #define BITS_PER_LONG		64
+#define U64_MAX			(~0ULL)
 #define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK_ULL(high, low)	((~0ULL << (low)) & (~0ULL >> (63 - (high))))
 #define FIELD_GET(mask, value)	(((value) & (mask)) >> __builtin_ctzll(mask))
@@ -209,6 +210,87 @@ static inline void list_del_init(struct list_head *entry)
 	     n = list_entry(pos->member.next, __typeof__(*pos), member);	\
 	     &pos->member != (list);						\
 	     pos = n, n = list_entry(n->member.next, __typeof__(*n), member))
+
+/* A hash table with one bucket does what one with many does. */
+struct hlist_node {
+	struct list_head	link;
+};
+
+#define DEFINE_HASHTABLE(name, bits)	struct list_head name = LIST_HEAD_INIT(name)
+#define hash_add(table, node, key)					\
+	((void)(key), list_add(&(node)->link, &(table)))
+#define hash_for_each_possible(table, pos, member, key)			\
+	(void)(key);							\
+	list_for_each_entry(pos, &(table), member.link)
+
+static inline void hash_del(struct hlist_node *node)
+{
+	list_del(&node->link);
+}
+
+/* A tree that nobody balances. */
+struct rb_node {
+	struct rb_node	*rb_parent, *rb_left, *rb_right;
+};
+
+struct rb_root {
+	struct rb_node	*rb_node;
+};
+
+#define RB_ROOT				((struct rb_root) { NULL })
+#define rb_entry(p, type, member)	container_of(p, type, member)
+
+static inline struct rb_node *rb_last(const struct rb_root *root)
+{
+	struct rb_node *node = root->rb_node;
+
+	while (node && node->rb_right)
+		node = node->rb_right;
+	return node;
+}
+
+static inline void rb_link_node(struct rb_node *node, struct rb_node *parent,
+				struct rb_node **link)
+{
+	*node = (struct rb_node){ .rb_parent = parent };
+	*link = node;
+}
+
+static inline void rb_insert_color(struct rb_node *node, struct rb_root *root)
+{
+	(void)node;
+	(void)root;
+}
+
+static inline void rb_replace(struct rb_node *node, struct rb_node *by,
+			      struct rb_root *root)
+{
+	if (!node->rb_parent)
+		root->rb_node = by;
+	else if (node->rb_parent->rb_left == node)
+		node->rb_parent->rb_left = by;
+	else
+		node->rb_parent->rb_right = by;
+	if (by)
+		by->rb_parent = node->rb_parent;
+}
+
+static inline void rb_erase(struct rb_node *node, struct rb_root *root)
+{
+	struct rb_node *first = node->rb_right;
+
+	if (!first) {
+		rb_replace(node, node->rb_left, root);
+		return;
+	}
+	/* What was on the left comes below the first of those on the right. */
+	rb_replace(node, first, root);
+	while (first->rb_left)
+		first = first->rb_left;
+	first->rb_left = node->rb_left;
+	if (node->rb_left)
+		node->rb_left->rb_parent = first;
+}
 
 struct kref {
 	unsigned int	count;
