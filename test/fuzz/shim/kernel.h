@@ -155,6 +155,14 @@ static inline unsigned long find_first_zero_bit(const unsigned long *bits, unsig
 	return n;
 }
 
+static inline bool bitmap_empty(const unsigned long *bits, unsigned int nr)
+{
+	for (unsigned int n = 0; n < nr; n++)
+		if (test_bit(n, bits))
+			return false;
+	return true;
+}
+
 /* ---- lists, references, locks -------------------------------------------- */
 
 struct list_head {
