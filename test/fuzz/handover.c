@@ -140,6 +140,8 @@ static void forget_boot(void)
 		kfree(dir);
 	INIT_LIST_HEAD(&pram_dirs);
 	INIT_LIST_HEAD(&pram_nodes);
+	INIT_LIST_HEAD(&pram_names);
+	pram_ids = RB_ROOT;
 	pram_super = NULL;
 	pram_enabled = false;
 	pram_closed = false;
