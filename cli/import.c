@@ -163,7 +163,7 @@ enum pramctl_exit pramctl_import(const struct pramctl_args *args)
 	_cleanup_free_ char *bytes = NULL, *path = NULL;
 	_cleanup_close_ int dev = pramctl_open();
 	enum pramctl_exit status;
-	const char *name;
+	const char *name = NULL;
 
 	if (dev < 0)
 		return PRAMCTL_UNAVAILABLE;

@@ -47,6 +47,11 @@
 
 #include "pram.h"
 
+/* Declared by headers that not every libc has, or that call them something else. */
+int memfd_create(const char *name, unsigned int flags);
+ssize_t sendfile64(int out, int in, off64_t *offset, size_t size);
+int pidfd_open(pid_t pid, unsigned int flags);
+
 #define PLUGIN	"/pram_plugin.so"
 #define CALLER	__builtin_return_address(0)
 
