@@ -168,7 +168,6 @@ int luo_restore_share(void)
 {
 	int ret;
 
-
 	if (!checkpoint)
 		return 0;
 
