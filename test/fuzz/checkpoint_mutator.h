@@ -14,4 +14,7 @@
  */
 size_t fuzz_mutate_checkpoint(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
+/* The same for an input whose first byte says what to do with the node behind it. */
+size_t fuzz_mutate_behind_byte(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
+
 #endif /* PRAM_FUZZ_CHECKPOINT_MUTATOR_H */

@@ -82,10 +82,6 @@ int fuzz_one(const uint8_t *data, size_t size)
 #ifdef FUZZ_LIBFUZZER
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
-	if (!size || seed % 8 == 0)
-		return LLVMFuzzerMutate(data, size, max_size);
-	if (seed % 8 == 1)
-		data[0] = seed >> 3;
-	return 1 + fuzz_mutate_checkpoint(data + 1, size - 1, max_size - 1, seed >> 3);
+	return fuzz_mutate_behind_byte(data, size, max_size, seed);
 }
 #endif
