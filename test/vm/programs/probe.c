@@ -208,12 +208,20 @@ void *any_memory(size_t nr, enum kind kind, uint64_t seed)
 
 void *memory(size_t nr, enum kind kind, uint64_t seed)
 {
-	/* What is in the scratch areas is kept, so that it does not come again. */
-	for (int attempt = 0; attempt < 64; attempt++) {
+	/*
+	 * What is in the scratch areas is kept, so that it does not come again, and
+	 * more and more is taken beside it: a CPU's lists of free pages, one for small
+	 * and one for huge ones, can hold tens of MiB that are in there.
+	 */
+	for (size_t more = kind_pages[kind] < 64 ? 64 : kind_pages[kind], attempt = 0;
+	     attempt < 32; attempt++) {
 		char *mem = any_memory(nr, kind, seed);
 
 		if (!any_in_scratch(mem, nr))
 			return mem;
+		any_memory(more, kind, seed);
+		if (more < 4096)
+			more *= 2;
 	}
 	errx(1, "%s: all memory is in the scratch areas", probe_what);
 }
