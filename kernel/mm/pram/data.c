@@ -89,6 +89,20 @@ static struct pram_map_ser *pram_data_room(struct pram_node *node, gfp_t gfp)
 	return map;
 }
 
+/* A map page that lists nothing would be taken for damaged by the next kernel. */
+static void pram_data_drop_room(struct pram_node *node)
+{
+	struct pram_map_ser *map = node->maps[node->nr_maps - 1];
+
+	if (map->nr_entries)
+		return;
+	node->nr_maps--;
+	if (node->nr_maps)
+		node->maps[node->nr_maps - 1]->next = 0;
+	pram_meta_forget(map);
+	pram_meta_free(map);
+}
+
 /**
  * pram_data_add_folio - append a folio to a node that is being saved
  * @node: the node, locked.
@@ -115,8 +129,10 @@ int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 	if (!map)
 		return -ENOMEM;
 	err = pram_frame_get(folio);
-	if (err < 0)
+	if (err < 0) {
+		pram_data_drop_room(node);
 		return err;
+	}
 	if (err) {
 		flags |= PRAM_ENTRY_SHARED;
 		pram_count(PRAM_PAGES_SHARED, folio_nr_pages(folio));
