@@ -57,19 +57,21 @@ bool pram_is_enabled(void)
 }
 EXPORT_SYMBOL_GPL(pram_is_enabled);
 
-static struct pram_dir *pram_dir_add(void)
+static struct pram_dir *pram_dir_add(bool exempt)
 {
 	struct pram_dir *dir;
+	int err;
 
 	if (pram_super->nr_dirs == PRAM_SUPER_DIRS)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	dir = kzalloc_obj(*dir);
 	if (!dir)
-		return NULL;
-	dir->ser = pram_meta_alloc(GFP_KERNEL);
-	if (!dir->ser) {
+		return ERR_PTR(-ENOMEM);
+	dir->ser = pram_meta_alloc(exempt, GFP_KERNEL);
+	if (IS_ERR(dir->ser)) {
+		err = PTR_ERR(dir->ser);
 		kfree(dir);
-		return NULL;
+		return ERR_PTR(err);
 	}
 	pram_meta_stamp(dir->ser, PRAM_MAGIC_DIR);
 	list_add_tail(&dir->link, &pram_dirs);
@@ -82,7 +84,7 @@ static struct pram_dir *pram_dir_add(void)
  * pram_slot_get - reserve a place in the directory
  * @node: the node that gets it.
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM or -ENOSPC.
  */
 int pram_slot_get(struct pram_node *node)
 {
@@ -95,9 +97,9 @@ int pram_slot_get(struct pram_node *node)
 		if (slot < PRAM_DIR_NODES)
 			goto found;
 	}
-	dir = pram_dir_add();
-	if (!dir)
-		return -ENOMEM;
+	dir = pram_dir_add(node->exempt);
+	if (IS_ERR(dir))
+		return PTR_ERR(dir);
 	slot = 0;
 found:
 	__set_bit(slot, dir->taken);
@@ -447,9 +449,9 @@ int __init pram_handover_init(void)
 	if (!kho_is_enabled())
 		return -ENODEV;
 
-	pram_super = pram_meta_alloc(GFP_KERNEL);
-	if (!pram_super)
-		return -ENOMEM;
+	pram_super = pram_meta_alloc(true, GFP_KERNEL);
+	if (IS_ERR(pram_super))
+		return PTR_ERR(pram_super);
 	pram_super->page_shift = PAGE_SHIFT;
 	err = pram_frames_init();
 	if (err)
@@ -470,6 +472,7 @@ int __init pram_handover_init(void)
 		unregister_reboot_notifier(&pram_reboot_nb);
 		return err;
 	}
+	pram_limit_init();
 	pram_enabled = true;
 	return 0;
 }

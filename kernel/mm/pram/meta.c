@@ -19,23 +19,28 @@
 
 /**
  * pram_meta_alloc - allocate a page of metadata
+ * @exempt: it is for a node that is exempt from the limit.
  * @gfp: how; movable and highmem flags have no effect, since such pages may
  *	lie in KHO's scratch areas, which cannot be preserved.
  *
- * Return: the zeroed page, preserved; NULL if out of memory.
+ * Return: the zeroed page, preserved; -ENOMEM or -ENOSPC as error pointer.
  */
-void *pram_meta_alloc(gfp_t gfp)
+void *pram_meta_alloc(bool exempt, gfp_t gfp)
 {
 	struct folio *folio;
+	int err;
 
-	KUNIT_STATIC_STUB_REDIRECT(pram_meta_alloc, gfp);
+	KUNIT_STATIC_STUB_REDIRECT(pram_meta_alloc, exempt, gfp);
+	err = pram_charge(1, exempt);
+	if (err)
+		return ERR_PTR(err);
 	gfp &= ~(__GFP_MOVABLE | __GFP_HIGHMEM);
 	folio = folio_alloc(gfp | __GFP_ZERO, 0);
-	if (!folio)
-		return NULL;
-	if (kho_preserve_folio(folio)) {
-		folio_put(folio);
-		return NULL;
+	if (!folio || kho_preserve_folio(folio)) {
+		if (folio)
+			folio_put(folio);
+		pram_uncharge(1);
+		return ERR_PTR(-ENOMEM);
 	}
 	pram_count(PRAM_META_PAGES, 1);
 	return folio_address(folio);
@@ -63,6 +68,7 @@ void pram_meta_free(void *page)
 		return;
 	folio_put(virt_to_folio(page));
 	pram_count(PRAM_META_PAGES, -1);
+	pram_uncharge(1);
 }
 
 static u32 pram_meta_crc(const void *page)
@@ -209,5 +215,6 @@ int pram_meta_restore(void *page)
 		return -ENOMEM;
 	}
 	pram_count(PRAM_META_PAGES, 1);
+	pram_charge(1, true);
 	return 0;
 }
