@@ -345,6 +345,8 @@ static void test_exists(void **state)
 	dump("old", 1);
 	expect_refused("CRIU_PRAM_REPLACE=yes");
 	restore("old", 1);
+	fake_pram_fail(PRAM_IOCTL_SAVE, ENOSPC, 0);
+	expect_refused("raise /sys/kernel/pram/max_bytes");
 }
 
 static void test_replace(void **state)
@@ -640,6 +642,10 @@ static void test_failing_dump_pages(void **state)
 	fake_pram_fail(PRAM_IOCTL_ADOPT, EACCES, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -EACCES);
 	assert_true(criu_stub_logged("CRIU_PRAM_ADOPT=pipe"));
+	fake_pram_set_totals(1 << 20, 0);
+	fake_pram_fail(PRAM_IOCTL_ADOPT, ENOSPC, 0);
+	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -ENOSPC);
+	assert_true(criu_stub_logged("of the 1048576 that it may: raise /sys/kernel/pram/max_bytes"));
 
 	pid = fork();
 	if (!pid)
