@@ -296,12 +296,13 @@ void pram_meta_free(void *page);
 void pram_meta_forget(void *page);
 void pram_meta_stamp(void *page, u64 magic);
 int pram_meta_check(void *page, u64 magic);
+int pram_meta_look(u64 phys, u64 magic, void **page);
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page);
-struct folio *pram_meta_take(u64 phys, u64 magic, const char *what,
-			     void **page);
+struct folio *pram_meta_take(void *page);
 int pram_meta_restore(void *page);
 
 /* handover.c */
+extern struct pram_super_ser *pram_super;
 extern u64 pram_kexec_count;
 extern u64 pram_lost_pages;
 
@@ -317,6 +318,15 @@ int pram_stream_open_save(const char *name, u32 type, u32 flags,
 int pram_stream_open_load(const char *name, u32 type, u32 flags,
 			  struct file **file);
 struct pram_stream *pram_stream_of_file(struct file *file);
+
+/* corrupt.c */
+#ifdef CONFIG_PRAM_CORRUPT
+void pram_corrupt_handover(void);
+#else
+static inline void pram_corrupt_handover(void)
+{
+}
+#endif
 
 /* dev.c */
 int __init pram_dev_init(void);

@@ -297,6 +297,9 @@ static int pram_tmpfs_load(struct super_block *sb, struct pram_tmpfs *pt,
 		return -EBADMSG;
 	}
 	/* Nothing was saved, and the file system is empty. */
+	if (err == -ENOENT && pram_lost_pages)
+		pr_warn("pram=%s: nothing was saved, unless it is what the last kexec lost (%llu pages or more)\n",
+			pt->name, pram_lost_pages);
 	if (err == -ENOENT)
 		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL, false) : 0;
 	if (err)
