@@ -791,6 +791,22 @@ static void test_damaged(void **state)
 	snprintf(node, sizeof(node), "criu:%s", criu_stub_images_dir());
 	fake_pram_add(node, PRAM_BYTE_STREAM, 0, "garbage", 7);
 	expect_no_restore(-EBADMSG, "is damaged");
+	assert_int_equal(pram_free(test_dev(), node), 0);
+
+	/* One that the kernel has found damaged is named. */
+	dump("core", 1);
+	snprintf(node, sizeof(node), "criu:%s:pages-2.img", criu_stub_images_dir());
+	fake_pram_break(node, false);
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), -EBADMSG);
+	assert_true(criu_stub_logged("pages-2.img\" is damaged: see the kernel's log"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	criu_stub_new_process();
+
+	/* If all of it is lost, it may be that which the kernel speaks of. */
+	assert_int_equal(pram_checkpoint_remove(test_dev(), criu_stub_images_dir(), NULL), 0);
+	fake_pram_set_totals(0, 12);
+	expect_no_restore(-ENODATA, "lost at least 12 pages");
 }
 
 static void test_missing_pages_node(void **state)
