@@ -16,6 +16,9 @@
 /* Every image has this at its end; logs and statistics have not. */
 #define IMAGE_SUFFIX	".img"
 
+#define LIMIT_REACHED	"PRAM holds as much as it may; raise " PRAM_MAX_BYTES_PATH ", or remove what " \
+			"'pramctl list' shows"
+
 struct import {
 	const char			*dir;
 	int				dir_fd;
@@ -48,6 +51,9 @@ static enum pramctl_exit complain_create(const char *name, int ret)
 		break;
 	case -ENAMETOOLONG:
 		pramctl_error("%s: the name is too long for PRAM; give a shorter NAME", name);
+		break;
+	case -ENOSPC:
+		pramctl_error("%s: can't be created: " LIMIT_REACHED, name);
 		break;
 	default:
 		pramctl_error("%s: can't be created: %s; see the kernel's log", name,
@@ -95,6 +101,9 @@ static enum pramctl_exit import_images(struct import *i)
 			ret = import_image(i, image);
 			if (ret == -ENAMETOOLONG)
 				pramctl_error("%s: with this image the name gets too long for PRAM; give a shorter NAME",
+					      image);
+			else if (ret == -ENOSPC)
+				pramctl_error("%s/%s: can't be imported: " LIMIT_REACHED, i->dir,
 					      image);
 			else if (ret)
 				pramctl_error("%s/%s: can't be imported: %s; is it a whole image of CRIU?",
@@ -149,7 +158,9 @@ static enum pramctl_exit import_checkpoint(struct import *i, int dev, const char
 	status = import_images(i);
 	if (!status) {
 		ret = pram_writer_commit(i->w);
-		if (ret)
+		if (ret == -ENOSPC)
+			pramctl_error("%s: can't be committed: " LIMIT_REACHED, name);
+		else if (ret)
 			pramctl_error("%s: can't be committed: %s; see the kernel's log", name,
 				      strerror(-ret));
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,12 +171,42 @@ static void print_checkpoints(struct json_object *checkpoints, struct json_objec
 	output_table(checkpoints, OUTPUT_COLUMNS(columns));
 }
 
+/* What all of PRAM holds, and may hold. */
+static int add_totals(struct json_object *object, int dev, struct pram_ioctl_info *info)
+{
+	int ret = pram_info(dev, info);
+
+	if (ret)
+		return ret;
+	output_add_number(object, "held_bytes", info->held_bytes);
+	if (info->max_bytes == PRAM_MAX_BYTES_NONE)
+		output_add_null(object, "max_bytes");
+	else
+		output_add_number(object, "max_bytes", info->max_bytes);
+	output_add_number(object, "lost_pages", info->lost_pages);
+	return 0;
+}
+
+/* Where there is no limit, and nothing was lost, there is nothing to say. */
+static void print_totals(const struct pram_ioctl_info *info)
+{
+	_cleanup_free_ char *held = output_bytes(info->held_bytes);
+	_cleanup_free_ char *max = output_bytes(info->max_bytes);
+
+	if (info->max_bytes != PRAM_MAX_BYTES_NONE)
+		printf("held: %s, of %s that /sys/kernel/pram/max_bytes allows\n", held, max);
+	if (info->lost_pages)
+		printf("lost: %llu pages at least, which came damaged: see the kernel's log\n",
+		       (unsigned long long)info->lost_pages);
+}
+
 enum pramctl_exit pramctl_list(const struct pramctl_args *args)
 {
 	struct json_object *checkpoints = output_new_array(), *others = output_new_array();
 	struct json_object *object = output_new_object();
 	struct summaries list = { 0 };
 	_cleanup_close_ int dev = pramctl_open();
+	struct pram_ioctl_info info;
 	int ret;
 
 	/* What is printed owns what it consists of. */
@@ -185,6 +216,8 @@ enum pramctl_exit pramctl_list(const struct pramctl_args *args)
 	for (size_t i = 0; i < list.nr; i++)
 		output_append(checkpoints, summary_to_json(&list.all[i]));
 	free(list.all);
+	if (dev >= 0 && !ret)
+		ret = add_totals(object, dev, &info);
 
 	if (dev < 0 || ret) {
 		if (ret)
@@ -203,6 +236,7 @@ enum pramctl_exit pramctl_list(const struct pramctl_args *args)
 		print_nodes(others);
 	else
 		print_checkpoints(checkpoints, others);
+	print_totals(&info);
 	json_object_put(object);
 	return PRAMCTL_OK;
 }

@@ -190,6 +190,13 @@ void output_add_bool(struct json_object *object, const char *key, bool value)
 	output_add(object, key, json_object_new_boolean(value));
 }
 
+void output_add_null(struct json_object *object, const char *key)
+{
+	/* What json-c takes for null is no object. */
+	if (json_object_object_add(object, key, NULL))
+		must(NULL);
+}
+
 void output_append(struct json_object *array, struct json_object *value)
 {
 	if (json_object_array_add(array, must(value)))

@@ -61,6 +61,7 @@ void output_add(struct json_object *object, const char *key, struct json_object 
 void output_add_string(struct json_object *object, const char *key, const char *value);
 void output_add_number(struct json_object *object, const char *key, uint64_t value);
 void output_add_bool(struct json_object *object, const char *key, bool value);
+void output_add_null(struct json_object *object, const char *key);
 void output_append(struct json_object *array, struct json_object *value);
 
 /* A string, to be freed; out of memory ends the program. */

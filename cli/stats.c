@@ -12,6 +12,9 @@
 
 #define COUNTERS "/sys/kernel/pram"
 
+/* What stands in place of a limit if there is none. */
+#define NO_LIMIT "max"
+
 static int is_visible(const struct dirent *entry)
 {
 	return *entry->d_name != '.';
@@ -34,7 +37,9 @@ static enum pramctl_exit read_counters(const char *dir, struct json_object *coun
 		uint64_t value;
 
 		/* Each file is one number; whatever else there may be is no counter. */
-		if (text && *text) {
+		if (text && !strcmp(text, NO_LIMIT)) {
+			output_add_null(counters, entries[i]->d_name);
+		} else if (text && *text) {
 			value = strtoull(text, &end, 10);
 			if (end != text && !*end)
 				output_add_number(counters, entries[i]->d_name, value);
@@ -60,7 +65,7 @@ enum pramctl_exit pramctl_stats(const struct pramctl_args *args)
 		return PRAMCTL_OK;
 	}
 	json_object_object_foreach(counters, key, value)
-		printf("%-22s %s\n", key, json_object_get_string(value));
+		printf("%-22s %s\n", key, value ? json_object_get_string(value) : NO_LIMIT);
 	json_object_put(counters);
 	return PRAMCTL_OK;
 }

@@ -298,6 +298,34 @@ int pram_reader_finish(struct pram_checkpoint_reader *r);
  */
 void pram_reader_close(struct pram_checkpoint_reader *r);
 
+/* ---- damage ------------------------------------------------------------ */
+
+/**
+ * struct pram_damage - where a checkpoint is damaged
+ * @node: the node's name
+ * @broken: it is the node's metadata, which the kernel has found to be damaged; the
+ *	other members say nothing
+ * @offset: otherwise, where the folio begins whose checksum is wrong, in bytes
+ */
+struct pram_damage {
+	char		node[PRAM_NAME_MAX];
+	bool		broken;
+	uint64_t	offset;
+};
+
+/**
+ * pram_checkpoint_find_damage() - look for damage in a checkpoint, as far as it shows
+ * @dev: from pram_open()
+ * @name: the checkpoint's name
+ * @damage: the first that was found
+ *
+ * Has the kernel verify all checksums that the nodes have, by reading a byte of each
+ * page; the kernel's log has what is found, too.
+ *
+ * Return: 1 if @damage was filled, 0 if there is none, or -errno.
+ */
+int pram_checkpoint_find_damage(int dev, const char *name, struct pram_damage *damage);
+
 /* ---- removing ---------------------------------------------------------- */
 
 /**

@@ -15,6 +15,10 @@
 #include <linux/pram.h>
 
 #define PRAM_DEVICE_PATH	"/dev/pram"
+#define PRAM_MAX_BYTES_PATH	"/sys/kernel/pram/max_bytes"
+
+/* @max_bytes of struct pram_ioctl_info if nodes may hold as much as there is. */
+#define PRAM_MAX_BYTES_NONE	UINT64_MAX
 
 /**
  * pram_open() - open /dev/pram and check that we speak its language
@@ -43,7 +47,7 @@ int pram_info(int dev, struct pram_ioctl_info *info);
  * @flags: PRAM_SAVE_* bits
  *
  * Return: the stream, close-on-exec, that the caller closes: that discards the
- * node unless it was committed. -ENAMETOOLONG, -EEXIST, ...
+ * node unless it was committed. -ENAMETOOLONG, -EEXIST, -ENOSPC, ...
  */
 int pram_save(int dev, const char *name, uint32_t type, uint32_t flags);
 
@@ -81,7 +85,7 @@ int pram_seal(int stream, uint32_t flags);
  * Only where pram_info() reports %PRAM_FEATURE_ADOPT.
  *
  * Return: 0 or -errno: -ENOTTY if this kernel cannot do that, -E2BIG for too many
- * ranges, -ESRCH, -EACCES, -EFAULT, -ENOMEM, -EINTR, ...
+ * ranges, -ESRCH, -EACCES, -EFAULT, -ENOMEM, -ENOSPC beyond the limit, -EINTR, ...
  */
 int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr_ranges,
 	       uint64_t *pages);

@@ -57,9 +57,25 @@ static int check_name(void)
 	return ret;
 }
 
+/* What to do if nodes hold all that they may. */
+static void log_limit(void)
+{
+	struct pram_ioctl_info info;
+
+	if (pram_info(session.dev, &info))
+		return;
+	pr_err("PRAM holds %" PRIu64 " bytes of the %" PRIu64 " that it may: raise "
+	       PRAM_MAX_BYTES_PATH ", or remove checkpoints that \"pramctl list\" shows\n",
+	       (uint64_t)info.held_bytes, (uint64_t)info.max_bytes);
+}
+
 static void create_error(int error)
 {
 	switch (error) {
+	case -ENOSPC:
+		pr_err("can't begin checkpoint \"%s\": the limit is reached\n", session.name);
+		log_limit();
+		break;
 	case -EEXIST:
 		pr_err("checkpoint \"%s\" exists: restore it, remove it by \"pramctl rm '%s'\", or "
 		       "set CRIU_PRAM_REPLACE=yes\n", session.name, session.name);
@@ -193,6 +209,8 @@ int pram_dump_create(const char *image)
 	if (fd < 0)
 		pr_err("can't create %s in checkpoint \"%s\": %s\n", image, session.name,
 		       strerror(-fd));
+	if (fd == -ENOSPC)
+		log_limit();
 	return fd;
 }
 
@@ -255,6 +273,12 @@ int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_i
 	}
 	ret = adopt_ranges(fd, pidfd, iovs, nr_iovs);
 	close(pidfd);
+	if (ret == -ENOSPC) {
+		pr_err("can't take over the pages of process %d: the limit is reached; the tasks "
+		       "run on\n", pid);
+		log_limit();
+		return ret;
+	}
 	if (ret)
 		pr_err("can't take over the pages of process %d: %s; the tasks run on, see the "
 		       "kernel's log, or try CRIU_PRAM_ADOPT=pipe\n", pid, strerror(-ret));
@@ -295,6 +319,8 @@ int pram_dump_commit(void)
 		pr_err("can't complete checkpoint \"%s\": %s; %s\n", session.name, strerror(-ret),
 		       ret == -EMFILE ? "raise the limit of open files (ulimit -n)" :
 					"the tasks run on, see the kernel's log");
+		if (ret == -ENOSPC)
+			log_limit();
 		return ret;
 	}
 	ret = pram_writer_commit(writer);

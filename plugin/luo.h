@@ -23,6 +23,7 @@ void luo_dump_end(void);
 
 int luo_restore_open(const char *image, int flags);
 int luo_restore_share(void);
+void luo_restore_failed(void);
 int luo_restore_finish(void);
 /* Nothing is put back: LUO gives a session out once. */
 void luo_restore_end(void);

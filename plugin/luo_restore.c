@@ -200,6 +200,11 @@ bool luo_restore_active(void)
 	return checkpoint;
 }
 
+void luo_restore_failed(void)
+{
+	pr_info("the restore has failed: the checkpoint is lost, as LUO gives it out once\n");
+}
+
 int luo_restore_finish(void)
 {
 	int ret;

@@ -26,16 +26,17 @@ static const struct backend {
 	int	(*restore_open)(const char *image, int flags);
 	int	(*restore_share)(void);
 	bool	(*restore_active)(void);
+	void	(*restore_failed)(void);
 	int	(*restore_finish)(void);
 	void	(*restore_end)(void);
 } pram_backend = {
 	pram_dump_begin, pram_dump_active, pram_dump_create, pram_dump_unlink, pram_dump_commit,
 	pram_dump_end, pram_restore_open, pram_restore_share, pram_restore_active,
-	pram_restore_finish, pram_restore_end,
+	pram_restore_failed, pram_restore_finish, pram_restore_end,
 }, luo_backend = {
 	luo_dump_begin, luo_dump_active, luo_dump_create, luo_dump_unlink, luo_dump_commit,
 	luo_dump_end, luo_restore_open, luo_restore_share, luo_restore_active,
-	luo_restore_finish, luo_restore_end,
+	luo_restore_failed, luo_restore_finish, luo_restore_end,
 };
 
 static const struct backend *chosen;
@@ -108,8 +109,7 @@ static int plugin_images_done(int stage, int ret)
 	if (stage == CR_PLUGIN_STAGE__RESTORE && backend()->restore_active()) {
 		if (!ret)
 			return backend()->restore_finish();
-		pr_info("the restore has failed: the checkpoint %s\n",
-			backend() == &pram_backend ? "stays in PRAM" : "is lost, as LUO gives it out once");
+		backend()->restore_failed();
 		backend()->restore_end();
 		return 0;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,51 @@ static int stream_id = -1;
 static int *pages_ids;
 static bool can_map;	/* the kernel can, and is to */
 
+/* Has the kernel found data damaged, in this boot? */
+static bool have_checksum_errors(void)
+{
+	char first = '0';
+	int fd;
+
+	fd = open("/sys/kernel/pram/checksum_errors", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, &first, 1) != 1)
+		first = '0';
+	close(fd);
+	return first != '0';
+}
+
+/* What the last kexec has lost may have been what is looked for. */
+static void log_lost(void)
+{
+	struct pram_ioctl_info info;
+
+	if (!pram_info(session.dev, &info) && info.lost_pages)
+		pr_err("PRAM has lost at least %" PRIu64 " pages in the last kexec, which came "
+		       "damaged: see the kernel's log\n", (uint64_t)info.lost_pages);
+}
+
+static void log_found(const struct pram_damage *damage)
+{
+	if (damage->broken)
+		pr_err("node \"%s\" is damaged: see the kernel's log\n", damage->node);
+	else
+		pr_err("node \"%s\" is damaged: the checksum of its data at offset %" PRIu64
+		       " is wrong\n", damage->node, damage->offset);
+}
+
+/* Says where a checkpoint is damaged that is known to be. */
+static void log_damage(void)
+{
+	struct pram_damage damage;
+
+	if (pram_checkpoint_find_damage(session.dev, session.name, &damage) > 0)
+		log_found(&damage);
+	else
+		log_lost();
+}
+
 static int use_files(const char *reason)
 {
 	pr_warn("%s: restoring from the ordinary images in %s\n", reason, session.images_dir);
@@ -57,6 +103,7 @@ static void open_error(int error)
 		pr_err("there is no checkpoint \"%s\" in PRAM: \"pramctl list\" shows which there "
 		       "are; give the images directory it was dumped to, or set CRIU_PRAM_NAME\n",
 		       session.name);
+		log_lost();
 		break;
 	case -EBUSY:
 		pr_err("checkpoint \"%s\" is being dumped or restored by another process: wait for "
@@ -65,6 +112,7 @@ static void open_error(int error)
 	case -EBADMSG:
 		pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n",
 		       session.name, session.name);
+		log_damage();
 		break;
 	case -EPROTONOSUPPORT:
 		pr_err("checkpoint \"%s\" has a format that this plugin does not know: restore it "
@@ -251,6 +299,8 @@ int pram_restore_share(void)
 	if (ret) {
 		pr_err("can't open the pages of checkpoint \"%s\": %s; \"pramctl show '%s'\" lists "
 		       "them\n", session.name, strerror(-ret), session.name);
+		if (ret == -EBADMSG)
+			log_damage();
 		return ret;
 	}
 
@@ -272,6 +322,20 @@ int pram_restore_share(void)
 bool pram_restore_active(void)
 {
 	return source == SOURCE_PRAM;
+}
+
+void pram_restore_failed(void)
+{
+	struct pram_damage damage;
+
+	pr_info("the restore has failed: the checkpoint stays in PRAM\n");
+	/* It is the tasks that meet what is damaged of their memory: they have no words for it. */
+	if (!have_checksum_errors() ||
+	    pram_checkpoint_find_damage(session.dev, session.name, &damage) <= 0)
+		return;
+	pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n", session.name,
+	       session.name);
+	log_found(&damage);
 }
 
 int pram_restore_finish(void)

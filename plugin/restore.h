@@ -27,6 +27,9 @@ int pram_restore_share(void);
  */
 int pram_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages);
 
+/* Says what has become of the checkpoint, and of what is damaged in it where. */
+void pram_restore_failed(void);
+
 /* The tasks are about to run: frees the checkpoint, unless it is to be kept. */
 int pram_restore_finish(void);
 

@@ -62,6 +62,8 @@ static struct fake_state {
 	uint64_t		features;
 	uint64_t		now_ns;
 	uint64_t		nr_kexecs;
+	uint64_t		max_bytes;	/* 0: no limit */
+	uint64_t		lost_pages;
 	ino_t			dev_ino;
 	int			nr_slots;
 	size_t			nr_nodes;	/* ever; nothing is used again */
@@ -330,6 +332,8 @@ static int fake_info(struct pram_ioctl_info *arg)
 		.abi_version = fake->abi_version,
 		.features = fake->features,
 		.kexec_count = fake->nr_kexecs,
+		.max_bytes = fake->max_bytes ? fake->max_bytes : UINT64_MAX,
+		.lost_pages = fake->lost_pages,
 	};
 	for (size_t i = 0; i < fake->nr_nodes; i++) {
 		struct pram_node_stat stat;
@@ -342,6 +346,7 @@ static int fake_info(struct pram_ioctl_info *arg)
 		arg->data_pages += stat.data_pages;
 		arg->meta_pages += stat.meta_pages;
 	}
+	arg->held_bytes = (arg->data_pages + arg->meta_pages) * FAKE_PAGE_SIZE;
 	return 0;
 }
 
@@ -392,7 +397,7 @@ static int fake_load(struct pram_ioctl_load *arg)
 		return EBADMSG;
 	if (node->stat.type != arg->type)
 		return EPERM;
-	if (node_state(node) == PRAM_NODE_LOADING)
+	if (node_state(node) == PRAM_NODE_LOADING && !(arg->flags & PRAM_LOAD_PEEK))
 		return EBUSY;
 	keeper = keeper_get(node->slot);
 	arg->fd = reopen(keeper, O_RDONLY);
@@ -817,6 +822,12 @@ void fake_pram_set_abi(uint32_t abi_version)
 void fake_pram_set_features(uint64_t features)
 {
 	fake->features = features;
+}
+
+void fake_pram_set_totals(uint64_t max_bytes, uint64_t lost_pages)
+{
+	fake->max_bytes = max_bytes;
+	fake->lost_pages = lost_pages;
 }
 
 void fake_pram_set_time(uint64_t now_ns)

@@ -36,6 +36,9 @@ void fake_pram_set_abi(uint32_t abi_version);
 /* What PRAM_IOCTL_INFO says; without a bit its ioctl does not exist. All after setup. */
 void fake_pram_set_features(uint64_t features);
 
+/* What PRAM_IOCTL_INFO says as well: a limit, which nothing goes by, and what was lost. */
+void fake_pram_set_totals(uint64_t max_bytes, uint64_t lost_pages);
+
 /*
  * Lets one call of an ioctl fail with @error, after @skip calls that do not:
  * fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0).

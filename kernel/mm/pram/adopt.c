@@ -652,7 +652,7 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
  *
  * Return: 0; -EFAULT for a range that is not mapped or cannot be read; -EINVAL
  * for one that is not aligned; -EPERM for a stream of bytes or a sealed one;
- * -ENOMEM, -EINTR, -ESTALE, -EBADF, -ESHUTDOWN.
+ * -ENOMEM, -ENOSPC, -EINTR, -ESTALE, -EBADF, -ESHUTDOWN.
  */
 int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
@@ -692,6 +692,8 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 					       range->start + range->len, walk);
 	}
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
+	if (err == -ENOSPC)
+		pram_log_full(node->name);
 	kvfree(walk);
 	pram_stream_write_end(node);
 	return err;
@@ -747,7 +749,7 @@ void pram_drop_pending(struct pram_stream *ps)
  * A page of a large folio waits until the folio was seen whole, or is copied
  * together with its like when something else comes.
  *
- * Return: 0; -ENOMEM, -EINTR, -ESHUTDOWN.
+ * Return: 0; -ENOMEM, -ENOSPC, -EINTR, -ESHUTDOWN.
  */
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		    struct page *page)

@@ -75,18 +75,32 @@ static struct pram_map_ser *pram_data_room(struct pram_node *node, gfp_t gfp)
 	if (map && map->nr_entries < pram_map_capacity(node->flags))
 		return map;
 
-	map = pram_meta_alloc(gfp);
-	if (!map)
-		return NULL;
+	map = pram_meta_alloc(node->exempt, gfp);
+	if (IS_ERR(map))
+		return map;
 	map->first_page = node->nr_pages;
 	if (pram_data_add_map(node, map, gfp)) {
 		pram_meta_forget(map);
 		pram_meta_free(map);
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	}
 	if (node->nr_maps > 1)
 		node->maps[node->nr_maps - 2]->next = virt_to_phys(map);
 	return map;
+}
+
+/* A map page that lists nothing would be taken for damaged by the next kernel. */
+static void pram_data_drop_room(struct pram_node *node)
+{
+	struct pram_map_ser *map = node->maps[node->nr_maps - 1];
+
+	if (map->nr_entries)
+		return;
+	node->nr_maps--;
+	if (node->nr_maps)
+		node->maps[node->nr_maps - 1]->next = 0;
+	pram_meta_forget(map);
+	pram_meta_free(map);
 }
 
 /**
@@ -99,7 +113,8 @@ static struct pram_map_ser *pram_data_room(struct pram_node *node, gfp_t gfp)
  * The folio is preserved. It must be one that KHO can preserve: not in scratch
  * areas. Another node may have it.
  *
- * Return: 0, -ENOMEM, or -ESHUTDOWN once the machine reboots.
+ * Return: 0, -ENOMEM, -ENOSPC beyond the limit, or -ESHUTDOWN once the machine
+ * reboots.
  */
 int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 			gfp_t gfp)
@@ -112,11 +127,13 @@ int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 		return -ESHUTDOWN;
 
 	map = pram_data_room(node, gfp);
-	if (!map)
-		return -ENOMEM;
-	err = pram_frame_get(folio);
-	if (err < 0)
+	if (IS_ERR(map))
+		return PTR_ERR(map);
+	err = pram_frame_get(folio, node->exempt);
+	if (err < 0) {
+		pram_data_drop_room(node);
 		return err;
+	}
 	if (err) {
 		flags |= PRAM_ENTRY_SHARED;
 		pram_count(PRAM_PAGES_SHARED, folio_nr_pages(folio));
@@ -193,6 +210,7 @@ static unsigned int pram_data_order(struct pram_node *node, size_t bytes,
 ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 			 bool may_adopt, gfp_t gfp)
 {
+	unsigned int max_order = PMD_ORDER;
 	ssize_t done = 0;
 	int err = 0;
 
@@ -222,9 +240,9 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 			n = copy_folio_from_iter(folio, folio_size(folio) - room,
 						 min(room, count), from);
 		} else {
-			folio = pram_data_alloc_upto(pram_data_order(node, count,
-								     may_adopt),
-						     gfp);
+			unsigned int order = pram_data_order(node, count, may_adopt);
+
+			folio = pram_data_alloc_upto(min(order, max_order), gfp);
 			if (!folio) {
 				err = -ENOMEM;
 				break;
@@ -235,10 +253,17 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 			if (n)
 				err = pram_data_add_folio(node, folio, 0, gfp);
 			if (!n || err) {
+				order = folio_order(folio);
 				folio_put(folio);
 				if (n)
 					iov_iter_revert(from, n);
 				n = 0;
+				/* Up to the limit a smaller one may fit. */
+				if (err == -ENOSPC && order) {
+					max_order = order - 1;
+					err = 0;
+					continue;
+				}
 			}
 		}
 		if (!n) {
@@ -456,7 +481,7 @@ int pram_data_seal(struct pram_node *node)
  * @node: the node, locked, not sealed.
  * @gfp: how to allocate.
  *
- * Return: 0, -ENOMEM or -EINTR; on an error a part of it may be done.
+ * Return: 0, -ENOMEM, -ENOSPC or -EINTR; on an error a part of it may be done.
  */
 int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 {
@@ -468,6 +493,7 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 			struct folio *old = pram_entry_folio(map->entries[i]);
 			u64 flags = map->entries[i] & PRAM_ENTRY_LRU;
 			struct folio *new;
+			int err;
 
 			if (!(map->entries[i] & PRAM_ENTRY_ADOPTED))
 				continue;
@@ -477,9 +503,10 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 			if (!new)
 				return -ENOMEM;
 			folio_copy(new, old);
-			if (pram_frame_get(new)) {
+			err = pram_frame_get(new, node->exempt);
+			if (err) {
 				folio_put(new);
-				return -ENOMEM;
+				return err;
 			}
 			map->entries[i] =
 				FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(new)) |

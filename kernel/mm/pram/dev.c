@@ -58,6 +58,8 @@ static int pram_ioctl_info(union pram_ioctl_buffer *buf, void __user *user)
 	info->meta_pages = pram_counter_read(PRAM_META_PAGES);
 	info->kexec_count = pram_kexec_count;
 	info->lost_pages = pram_lost_pages;
+	info->held_bytes = pram_held_bytes();
+	info->max_bytes = pram_max_bytes();
 	return 0;
 }
 

@@ -93,6 +93,8 @@ static ssize_t pram_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		iocb->ki_pos = node->bytes;
 		i_size_write(inode, node->bytes);
 	}
+	if (n == -ENOSPC)
+		pram_log_full(node->name);
 	pram_stream_write_end(node);
 	return n;
 }
@@ -152,6 +154,8 @@ static ssize_t pram_stream_splice_write(struct pipe_inode_info *pipe,
 			*ppos = pram_saved_bytes(splice.ps, splice.node);
 			i_size_write(file_inode(out), *ppos);
 		}
+		if (n == -ENOSPC)
+			pram_log_full(splice.node->name);
 		pram_stream_write_end(splice.node);
 	}
 	pipe_unlock(pipe);
@@ -332,6 +336,8 @@ int pram_stream_open_save(const char *name, u32 type, u32 flags,
 	/* A dump that finds no memory fails; it does not kill others for it. */
 	err = pram_prepare_save_flags(ps, name, type, flags, GFP_KERNEL |
 				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	if (err == -ENOSPC)
+		pram_log_full(name);
 	if (err) {
 		kfree(ps);
 		return err;

@@ -124,11 +124,12 @@ static void pram_frame_unpreserve_locked(unsigned long *page,
 /**
  * pram_frame_get - note that a node has a folio, and have it preserved
  * @folio: the folio.
+ * @exempt: the node is exempt from the limit.
  *
- * Return: 0; 1 if another node has it, too; -ENOMEM or what KHO says, and then
- * nothing has happened.
+ * Return: 0; 1 if another node has it, too; -ENOSPC beyond the limit, -ENOMEM or
+ * what KHO says, and then nothing has happened.
  */
-int pram_frame_get(struct folio *folio)
+int pram_frame_get(struct folio *folio, bool exempt)
 {
 	unsigned long pfn = folio_pfn(folio);
 	unsigned long *page;
@@ -140,9 +141,14 @@ int pram_frame_get(struct folio *folio)
 		return -ENOMEM;
 	if (pram_frame_test(page, pfn, PRAM_FRAME_HELD))
 		return pram_frame_share(pfn, 1) ?: 1;
+	err = pram_charge(folio_nr_pages(folio), exempt);
+	if (err)
+		return err;
 	err = pram_frame_preserve_locked(page, folio);
 	if (!err)
 		pram_frame_assign(page, pfn, PRAM_FRAME_HELD, true);
+	else
+		pram_uncharge(folio_nr_pages(folio));
 	return err;
 }
 
@@ -183,8 +189,10 @@ int pram_frame_get_again(struct folio *folio, bool shared)
 		/* A count of 0 says that whoever comes next is not the second. */
 		if (shared)
 			err = pram_frame_share(pfn, 0);
-		if (!err)
+		if (!err) {
 			pram_frame_assign(page, pfn, PRAM_FRAME_HELD, true);
+			pram_charge(folio_nr_pages(folio), true);
+		}
 		return err;
 	}
 	if (!shared && !xa_load(&pram_frame_shares, pfn))
@@ -213,6 +221,7 @@ void pram_frame_put(struct folio *folio)
 	page = pram_frame_page(pfn, false);
 	pram_frame_unpreserve_locked(page, folio);
 	pram_frame_assign(page, pfn, PRAM_FRAME_HELD, false);
+	pram_uncharge(folio_nr_pages(folio));
 }
 
 /**

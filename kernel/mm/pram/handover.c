@@ -36,8 +36,9 @@ struct pram_dir {
 };
 
 static LIST_HEAD(pram_dirs);
-static struct pram_super_ser *pram_super;
 static bool pram_enabled __ro_after_init;
+
+struct pram_super_ser *pram_super;
 
 /* Kexecs since the last cold boot that PRAM was handed over by. */
 u64 pram_kexec_count;
@@ -57,19 +58,21 @@ bool pram_is_enabled(void)
 }
 EXPORT_SYMBOL_GPL(pram_is_enabled);
 
-static struct pram_dir *pram_dir_add(void)
+static struct pram_dir *pram_dir_add(bool exempt)
 {
 	struct pram_dir *dir;
+	int err;
 
 	if (pram_super->nr_dirs == PRAM_SUPER_DIRS)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	dir = kzalloc_obj(*dir);
 	if (!dir)
-		return NULL;
-	dir->ser = pram_meta_alloc(GFP_KERNEL);
-	if (!dir->ser) {
+		return ERR_PTR(-ENOMEM);
+	dir->ser = pram_meta_alloc(exempt, GFP_KERNEL);
+	if (IS_ERR(dir->ser)) {
+		err = PTR_ERR(dir->ser);
 		kfree(dir);
-		return NULL;
+		return ERR_PTR(err);
 	}
 	pram_meta_stamp(dir->ser, PRAM_MAGIC_DIR);
 	list_add_tail(&dir->link, &pram_dirs);
@@ -82,7 +85,7 @@ static struct pram_dir *pram_dir_add(void)
  * pram_slot_get - reserve a place in the directory
  * @node: the node that gets it.
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM or -ENOSPC.
  */
 int pram_slot_get(struct pram_node *node)
 {
@@ -95,9 +98,9 @@ int pram_slot_get(struct pram_node *node)
 		if (slot < PRAM_DIR_NODES)
 			goto found;
 	}
-	dir = pram_dir_add();
-	if (!dir)
-		return -ENOMEM;
+	dir = pram_dir_add(node->exempt);
+	if (IS_ERR(dir))
+		return PTR_ERR(dir);
 	slot = 0;
 found:
 	__set_bit(slot, dir->taken);
@@ -209,41 +212,51 @@ static int __init pram_restore_folios(struct pram_node *node,
 	return 0;
 }
 
+/* Take a map page over, the next one of the node, and its data; @last: there is none. */
+static int __init pram_restore_map(struct pram_node *node, u64 phys, bool last)
+{
+	struct pram_map_ser *map;
+	void *page;
+	int err;
+
+	err = pram_meta_find(phys, PRAM_MAGIC_MAP, "map page", &page);
+	if (err)
+		return err;
+	map = page;
+	if (map->first_page != node->nr_pages || !map->nr_entries ||
+	    map->nr_entries > pram_map_capacity(node->flags) ||
+	    !map->next != last)
+		return -EBADMSG;
+	/* Indices of folios are counted in full map pages. */
+	if (map->next && map->nr_entries != pram_map_capacity(node->flags))
+		return -EBADMSG;
+	err = pram_meta_restore(map);
+	if (err)
+		return err;
+	err = pram_data_add_map(node, map, GFP_KERNEL);
+	if (err) {
+		pram_meta_forget(map);
+		pram_meta_free(map);
+		return err;
+	}
+	return pram_restore_folios(node, map);
+}
+
 static int __init pram_restore_maps(struct pram_node *node)
 {
 	const struct pram_node_ser *ser = node->ser;
 	u64 phys = ser->first_map;
 
 	for (u64 m = 0; m < ser->nr_maps; m++) {
-		struct pram_map_ser *map;
-		void *page;
-		int err;
+		int err = pram_restore_map(node, phys, m + 1 == ser->nr_maps);
 
-		err = pram_meta_find(phys, PRAM_MAGIC_MAP, "map page", &page);
-		if (err)
-			return err;
-		map = page;
-		if (map->first_page != node->nr_pages || !map->nr_entries ||
-		    map->nr_entries > pram_map_capacity(node->flags) ||
-		    !map->next != (m + 1 == ser->nr_maps))
-			return -EBADMSG;
-		/* Indices of folios are counted in full map pages. */
-		if (map->next &&
-		    map->nr_entries != pram_map_capacity(node->flags))
-			return -EBADMSG;
-		phys = map->next;
-		err = pram_meta_restore(map);
-		if (err)
-			return err;
-		err = pram_data_add_map(node, map, GFP_KERNEL);
 		if (err) {
-			pram_meta_forget(map);
-			pram_meta_free(map);
+			pr_err("node %s: map page %llu of %llu cannot be used, nor the data from offset %llu on\n",
+			       node->name, m, ser->nr_maps,
+			       node->nr_pages << PAGE_SHIFT);
 			return err;
 		}
-		err = pram_restore_folios(node, map);
-		if (err)
-			return err;
+		phys = node->maps[m]->next;
 	}
 	if (node->nr_pages != ser->nr_pages || node->nr_folios != ser->nr_folios ||
 	    ser->bytes > ser->nr_pages << PAGE_SHIFT ||
@@ -278,6 +291,43 @@ static int __init pram_restore_node_page(struct pram_node *node, u64 phys)
 	return 0;
 }
 
+/*
+ * List a node that cannot be read, so that what is there of it can be freed. If its
+ * node page is damaged, the name is only what this page says, and may be another's:
+ * good enough for the log, and for nothing else.
+ */
+static void __init pram_restore_broken(struct pram_node *node, u64 phys, int err)
+{
+	u64 lost = 1;
+
+	if (node->ser)
+		lost = node->ser->nr_pages - node->nr_pages +
+		       node->ser->nr_maps - node->nr_maps;
+	pram_lost_pages += lost;
+	node->state = PRAM_NODE_BROKEN;
+	scoped_guard(mutex, &pram_lock)
+		pram_node_link(node);
+	if (node->ser) {
+		pr_err("node %s: cannot be loaded (%pe), %llu pages of it are lost; free it with: pramctl rm\n",
+		       node->name, ERR_PTR(err), lost);
+	} else {
+		char name[PRAM_NAME_MAX] = "";
+		struct pram_node_ser *ser;
+		void *page = NULL;
+
+		/* Else it has been freed again. */
+		if (err != -ENOMEM)
+			pram_meta_look(phys, PRAM_MAGIC_NODE, &page);
+		ser = page;
+		if (ser && (ser->hdr.magic == PRAM_MAGIC_NODE || ser->hdr.self == phys))
+			memcpy(name, ser->name, sizeof(name) - 1);
+		pr_err("node %s%s: cannot be loaded (%pe), all its pages are lost; take it off the list with: pramctl rm --id %llu\n",
+		       name[0] ? name : "without a name",
+		       name[0] ? " (by its damaged page)" : "", ERR_PTR(err),
+		       node->id);
+	}
+}
+
 /* Take a node over. A node that cannot be read is listed as broken. */
 static void __init pram_restore_node(u64 phys)
 {
@@ -288,18 +338,7 @@ static void __init pram_restore_node(u64 phys)
 	if (!err)
 		err = pram_restore_maps(node);
 	if (err) {
-		u64 lost = 1;
-
-		if (node->ser)
-			lost = node->ser->nr_pages - node->nr_pages +
-			       node->ser->nr_maps - node->nr_maps;
-		pram_lost_pages += lost;
-		node->state = PRAM_NODE_BROKEN;
-		pr_err("node %s: cannot be loaded (%pe), %llu pages of it are lost; free it with: pramctl rm\n",
-		       node->name[0] ? node->name : "without a name",
-		       ERR_PTR(err), lost);
-		guard(mutex)(&pram_lock);
-		pram_node_link(node);
+		pram_restore_broken(node, phys, err);
 		return;
 	}
 
@@ -324,13 +363,66 @@ static void __init pram_restore_node(u64 phys)
 	pram_node_link(node);
 }
 
+/*
+ * Follow the entries of a page that is damaged and lists others. It is known to be
+ * this page, since what points to it is whole; and each page that it points to says
+ * itself what it is, and is believed only then.
+ *
+ * What leads nowhere is lost, unless it is a single bit, which may be just the one
+ * that is wrong, in an empty place.
+ */
+static void __init pram_salvage(const u64 *entries, size_t nr, u64 magic,
+				const char *what, void (*restore)(u64 phys))
+{
+	unsigned int found = 0, astray = 0;
+	void *page;
+
+	for (size_t i = 0; i < nr; i++) {
+		u64 phys = entries[i];
+
+		if (phys && !pram_meta_look(phys, magic, &page)) {
+			restore(phys);
+			found++;
+		} else if (phys & (phys - 1)) {
+			astray++;
+		}
+	}
+	pr_err("%u %ss were found by it nevertheless, %u are lost; their memory stays reserved until the next kexec\n",
+	       found, what, astray);
+	pram_lost_pages += astray;
+}
+
+/*
+ * Find a page that lists others and take it over.
+ *
+ * Return: its folio, and *@damaged says whether it is; NULL if it is lost.
+ */
+static struct folio * __init pram_take_list(u64 phys, u64 magic,
+					    const char *what, void **page,
+					    bool *damaged)
+{
+	int err = pram_meta_find(phys, magic, what, page);
+	struct folio *folio = NULL;
+
+	*damaged = err == -EBADMSG;
+	if (*page && (!err || *damaged)) {
+		folio = pram_meta_take(*page);
+		if (!folio)
+			pr_err("%s at %#llx: not a page that KHO has preserved\n",
+			       what, phys);
+	}
+	return folio;
+}
+
 static void __init pram_restore_dir(u64 phys)
 {
 	struct pram_dir_ser *dir;
 	struct folio *folio;
+	bool damaged;
 	void *page;
 
-	folio = pram_meta_take(phys, PRAM_MAGIC_DIR, "directory page", &page);
+	folio = pram_take_list(phys, PRAM_MAGIC_DIR, "directory page", &page,
+			       &damaged);
 	if (!folio) {
 		pr_err("up to %zu nodes are lost; their memory stays reserved until the next kexec\n",
 		       PRAM_DIR_NODES);
@@ -338,11 +430,27 @@ static void __init pram_restore_dir(u64 phys)
 		return;
 	}
 	dir = page;
-	for (unsigned int i = 0; i < PRAM_DIR_NODES; i++)
+	if (damaged)
+		pram_salvage(dir->nodes, PRAM_DIR_NODES, PRAM_MAGIC_NODE, "node",
+			     pram_restore_node);
+	for (unsigned int i = 0; !damaged && i < PRAM_DIR_NODES; i++)
 		if (dir->nodes[i])
 			pram_restore_node(dir->nodes[i]);
 	/* The new directory takes its place. */
 	folio_put(folio);
+}
+
+static void __init pram_restore_super(const struct pram_super_ser *super)
+{
+	if (super->page_shift != PAGE_SHIFT || super->nr_dirs > PRAM_SUPER_DIRS) {
+		pr_err("super page is from a kernel with pages of %llu bits, this one has %u; all nodes are lost\n",
+		       super->page_shift, PAGE_SHIFT);
+		pram_lost_pages++;
+		return;
+	}
+	pram_kexec_count = super->kexec_count + 1;
+	for (u64 i = 0; i < super->nr_dirs; i++)
+		pram_restore_dir(super->dirs[i]);
 }
 
 /* Take over what the last kernel left. Nothing here can stop the boot. */
@@ -352,6 +460,7 @@ static void __init pram_restore_all(void)
 	u64 nr_nodes, nr_broken;
 	struct folio *folio;
 	phys_addr_t phys;
+	bool damaged;
 	size_t size;
 	void *page;
 	int err;
@@ -364,23 +473,22 @@ static void __init pram_restore_all(void)
 		       PRAM_KHO_SUBTREE, ERR_PTR(err), size);
 		return;
 	}
-	folio = pram_meta_take(phys, PRAM_MAGIC_SUPER, "super page", &page);
+	folio = pram_take_list(phys, PRAM_MAGIC_SUPER, "super page", &page,
+			       &damaged);
 	if (!folio) {
 		pr_err("all nodes are lost; their memory stays reserved until the next kexec\n");
 		pram_lost_pages++;
 		return;
 	}
 	super = page;
-	if (super->page_shift != PAGE_SHIFT || super->nr_dirs > PRAM_SUPER_DIRS) {
-		pr_err("super page is from a kernel with pages of %llu bits, this one has %u; all nodes are lost\n",
-		       super->page_shift, PAGE_SHIFT);
-		pram_lost_pages++;
-		folio_put(folio);
-		return;
+	if (damaged) {
+		/* How many there have been is not known any more. */
+		pram_kexec_count = 1;
+		pram_salvage(super->dirs, PRAM_SUPER_DIRS, PRAM_MAGIC_DIR,
+			     "directory page", pram_restore_dir);
+	} else {
+		pram_restore_super(super);
 	}
-	pram_kexec_count = super->kexec_count + 1;
-	for (u64 i = 0; i < super->nr_dirs; i++)
-		pram_restore_dir(super->dirs[i]);
 	folio_put(folio);
 
 	pram_count_nodes(&nr_nodes, &nr_broken);
@@ -428,6 +536,7 @@ static int pram_reboot(struct notifier_block *nb, unsigned long action,
 		pram_node_forget(node);
 		mutex_unlock(&node->lock);
 	}
+	pram_corrupt_handover();
 	return NOTIFY_DONE;
 }
 
@@ -447,9 +556,9 @@ int __init pram_handover_init(void)
 	if (!kho_is_enabled())
 		return -ENODEV;
 
-	pram_super = pram_meta_alloc(GFP_KERNEL);
-	if (!pram_super)
-		return -ENOMEM;
+	pram_super = pram_meta_alloc(true, GFP_KERNEL);
+	if (IS_ERR(pram_super))
+		return PTR_ERR(pram_super);
 	pram_super->page_shift = PAGE_SHIFT;
 	err = pram_frames_init();
 	if (err)
@@ -470,6 +579,7 @@ int __init pram_handover_init(void)
 		unregister_reboot_notifier(&pram_reboot_nb);
 		return err;
 	}
+	pram_limit_init();
 	pram_enabled = true;
 	return 0;
 }

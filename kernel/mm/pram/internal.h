@@ -36,6 +36,7 @@ struct pram_dir;
  *	this boot lacks the memory for it, once the node is off the list, and once
  *	the machine reboots.
  * @forgotten: KHO knows none of the node's pages, its metadata neither.
+ * @exempt: the limit on what nodes hold does not concern it.
  * @dir: directory page that has a place for the node. Under pram_lock.
  * @slot: the place, an index in @dir.
  * @ser: the node page; NULL if it came damaged.
@@ -65,6 +66,7 @@ struct pram_node {
 	bool			ending;
 	bool			preserved;
 	bool			forgotten;
+	bool			exempt;
 	struct pram_dir		*dir;
 	unsigned int		slot;
 	struct pram_node_ser	*ser;
@@ -125,6 +127,20 @@ void pram_count(enum pram_counter counter, s64 n);
 u64 pram_counter_read(enum pram_counter counter);
 int pram_stats_init(void);
 
+/* limit.c */
+
+/* More pages than there can be, even if somebody adds some. */
+#define PRAM_NO_LIMIT		((unsigned long)LONG_MAX >> PAGE_SHIFT)
+
+int pram_charge(unsigned long nr, bool exempt);
+void pram_uncharge(unsigned long nr);
+u64 pram_held_bytes(void);
+u64 pram_max_bytes(void);
+void pram_set_max(unsigned long max);
+int pram_parse_max(const char *text, unsigned long *max);
+void pram_log_full(const char *name);
+void __init pram_limit_init(void);
+
 /* Pages of folios that pram_node_adopt() has appended. */
 static inline void pram_count_adopted(u64 pages)
 {
@@ -156,6 +172,8 @@ int pram_free_id(u64 id);
 void pram_count_nodes(u64 *nr_nodes, u64 *nr_broken);
 
 /* stream.c */
+int pram_begin_save(struct pram_stream *ps, const char *name, u32 type,
+		    u32 flags, bool exempt, gfp_t gfp);
 struct pram_node *pram_stream_read_begin(struct pram_stream *ps);
 struct pram_node *pram_stream_write_begin(struct pram_stream *ps,
 					  bool sealed_too);
@@ -209,7 +227,7 @@ static inline bool pram_found_gone(const struct pram_found *found)
 }
 
 /* frames.c */
-int pram_frame_get(struct folio *folio);
+int pram_frame_get(struct folio *folio, bool exempt);
 int pram_frame_get_again(struct folio *folio, bool shared);
 bool pram_frame_known(unsigned long pfn);
 void pram_frame_put(struct folio *folio);
@@ -273,17 +291,18 @@ static inline struct folio *pram_entry_folio(u64 entry)
 }
 
 /* meta.c */
-void *pram_meta_alloc(gfp_t gfp);
+void *pram_meta_alloc(bool exempt, gfp_t gfp);
 void pram_meta_free(void *page);
 void pram_meta_forget(void *page);
 void pram_meta_stamp(void *page, u64 magic);
 int pram_meta_check(void *page, u64 magic);
+int pram_meta_look(u64 phys, u64 magic, void **page);
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page);
-struct folio *pram_meta_take(u64 phys, u64 magic, const char *what,
-			     void **page);
+struct folio *pram_meta_take(void *page);
 int pram_meta_restore(void *page);
 
 /* handover.c */
+extern struct pram_super_ser *pram_super;
 extern u64 pram_kexec_count;
 extern u64 pram_lost_pages;
 
@@ -299,6 +318,15 @@ int pram_stream_open_save(const char *name, u32 type, u32 flags,
 int pram_stream_open_load(const char *name, u32 type, u32 flags,
 			  struct file **file);
 struct pram_stream *pram_stream_of_file(struct file *file);
+
+/* corrupt.c */
+#ifdef CONFIG_PRAM_CORRUPT
+void pram_corrupt_handover(void);
+#else
+static inline void pram_corrupt_handover(void)
+{
+}
+#endif
 
 /* dev.c */
 int __init pram_dev_init(void);

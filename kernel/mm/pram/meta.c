@@ -19,23 +19,28 @@
 
 /**
  * pram_meta_alloc - allocate a page of metadata
+ * @exempt: it is for a node that is exempt from the limit.
  * @gfp: how; movable and highmem flags have no effect, since such pages may
  *	lie in KHO's scratch areas, which cannot be preserved.
  *
- * Return: the zeroed page, preserved; NULL if out of memory.
+ * Return: the zeroed page, preserved; -ENOMEM or -ENOSPC as error pointer.
  */
-void *pram_meta_alloc(gfp_t gfp)
+void *pram_meta_alloc(bool exempt, gfp_t gfp)
 {
 	struct folio *folio;
+	int err;
 
-	KUNIT_STATIC_STUB_REDIRECT(pram_meta_alloc, gfp);
+	KUNIT_STATIC_STUB_REDIRECT(pram_meta_alloc, exempt, gfp);
+	err = pram_charge(1, exempt);
+	if (err)
+		return ERR_PTR(err);
 	gfp &= ~(__GFP_MOVABLE | __GFP_HIGHMEM);
 	folio = folio_alloc(gfp | __GFP_ZERO, 0);
-	if (!folio)
-		return NULL;
-	if (kho_preserve_folio(folio)) {
-		folio_put(folio);
-		return NULL;
+	if (!folio || kho_preserve_folio(folio)) {
+		if (folio)
+			folio_put(folio);
+		pram_uncharge(1);
+		return ERR_PTR(-ENOMEM);
 	}
 	pram_count(PRAM_META_PAGES, 1);
 	return folio_address(folio);
@@ -63,6 +68,7 @@ void pram_meta_free(void *page)
 		return;
 	folio_put(virt_to_folio(page));
 	pram_count(PRAM_META_PAGES, -1);
+	pram_uncharge(1);
 }
 
 static u32 pram_meta_crc(const void *page)
@@ -97,62 +103,75 @@ void pram_meta_stamp(void *page, u64 magic)
  * @page: the page.
  * @magic: what it should be, PRAM_MAGIC_*.
  *
- * Return: 0, -EPROTO if it has another version of the format, or -EBADMSG if
- * it is damaged or something else.
+ * Return: 0, -EPROTO if it is whole and has another version of the format, or
+ * -EBADMSG if it is damaged or something else.
  */
 int pram_meta_check(void *page, u64 magic)
 {
 	const struct pram_meta_hdr *hdr = page;
 
-	if (hdr->magic != magic || hdr->self != virt_to_phys(page))
+	if (hdr->magic != magic || hdr->self != virt_to_phys(page) ||
+	    hdr->crc32c != pram_meta_crc(page))
 		return -EBADMSG;
-	if (hdr->version != PRAM_FORMAT_VERSION)
-		return -EPROTO;
-	if (hdr->crc32c != pram_meta_crc(page))
+	return hdr->version == PRAM_FORMAT_VERSION ? 0 : -EPROTO;
+}
+
+/**
+ * pram_meta_look - look for a page of metadata that another kernel left
+ * @phys: its physical address.
+ * @magic: what it should be, PRAM_MAGIC_*.
+ * @page: set to the page, which is still KHO's, also if it is damaged; NULL if
+ *	there is no memory at this address.
+ *
+ * Return: as pram_meta_check().
+ */
+int pram_meta_look(u64 phys, u64 magic, void **page)
+{
+	struct pram_meta_hdr first;
+
+	*page = NULL;
+	/* Not all that has a struct page can be read. */
+	if (!PAGE_ALIGNED(phys) || !pfn_to_online_page(PHYS_PFN(phys)) ||
+	    copy_from_kernel_nofault(&first, phys_to_virt(phys), sizeof(first)))
 		return -EBADMSG;
-	return 0;
+	*page = phys_to_virt(phys);
+	return pram_meta_check(*page, magic);
 }
 
 /**
  * pram_meta_find - find a page of metadata that another kernel left
- * @phys: its physical address.
- * @magic: what it should be, PRAM_MAGIC_*.
+ * @phys: see pram_meta_look(), as for the others.
+ * @magic: what it should be.
  * @what: the same in words, for the log.
- * @page: set to the page, which is still KHO's: see pram_meta_restore().
+ * @page: set to the page.
  *
  * Return: 0 or, after having said so in the log, a negative errno.
  */
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
 {
-	struct pram_meta_hdr first;
-	void *found;
-	int err;
+	int err = pram_meta_look(phys, magic, page);
 
-	/* Not all that has a struct page can be read. */
-	if (!PAGE_ALIGNED(phys) || !pfn_to_online_page(PHYS_PFN(phys)) ||
-	    copy_from_kernel_nofault(&first, phys_to_virt(phys), sizeof(first))) {
+	if (!*page)
 		pr_err("%s at %#llx: not an address of memory\n", what, phys);
-		return -EBADMSG;
-	}
-	found = phys_to_virt(phys);
-	err = pram_meta_check(found, magic);
-	if (err == -EPROTO) {
-		const struct pram_meta_hdr *hdr = found;
-
+	else if (err == -EPROTO)
 		pr_err("%s at %#llx: format version %u, this kernel reads only %u; kexec back to load it\n",
-		       what, phys, hdr->version, PRAM_FORMAT_VERSION);
-		return err;
-	}
-	if (err) {
+		       what, phys, ((struct pram_meta_hdr *)*page)->version,
+		       PRAM_FORMAT_VERSION);
+	else if (err)
 		pr_err("%s at %#llx: damaged (magic, address or CRC32C is wrong)\n",
 		       what, phys);
-		return err;
-	}
-	*page = found;
-	return 0;
+	return err;
 }
 
-static struct folio *pram_meta_folio(void *page)
+/**
+ * pram_meta_take - take a page of metadata over, only to read it
+ * @page: from pram_meta_find() or pram_meta_look().
+ *
+ * From here on nothing else that is found can be the same page.
+ *
+ * Return: the page's folio, for folio_put(); NULL if KHO does not have it.
+ */
+struct folio *pram_meta_take(void *page)
 {
 	struct folio *folio = kho_restore_folio(virt_to_phys(page));
 
@@ -161,30 +180,6 @@ static struct folio *pram_meta_folio(void *page)
 		folio_put(folio);
 		return NULL;
 	}
-	return folio;
-}
-
-/**
- * pram_meta_take - find a page of metadata, and take it over to read it
- * @phys: see pram_meta_find(), as for the others.
- * @magic: what it should be.
- * @what: the same in words.
- * @page: set to the page.
- *
- * From here on nothing else that is found can be the same page.
- *
- * Return: the page's folio, for folio_put(); NULL after having said so in the log.
- */
-struct folio *pram_meta_take(u64 phys, u64 magic, const char *what, void **page)
-{
-	struct folio *folio;
-
-	if (pram_meta_find(phys, magic, what, page))
-		return NULL;
-	folio = pram_meta_folio(*page);
-	if (!folio)
-		pr_err("%s at %#llx: not a page that KHO has preserved\n", what,
-		       phys);
 	return folio;
 }
 
@@ -200,7 +195,7 @@ struct folio *pram_meta_take(u64 phys, u64 magic, const char *what, void **page)
  */
 int pram_meta_restore(void *page)
 {
-	struct folio *folio = pram_meta_folio(page);
+	struct folio *folio = pram_meta_take(page);
 
 	if (!folio)
 		return -EBADMSG;
@@ -209,5 +204,6 @@ int pram_meta_restore(void *page)
 		return -ENOMEM;
 	}
 	pram_count(PRAM_META_PAGES, 1);
+	pram_charge(1, true);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/crc32.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -20,6 +21,8 @@
 struct pram_test {
 	u64	data_pages;
 	u64	meta_pages;
+	u64	held_bytes;
+	u64	max_bytes;
 };
 
 static int pram_test_init(struct kunit *test)
@@ -35,6 +38,8 @@ static int pram_test_init(struct kunit *test)
 	pram_discard_save(&ps);
 	t->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	t->meta_pages = pram_counter_read(PRAM_META_PAGES);
+	t->held_bytes = pram_held_bytes();
+	t->max_bytes = pram_max_bytes();
 	test->priv = t;
 	return 0;
 }
@@ -46,10 +51,13 @@ static void pram_test_exit(struct kunit *test)
 
 	if (!t)
 		return;
+	pram_set_max(t->max_bytes == U64_MAX ? PRAM_NO_LIMIT :
+					       t->max_bytes >> PAGE_SHIFT);
 	pram_free(NAME);
 	pram_free(OTHER);
 	KUNIT_EXPECT_EQ(test, pram_counter_read(PRAM_DATA_PAGES), t->data_pages);
 	KUNIT_EXPECT_EQ(test, pram_counter_read(PRAM_META_PAGES), t->meta_pages);
+	KUNIT_EXPECT_EQ(test, pram_held_bytes(), t->held_bytes);
 }
 
 static void open_save(struct kunit *test, struct pram_stream *ps,
@@ -795,9 +803,9 @@ static void test_reboot(struct kunit *test)
 	folio_put(folio);
 }
 
-static void *no_meta(gfp_t gfp)
+static void *no_meta(bool exempt, gfp_t gfp)
 {
-	return NULL;
+	return ERR_PTR(-ENOMEM);
 }
 
 static struct folio *no_folio(unsigned int order, gfp_t gfp)
@@ -917,18 +925,20 @@ static void test_padding(struct kunit *test)
 
 static void test_meta(struct kunit *test)
 {
-	struct pram_super_ser *page = pram_meta_alloc(GFP_KERNEL);
+	struct pram_super_ser *page = pram_meta_alloc(false, GFP_KERNEL);
 	u8 *bytes = (u8 *)page;
 	void *found;
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(page));
 	page->nr_dirs = 7;
 	pram_meta_stamp(page, PRAM_MAGIC_SUPER);
 	KUNIT_EXPECT_EQ(test, 0, pram_meta_check(page, PRAM_MAGIC_SUPER));
 	KUNIT_EXPECT_EQ(test, -EBADMSG, pram_meta_check(page, PRAM_MAGIC_NODE));
-	for (size_t i = 0; i < PAGE_SIZE; i += 13) {
+	/* No flipped bit is taken for another version. */
+	for (size_t i = 0; i < PAGE_SIZE; i++) {
 		bytes[i] ^= 1 << (i % 8);
-		KUNIT_EXPECT_NE(test, 0, pram_meta_check(page, PRAM_MAGIC_SUPER));
+		KUNIT_EXPECT_EQ(test, -EBADMSG,
+				pram_meta_check(page, PRAM_MAGIC_SUPER));
 		bytes[i] ^= 1 << (i % 8);
 	}
 	KUNIT_EXPECT_EQ(test, 0, pram_meta_find(virt_to_phys(page),
@@ -936,6 +946,8 @@ static void test_meta(struct kunit *test)
 						&found));
 	KUNIT_EXPECT_PTR_EQ(test, found, (void *)page);
 	page->hdr.version++;
+	page->hdr.crc32c = 0;
+	page->hdr.crc32c = crc32c(~0, page, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, -EPROTO, pram_meta_check(page, PRAM_MAGIC_SUPER));
 	KUNIT_EXPECT_EQ(test, -EPROTO, pram_meta_find(virt_to_phys(page),
 						      PRAM_MAGIC_SUPER,
@@ -950,6 +962,120 @@ static void test_meta(struct kunit *test)
 	pram_meta_free(page);
 	pram_meta_forget(NULL);
 	pram_meta_free(NULL);
+}
+
+/* Another node keeps the directory page, which comes and goes with the first one. */
+static void keep_directory(struct kunit *test, struct pram_stream *ps)
+{
+	open_save(test, ps, "kunit-directory", PRAM_BYTE_STREAM, 0);
+}
+
+/* Let nodes hold so many pages more than now. */
+static void allow_more(u64 pages)
+{
+	pram_set_max((pram_held_bytes() >> PAGE_SHIFT) + pages);
+}
+
+static void test_limit_pages(struct kunit *test)
+{
+	struct folio *folio = make_folio(test, 0, 1), *large;
+	struct pram_stream ps, other, directory;
+
+	keep_directory(test, &directory);
+	/* A node page, a map page, and data. */
+	allow_more(2 + 5);
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
+	/* What nodes have already costs nothing, but for the entries. */
+	for (int i = 0; i < 10; i++)
+		KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
+	KUNIT_EXPECT_EQ(test, pram_held_bytes() + 4 * PAGE_SIZE, pram_max_bytes());
+	large = make_folio(test, 3, 2);
+	KUNIT_EXPECT_EQ(test, -ENOSPC, pram_save_folio(&ps, large, 0));
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(large));
+	folio_put(large);
+	large = make_folio(test, 2, 3);
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, large, 0));
+	KUNIT_EXPECT_EQ(test, pram_held_bytes(), pram_max_bytes());
+
+	/* Full: there can be no other node, and no copy of what is shared. */
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			pram_prepare_save(&other, OTHER, PRAM_BYTE_STREAM,
+					  GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, -ENOSPC, pram_seal_save(&ps, PRAM_SEAL_COPY));
+	/* Below what is held: nothing more, and nothing less. */
+	pram_set_max(1);
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+	KUNIT_EXPECT_EQ(test, 0, pram_free(NAME));
+
+	/* A node that is exempt counts, and so leaves no room. */
+	KUNIT_ASSERT_EQ(test, 0, pram_begin_save(&ps, NAME, PRAM_PAGE_STREAM, 0,
+						 true, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, large, 0));
+	allow_more(0);
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
+	KUNIT_EXPECT_GT(test, pram_held_bytes(), pram_max_bytes());
+	pram_discard_save(&ps);
+	pram_discard_save(&directory);
+	folio_put(folio);
+	folio_put(large);
+}
+
+static void test_limit_bytes(struct kunit *test)
+{
+	const size_t size = 100 * PAGE_SIZE;
+	u8 *out = kvzalloc(size, GFP_KERNEL);
+	struct pram_stream ps, directory;
+	struct pram_node_stat stat;
+
+	KUNIT_ASSERT_NOT_NULL(test, out);
+	keep_directory(test, &directory);
+	/* Whatever folios would be best, all of it is used, and no more. */
+	for (u64 pages = 0; pages < 40; pages += 13) {
+		allow_more(2 + pages);
+		open_save(test, &ps, NAME, PRAM_BYTE_STREAM, 0);
+		KUNIT_EXPECT_EQ(test, pages ? (ssize_t)(pages * PAGE_SIZE) : -ENOSPC,
+				pram_write(&ps, out, size));
+		KUNIT_EXPECT_EQ(test, -ENOSPC, pram_write(&ps, out, 1));
+		/* There is no map page if there is nothing that it could list. */
+		KUNIT_ASSERT_EQ(test, 0, pram_stat(NAME, &stat));
+		KUNIT_EXPECT_EQ(test, stat.data_pages, pages);
+		KUNIT_EXPECT_EQ(test, stat.meta_pages, 1 + !!pages);
+		if (pages)
+			KUNIT_EXPECT_EQ(test, pram_held_bytes(), pram_max_bytes());
+		allow_more(2);
+		KUNIT_EXPECT_EQ(test, 1, pram_write(&ps, out, 1));
+		KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+		KUNIT_EXPECT_EQ(test, 0, pram_free(NAME));
+	}
+	pram_discard_save(&directory);
+	kvfree(out);
+}
+
+static void test_limit_parse(struct kunit *test)
+{
+	static const struct {
+		const char	*text;
+		unsigned long	max;
+	} good[] = {
+		{ "max", PRAM_NO_LIMIT }, { "max\n", PRAM_NO_LIMIT },
+		{ "0", 0 }, { "4095", 0 }, { "8192\n", 2 }, { "1M", SZ_1M / PAGE_SIZE },
+		{ "2g\n", SZ_2G / PAGE_SIZE }, { "0x2000", 2 },
+		{ "18446744073709551615", PRAM_NO_LIMIT },
+	};
+	static const char *const bad[] = {
+		"", "\n", "-1", " 1", "1 ", "K", "1.5G", "1Gi", "none", "max 1", "1\n\n",
+	};
+	unsigned long max;
+
+	for (int i = 0; i < ARRAY_SIZE(good); i++) {
+		KUNIT_EXPECT_EQ_MSG(test, 0, pram_parse_max(good[i].text, &max),
+				    "%s", good[i].text);
+		KUNIT_EXPECT_EQ_MSG(test, max, good[i].max, "%s", good[i].text);
+	}
+	for (int i = 0; i < ARRAY_SIZE(bad); i++)
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL, pram_parse_max(bad[i], &max),
+				    "%s", bad[i]);
 }
 
 static struct kunit_case pram_cases[] = {
@@ -983,6 +1109,9 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_growth),
 	KUNIT_CASE(test_padding),
 	KUNIT_CASE(test_meta),
+	KUNIT_CASE(test_limit_pages),
+	KUNIT_CASE(test_limit_bytes),
+	KUNIT_CASE(test_limit_parse),
 	{}
 };
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * PRAM's counters: /sys/kernel/pram, one value per file, readable by anyone.
- * All are exact. They start at 0 with each boot.
+ * All are exact. They start at 0 with each boot. And the limit, which root can set.
  */
 
 #include <linux/atomic.h>
+#include <linux/capability.h>
 #include <linux/kobject.h>
 #include <linux/sysfs.h>
 
@@ -117,6 +118,40 @@ static ssize_t lost_pages_show(struct kobject *kobj,
 
 static struct kobj_attribute lost_pages_attr = __ATTR_RO(lost_pages);
 
+static ssize_t held_bytes_show(struct kobject *kobj,
+			       struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", pram_held_bytes());
+}
+
+static struct kobj_attribute held_bytes_attr = __ATTR_RO(held_bytes);
+
+static ssize_t max_bytes_show(struct kobject *kobj, struct kobj_attribute *attr,
+			      char *buf)
+{
+	u64 max = pram_max_bytes();
+
+	return max == U64_MAX ? sysfs_emit(buf, "max\n") :
+				sysfs_emit(buf, "%llu\n", max);
+}
+
+static ssize_t max_bytes_store(struct kobject *kobj,
+			       struct kobj_attribute *attr, const char *buf,
+			       size_t count)
+{
+	unsigned long max;
+
+	/* As for /dev/pram: the open file may have been passed on. */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (pram_parse_max(buf, &max))
+		return -EINVAL;
+	pram_set_max(max);
+	return count;
+}
+
+static struct kobj_attribute max_bytes_attr = __ATTR_RW(max_bytes);
+
 static struct attribute *pram_attrs[] = {
 	&abi_version_attr.attr,
 	&format_version_attr.attr,
@@ -149,6 +184,8 @@ static struct attribute *pram_attrs[] = {
 	&pram_attr_checksum_errors.attr.attr,
 	&pram_attr_data_pages.attr.attr,
 	&pram_attr_meta_pages.attr.attr,
+	&held_bytes_attr.attr,
+	&max_bytes_attr.attr,
 	NULL
 };
 

@@ -144,23 +144,19 @@ struct pram_node *pram_stream_read_begin(struct pram_stream *ps)
 }
 
 /**
- * pram_prepare_save_flags - create a node and open a stream to write it
- * @ps: the stream, in any state of bytes.
- * @name: 1 to %PRAM_NAME_MAX - 1 bytes.
- * @type: %PRAM_PAGE_STREAM or %PRAM_BYTE_STREAM.
+ * pram_begin_save - create a node, perhaps beyond the limit
+ * @ps: see pram_prepare_save_flags(), as for the other arguments.
+ * @name: its name.
+ * @type: its type.
  * @flags: PRAM_SAVE_* flags.
+ * @exempt: the limit on what nodes hold does not concern it: its pages count, but
+ *	are never refused.
  * @gfp: how the stream may allocate.
  *
- * The node cannot be loaded, and does not survive a kexec, before
- * pram_finish_save(). Every stream that this opens must be ended by
- * pram_finish_save() or pram_discard_save().
- *
- * Return: 0; -ENAMETOOLONG; -EINVAL if the name is empty; -EOPNOTSUPP for an
- * unknown type or flag; -EEXIST if the name is taken; -ENOMEM; -ESHUTDOWN once
- * the machine reboots; -ENODEV if PRAM is off. Nothing is opened on an error.
+ * Return: see pram_prepare_save_flags().
  */
-int pram_prepare_save_flags(struct pram_stream *ps, const char *name, u32 type,
-			    u32 flags, gfp_t gfp)
+int pram_begin_save(struct pram_stream *ps, const char *name, u32 type,
+		    u32 flags, bool exempt, gfp_t gfp)
 {
 	struct pram_node *node;
 	int err;
@@ -179,15 +175,18 @@ int pram_prepare_save_flags(struct pram_stream *ps, const char *name, u32 type,
 		return -ENOMEM;
 	node->type = type;
 	node->state = PRAM_NODE_SAVING;
+	node->exempt = exempt;
 	/* Folios are preserved one by one, as they come. */
 	node->preserved = true;
 	if (flags & PRAM_SAVE_CHECKSUM)
 		node->flags |= PRAM_NODE_CHECKSUM;
 	strscpy(node->name, name);
-	node->ser = pram_meta_alloc(gfp);
-	if (!node->ser) {
+	node->ser = pram_meta_alloc(exempt, gfp);
+	if (IS_ERR(node->ser)) {
+		err = PTR_ERR(node->ser);
+		node->ser = NULL;
 		pram_node_put(node);
-		return -ENOMEM;
+		return err;
 	}
 
 	mutex_lock(&pram_lock);
@@ -211,6 +210,29 @@ int pram_prepare_save_flags(struct pram_stream *ps, const char *name, u32 type,
 		pram_node_put(node);
 	return err;
 }
+
+/**
+ * pram_prepare_save_flags - create a node and open a stream to write it
+ * @ps: the stream, in any state of bytes.
+ * @name: 1 to %PRAM_NAME_MAX - 1 bytes.
+ * @type: %PRAM_PAGE_STREAM or %PRAM_BYTE_STREAM.
+ * @flags: PRAM_SAVE_* flags.
+ * @gfp: how the stream may allocate.
+ *
+ * The node cannot be loaded, and does not survive a kexec, before
+ * pram_finish_save(). Every stream that this opens must be ended by
+ * pram_finish_save() or pram_discard_save().
+ *
+ * Return: 0; -ENAMETOOLONG; -EINVAL if the name is empty; -EOPNOTSUPP for an
+ * unknown type or flag; -EEXIST if the name is taken; -ENOMEM; -ENOSPC if nodes
+ * hold as much as they may; -ESHUTDOWN once the machine reboots; -ENODEV if PRAM
+ * is off. Nothing is opened on an error.
+ */
+int pram_prepare_save_flags(struct pram_stream *ps, const char *name, u32 type,
+			    u32 flags, gfp_t gfp)
+{
+	return pram_begin_save(ps, name, type, flags, false, gfp);
+}
 EXPORT_SYMBOL_GPL(pram_prepare_save_flags);
 
 /**
@@ -224,7 +246,7 @@ EXPORT_SYMBOL_GPL(pram_prepare_save_flags);
  * Return: 0, also if it was sealed before; -ESTALE if the stream has ended;
  * -EBADF if it is for loading; -EOPNOTSUPP for an unknown flag; -EINVAL if a
  * page stream does not end with a whole page; -EPERM if %PRAM_SEAL_COPY comes
- * after an earlier sealing without it; -ENOMEM; -EINTR.
+ * after an earlier sealing without it; -ENOMEM; -ENOSPC; -EINTR.
  */
 int pram_seal_save(struct pram_stream *ps, u32 flags)
 {
@@ -248,6 +270,8 @@ int pram_seal_save(struct pram_stream *ps, u32 flags)
 		err = pram_data_seal(node);
 	if (!err)
 		pram_stream_set_state(ps, PRAM_STREAM_SEALED);
+	if (err == -ENOSPC)
+		pram_log_full(node->name);
 out:
 	pram_stream_write_end(node);
 	return err;

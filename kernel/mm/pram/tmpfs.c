@@ -139,19 +139,22 @@ static void pram_tmpfs_unregister(struct pram_tmpfs *pt)
 	kfree(pt);
 }
 
-/* Open the nodes of a tree for saving. */
+/*
+ * Open the nodes of a tree for saving. The limit on what nodes hold does not concern
+ * them: an unmount would lose the files that it refuses, and to save them takes hardly
+ * any memory that they did not have before. What they may have is size='s business.
+ */
 static int pram_tmpfs_open_save(const struct pram_tmpfs *pt,
 				struct pram_tmpfs_streams *save, gfp_t gfp)
 {
 	int err;
 
-	err = pram_prepare_save_flags(&save->meta, pt->meta, PRAM_BYTE_STREAM,
-				      PRAM_SAVE_CHECKSUM | PRAM_SAVE_REPLACE,
-				      gfp);
+	err = pram_begin_save(&save->meta, pt->meta, PRAM_BYTE_STREAM,
+			      PRAM_SAVE_CHECKSUM | PRAM_SAVE_REPLACE, true, gfp);
 	if (err)
 		return err;
-	err = pram_prepare_save_flags(&save->pages, pt->pages,
-				      PRAM_PAGE_STREAM, PRAM_SAVE_REPLACE, gfp);
+	err = pram_begin_save(&save->pages, pt->pages, PRAM_PAGE_STREAM,
+			      PRAM_SAVE_REPLACE, true, gfp);
 	if (err)
 		pram_discard_save(&save->meta);
 	return err;
@@ -294,6 +297,9 @@ static int pram_tmpfs_load(struct super_block *sb, struct pram_tmpfs *pt,
 		return -EBADMSG;
 	}
 	/* Nothing was saved, and the file system is empty. */
+	if (err == -ENOENT && pram_lost_pages)
+		pr_warn("pram=%s: nothing was saved, unless it is what the last kexec lost (%llu pages or more)\n",
+			pt->name, pram_lost_pages);
 	if (err == -ENOENT)
 		return sb_rdonly(sb) ? pram_tmpfs_save(pt, NULL, false) : 0;
 	if (err)

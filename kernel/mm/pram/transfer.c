@@ -19,7 +19,7 @@
  *
  * The caller counts the pages as adopted, see pram_count_adopted().
  *
- * Return: 0, -ENOMEM or -ESHUTDOWN.
+ * Return: 0, -ENOMEM, -ENOSPC or -ESHUTDOWN.
  */
 int pram_node_adopt(struct pram_node *node, struct folio *folio,
 		    u64 entry_flags, gfp_t gfp)
@@ -122,8 +122,8 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
  *
  * Return: 0; -EINVAL for a stream of bytes, an unknown flag, or a stream that
  * was written by other means and has room left in its last folio; -ENOMEM;
- * -EPERM once sealed; -ESTALE once ended; -EBADF for a stream for loading;
- * -ESHUTDOWN.
+ * -ENOSPC if nodes would hold more than they may; -EPERM once sealed; -ESTALE once
+ * ended; -EBADF for a stream for loading; -ESHUTDOWN.
  */
 int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 {
@@ -266,7 +266,7 @@ EXPORT_SYMBOL_GPL(pram_load_page);
  * @count: their number.
  *
  * Return: number of bytes written, which is fewer than @count if memory runs
- * out; -EINVAL for a stream of pages; or as pram_save_folio().
+ * out or the limit is reached; -EINVAL for a stream of pages; or as pram_save_folio().
  */
 ssize_t pram_write(struct pram_stream *ps, const void *buf, size_t count)
 {

@@ -345,6 +345,8 @@ static void test_exists(void **state)
 	dump("old", 1);
 	expect_refused("CRIU_PRAM_REPLACE=yes");
 	restore("old", 1);
+	fake_pram_fail(PRAM_IOCTL_SAVE, ENOSPC, 0);
+	expect_refused("raise /sys/kernel/pram/max_bytes");
 }
 
 static void test_replace(void **state)
@@ -640,6 +642,10 @@ static void test_failing_dump_pages(void **state)
 	fake_pram_fail(PRAM_IOCTL_ADOPT, EACCES, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -EACCES);
 	assert_true(criu_stub_logged("CRIU_PRAM_ADOPT=pipe"));
+	fake_pram_set_totals(1 << 20, 0);
+	fake_pram_fail(PRAM_IOCTL_ADOPT, ENOSPC, 0);
+	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -ENOSPC);
+	assert_true(criu_stub_logged("of the 1048576 that it may: raise /sys/kernel/pram/max_bytes"));
 
 	pid = fork();
 	if (!pid)
@@ -785,6 +791,22 @@ static void test_damaged(void **state)
 	snprintf(node, sizeof(node), "criu:%s", criu_stub_images_dir());
 	fake_pram_add(node, PRAM_BYTE_STREAM, 0, "garbage", 7);
 	expect_no_restore(-EBADMSG, "is damaged");
+	assert_int_equal(pram_free(test_dev(), node), 0);
+
+	/* One that the kernel has found damaged is named. */
+	dump("core", 1);
+	snprintf(node, sizeof(node), "criu:%s:pages-2.img", criu_stub_images_dir());
+	fake_pram_break(node, false);
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), -EBADMSG);
+	assert_true(criu_stub_logged("pages-2.img\" is damaged: see the kernel's log"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	criu_stub_new_process();
+
+	/* If all of it is lost, it may be that which the kernel speaks of. */
+	assert_int_equal(pram_checkpoint_remove(test_dev(), criu_stub_images_dir(), NULL), 0);
+	fake_pram_set_totals(0, 12);
+	expect_no_restore(-ENODATA, "lost at least 12 pages");
 }
 
 static void test_missing_pages_node(void **state)

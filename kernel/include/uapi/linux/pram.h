@@ -36,6 +36,8 @@
  *  - ESTALE: the stream has ended (committed, finished or failed).
  *  - ESHUTDOWN: the machine is rebooting; nothing can be saved any more.
  *  - ENOMEM: out of memory; what the call had begun is undone.
+ *  - ENOSPC: nodes would hold more than they may (max_bytes in
+ *    /sys/kernel/pram); what the call had begun is undone.
  */
 
 /* The interface's version: changes when an old program would go wrong. */
@@ -78,6 +80,10 @@
  *	over by.
  * @lost_pages: Output; pages that came with this boot but belong to nodes too
  *	damaged to read; they stay reserved until the next kexec. A lower bound.
+ * @held_bytes: Output; memory that nodes and PRAM's own metadata hold: a frame
+ *	that several nodes have counts once.
+ * @max_bytes: Output; how much that may be before saving fails with ENOSPC; all
+ *	ones if there is no limit.
  */
 struct pram_ioctl_info {
 	__u32		size;
@@ -89,6 +95,8 @@ struct pram_ioctl_info {
 	__aligned_u64	meta_pages;
 	__aligned_u64	kexec_count;
 	__aligned_u64	lost_pages;
+	__aligned_u64	held_bytes;
+	__aligned_u64	max_bytes;
 };
 
 #define PRAM_IOCTL_INFO		_IO(PRAM_IOCTL_TYPE, 0x00)
@@ -339,7 +347,7 @@ struct pram_range {
  * Errors: EBADF or EINVAL for a wrong @pidfd or @ranges, ESRCH if the task is
  * gone, EACCES if the caller may not ptrace it, EFAULT for a range that is not
  * mapped or cannot be read, EPERM for a byte stream or a sealed one, ENOMEM,
- * EINTR. After an error the stream holds @pages of what was asked for.
+ * ENOSPC, EINTR. After an error the stream holds @pages of what was asked for.
  */
 struct pram_ioctl_adopt {
 	__u32		size;

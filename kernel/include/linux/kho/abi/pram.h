@@ -23,13 +23,15 @@
  * Each of these pages and each data folio is preserved with KHO on its own.
  * Pages of metadata have order 0 and start with &struct pram_meta_hdr, which
  * says what the page is, where it should be and what its CRC32C is; nothing
- * that it points to is followed before these have been verified. Pointers are
+ * that it says is believed before these have been verified. Pointers are
  * physical addresses. Integers are in the byte order of the machine, which
  * kexec cannot change.
  *
  * A directory is an array and not a chain, and each node is found from the
- * directory: a damaged node page costs one node, a damaged directory page those
- * nodes that it lists, and the others stay loadable.
+ * directory: a damaged node page costs one node. Of a damaged super page or
+ * directory page the pointers are tried nevertheless, since each page that they
+ * lead to is verified: those that do not lead to a whole page of the right kind
+ * are lost, and the others stay loadable.
  */
 
 /* Name of PRAM's sub tree in KHO's root tree. */
@@ -44,7 +46,7 @@
 #define PRAM_MAGIC_MAP		0x50414d4d41525000ULL	/* "\0PRAMMAP" */
 
 /**
- * struct pram_meta_hdr - start of each page of metadata
+ * struct pram_meta_hdr - start of each page of metadata, in all versions
  * @magic: PRAM_MAGIC_*.
  * @version: %PRAM_FORMAT_VERSION of the kernel that wrote the page.
  * @crc32c: CRC32C (seed ~0) of the whole page, with this member taken as 0.
