@@ -8,7 +8,7 @@ KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo check bench faults fuzz lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check bench faults fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
 
 all: deps
 	@scripts/build
@@ -30,6 +30,14 @@ fuzz: deps
 
 faults: deps
 	@test/vm/faults $(ARGS)
+
+kasan kcsan: deps
+	@test/vm/flavor --kernel $(KERNEL) $@ $(ARGS)
+
+soak: SECONDS = 1800
+soak: deps
+	@test/vm/run --kernel $(KERNEL) --name soak --timeout $$(($(SECONDS) * 2 + 900)) \
+		--set STRESS_SECONDS=$(SECONDS) $(ARGS) test/vm/tests/pram-stress
 
 zdtm: deps
 	@test/zdtm/run $(ARGS)
@@ -62,10 +70,12 @@ help:
 	@echo 'make faults        dumps and restores that fail at each of their steps; docs/faults.md; ARGS=--quick for most of them, once'
 	@echo 'make zdtm          CRIU'"'"'s test suite across a kexec; hours; ARGS=options (test/zdtm/README.md)'
 	@echo 'make fuzz          every parser with libFuzzer; SECONDS=300 for each, ARGS=TARGET (test/fuzz/README.md)'
+	@echo 'make kasan         a kernel with KASAN and kmemleak, and a choice of tests with it; kcsan: with KCSAN; ARGS=tests'
+	@echo 'make soak          dumps, restores and all that may race with them; SECONDS=1800, ARGS=--kernel 7.3-kasan, say'
 	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
-	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug or bench'
+	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug, bench, kasan or kcsan'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
 	@echo 'make clean         removes build/; distclean: the cache as well'

@@ -99,22 +99,16 @@ static ssize_t pram_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return n;
 }
 
-/* What pram_splice_actor() needs to know; &struct splice_desc carries it. */
-struct pram_splice {
-	struct pram_stream	*ps;
-	struct pram_node	*node;
-};
-
-static int pram_splice_actor(struct pipe_inode_info *pipe,
-			     struct pipe_buffer *buf, struct splice_desc *sd)
+static int pram_splice_append(struct pram_stream *ps, struct pram_node *node,
+			      struct pipe_buffer *buf, struct splice_desc *sd)
 {
-	struct pram_splice *splice = sd->u.data;
-	struct pram_stream *ps = splice->ps;
-	struct pram_node *node = splice->node;
 	struct iov_iter from;
 	struct bio_vec bvec;
 	ssize_t n;
 
+	/* A stream grows at its end and nowhere else. */
+	if (sd->pos != pram_saved_bytes(ps, node))
+		return -EINVAL;
 	if (node->type == PRAM_PAGE_STREAM && sd->len == PAGE_SIZE &&
 	    !buf->offset)
 		return pram_adopt_page(ps, node, buf->page) ?: PAGE_SIZE;
@@ -129,36 +123,42 @@ static int pram_splice_actor(struct pipe_inode_info *pipe,
 	return n;
 }
 
+/*
+ * The node is locked for each buffer anew: the pipe is unlocked while it is
+ * waited for more, and then locked again, which must not be inside of that lock.
+ */
+static int pram_splice_actor(struct pipe_inode_info *pipe,
+			     struct pipe_buffer *buf, struct splice_desc *sd)
+{
+	struct pram_stream *ps = sd->u.file->private_data;
+	struct pram_node *node = pram_stream_write_begin(ps, false);
+	int n;
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	n = pram_splice_append(ps, node, buf, sd);
+	if (n == -ENOSPC)
+		pram_log_full(node->name);
+	i_size_write(file_inode(sd->u.file), pram_saved_bytes(ps, node));
+	pram_stream_write_end(node);
+	return n;
+}
+
 static ssize_t pram_stream_splice_write(struct pipe_inode_info *pipe,
 					struct file *out, loff_t *ppos,
 					size_t len, unsigned int flags)
 {
-	struct pram_splice splice = { .ps = out->private_data };
-	struct splice_desc sd = {
-		.total_len = len,
-		.flags = flags,
-		.pos = *ppos,
-		.u.data = &splice,
-	};
+	struct pram_node *node = pram_stream_write_begin(out->private_data,
+							 false);
 	ssize_t n;
 
-	pipe_lock(pipe);
-	splice.node = pram_stream_write_begin(splice.ps, false);
-	if (IS_ERR(splice.node)) {
-		n = PTR_ERR(splice.node);
-	} else {
-		if (*ppos != pram_saved_bytes(splice.ps, splice.node)) {
-			n = -EINVAL;
-		} else {
-			n = __splice_from_pipe(pipe, &sd, pram_splice_actor);
-			*ppos = pram_saved_bytes(splice.ps, splice.node);
-			i_size_write(file_inode(out), *ppos);
-		}
-		if (n == -ENOSPC)
-			pram_log_full(splice.node->name);
-		pram_stream_write_end(splice.node);
-	}
-	pipe_unlock(pipe);
+	/* Rather now than when there is something in the pipe. */
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	pram_stream_write_end(node);
+	n = splice_from_pipe(pipe, out, ppos, len, flags, pram_splice_actor);
+	if (n > 0)
+		*ppos += n;
 	return n;
 }
 

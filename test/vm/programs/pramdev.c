@@ -508,6 +508,45 @@ static void errors_of_streams(int dev)
 	close(load);
 }
 
+/* Is a process asleep in a system call? */
+static bool sleeping(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
+		err(1, "%s", path);
+	fclose(file);
+	return state == 'S';
+}
+
+/* Somebody who waits for a pipe does not keep others from the stream. */
+static void waiting_splice(int dev)
+{
+	int stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0), fds[2], status = -1;
+	pid_t pid;
+
+	if (stream < 0 || pipe2(fds, O_CLOEXEC))
+		err(1, "no stream and no pipe");
+	pid = fork();
+	if (!pid) {
+		close(fds[1]);
+		_exit(splice(fds[0], NULL, stream, NULL, 4096, 0) != 0);
+	}
+	close(fds[0]);
+	while (!sleeping(pid))
+		usleep(1000);
+	/* A process that is kept would not be ended by a signal: let it be the guest's end. */
+	expect(write(stream, "x", 1) == 1);
+	expect(pram_commit(dev, &stream, 1) == 0);
+	close(fds[1]);
+	expect(waitpid(pid, &status, 0) == pid && status == 0);
+	close(stream);
+	expect(pram_free(dev, "n") == 0);
+}
+
 static void errors_of_commit(int dev)
 {
 	int32_t fds[2];
@@ -636,6 +675,7 @@ static int do_errors(char **argv)
 	errors_of_structs(dev);
 	errors_of_names(dev);
 	errors_of_streams(dev);
+	waiting_splice(dev);
 	errors_of_commit(dev);
 	errors_of_rights(dev);
 	errors_of_given_streams(dev);
