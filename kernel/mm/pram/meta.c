@@ -139,7 +139,7 @@ int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
 	if (err == -EPROTO) {
 		const struct pram_meta_hdr *hdr = found;
 
-		pr_err("%s at %#llx: format version %u, this kernel reads only %u; kexec back to load it\n",
+		pr_err("%s at %#llx: format version %u, this kernel reads only %u; what it leads to is lost\n",
 		       what, phys, hdr->version, PRAM_FORMAT_VERSION);
 		return err;
 	}
