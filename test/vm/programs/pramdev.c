@@ -14,6 +14,7 @@
  *	pramdev free-range FIRST COUNT
  *	pramdev verify-left COUNT
  *	pramdev kexec
+ *	pramdev load-fails KERNEL
  *
  * "save" writes SIZE bytes that follow from SEED, by write(2), vmsplice(2) and
  * splice(2), and sendfile(2), and commits; "verify" reads them back in every way
@@ -25,12 +26,15 @@
  * others are listed, and reads them; "free-many" frees them, the last first, and
  * "free-range" some of them. "verify-left" reads those of them that are there, sees
  * that what is broken cannot be loaded, and prints how many there are of each. "kexec"
- * asks for a kexec into a kernel that nobody has loaded, and is refused.
+ * asks for a kexec into a kernel that nobody has loaded, and is refused. "load-fails"
+ * loads KERNEL with kexec_file_load(2), again and again, of which the 1st allocation of
+ * memory fails, then the 2nd and so on, later each of twice the number; and unloads it.
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -415,6 +419,42 @@ static int do_verify_left(char **argv)
 	return nr_failed != 0;
 }
 
+static void set_fail_nth(unsigned int nth)
+{
+	char text[16];
+	int fd = open("/proc/thread-self/fail-nth", O_WRONLY | O_CLOEXEC);
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	if (fd < 0 || write(fd, text, len) != len)
+		err(1, "/proc/thread-self/fail-nth");
+	close(fd);
+}
+
+static int do_load_fails(char **argv)
+{
+	int kernel = open(argv[0], O_RDONLY | O_CLOEXEC);
+	unsigned int failed = 0;
+	long ret;
+
+	if (kernel < 0)
+		err(1, "%s", argv[0]);
+	for (unsigned int nth = 1; nth < 1U << 14; nth += nth < 32 ? 1 : nth) {
+		set_fail_nth(nth);
+		ret = syscall(SYS_kexec_file_load, kernel, -1, 2UL, "x",
+			      (unsigned long)KEXEC_FILE_NO_INITRAMFS);
+		set_fail_nth(0);
+		if (!ret) {
+			syscall(SYS_kexec_file_load, -1, -1, 0UL, NULL, (unsigned long)KEXEC_FILE_UNLOAD);
+			continue;
+		}
+		if (errno != ENOMEM)
+			err(1, "allocation %u failed, and the load with", nth);
+		failed++;
+	}
+	printf("%u loads failed for lack of memory\n", failed);
+	return !failed;
+}
+
 static int do_kexec(char **argv)
 {
 	(void)argv;
@@ -722,6 +762,7 @@ int main(int argc, char **argv)
 		{ "free-range", 2, 2, do_free_range },
 		{ "verify-left", 1, 1, do_verify_left },
 		{ "kexec", 0, 0, do_kexec },
+		{ "load-fails", 1, 1, do_load_fails },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
