@@ -8,7 +8,7 @@ KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo check bench faults fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
 
 all: deps
 	@scripts/build
@@ -30,6 +30,9 @@ fuzz: deps
 
 faults: deps
 	@test/vm/faults $(ARGS)
+
+rounds: deps
+	@test/vm/rounds $(ARGS)
 
 kasan kcsan: deps
 	@test/vm/flavor --kernel $(KERNEL) $@ $(ARGS)
@@ -68,6 +71,7 @@ help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
 	@echo 'make check         all tests; lint, unit, patches, kunit, vm: one kind of them'
 	@echo 'make faults        dumps and restores that fail at each of their steps; docs/faults.md; ARGS=--quick for most of them, once'
+	@echo 'make rounds        1000 tasks in a checkpoint; 200 dumps and restores in one kernel, 20 kexecs; ARGS="ROUNDS KEXECS TASKS" for others'
 	@echo 'make zdtm          CRIU'"'"'s test suite across a kexec; hours; ARGS=options (test/zdtm/README.md)'
 	@echo 'make fuzz          every parser with libFuzzer; SECONDS=300 for each, ARGS=TARGET (test/fuzz/README.md)'
 	@echo 'make kasan         a kernel with KASAN and kmemleak, and a choice of tests with it; kcsan: with KCSAN; ARGS=tests'

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "checkpoint_format.h"
 #include "elf_file.h"
 #include "output.h"
@@ -36,24 +37,10 @@ static const char *const plugin_paths[] = {
 	"/usr/lib/criu/pram_plugin/pram_plugin.so",
 };
 
-enum check_status {
-	CHECK_OK,
-	CHECK_MISSING,
-	CHECK_UNKNOWN,	/* cannot be seen, which is not held against the system */
-};
-
-struct check {
-	const struct pramctl_args	*args;
-	struct json_object		*items;
-	char				*config;	/* the kernel's, or NULL */
-	bool				missing;
-};
-
-/* One line: what was looked at, what was found, and what to do if that is not well. */
-static void add(struct check *check, const char *item, enum check_status status,
-		const char *found, const char *remedy)
+void check_add(struct check *check, const char *item, enum check_status status,
+	       const char *found, const char *remedy)
 {
-	static const char *const words[] = { "ok", "missing", "unknown" };
+	static const char *const words[] = { "ok", "missing", "unknown", "lost" };
 	struct json_object *object = output_new_object();
 
 	output_add_string(object, "item", item);
@@ -62,7 +49,7 @@ static void add(struct check *check, const char *item, enum check_status status,
 	if (status != CHECK_OK)
 		output_add_string(object, "remedy", remedy);
 	output_append(check->items, object);
-	check->missing |= status == CHECK_MISSING;
+	check->failed |= status == CHECK_MISSING || status == CHECK_LOST;
 }
 
 /* ---- the kernel -------------------------------------------------------- */
@@ -93,9 +80,9 @@ static void check_config(struct check *check)
 	_cleanup_free_ char *path = output_format("/boot/config-%s", release ? release : "");
 
 	if (release)
-		add(check, "kernel", CHECK_OK, release, "");
+		check_add(check, "kernel", CHECK_OK, release, "");
 	else
-		add(check, "kernel", CHECK_MISSING, "/proc can't be read", "mount /proc");
+		check_add(check, "kernel", CHECK_MISSING, "/proc can't be read", "mount /proc");
 
 	check->config = sysfile_read(root, "/proc/config.gz");
 	if (!check->config)
@@ -105,13 +92,13 @@ static void check_config(struct check *check)
 			output_format("boot a kernel built with %s=y", options[i]);
 
 		if (!check->config)
-			add(check, options[i], CHECK_UNKNOWN,
-			    "neither /proc/config.gz nor the configuration in /boot is there",
-			    remedy);
+			check_add(check, options[i], CHECK_UNKNOWN,
+				  "neither /proc/config.gz nor the configuration in /boot is there",
+				  remedy);
 		else if (config_is_set(check, options[i]))
-			add(check, options[i], CHECK_OK, "y", "");
+			check_add(check, options[i], CHECK_OK, "y", "");
 		else
-			add(check, options[i], CHECK_MISSING, "not set", remedy);
+			check_add(check, options[i], CHECK_MISSING, "not set", remedy);
 	}
 }
 
@@ -147,12 +134,13 @@ static void check_command_line(struct check *check)
 		check->config && config_is_set(check, "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT");
 
 	if (!cmdline)
-		add(check, "command line", CHECK_UNKNOWN, "/proc can't be read", "mount /proc");
+		check_add(check, "command line", CHECK_UNKNOWN, "/proc can't be read",
+			  "mount /proc");
 	else if (kho_enabled(cmdline, by_default))
-		add(check, "command line", CHECK_OK, by_default ? "kho is on" : "kho=on", "");
+		check_add(check, "command line", CHECK_OK, by_default ? "kho is on" : "kho=on", "");
 	else
-		add(check, "command line", CHECK_MISSING, "kho is off",
-		    "add kho=on to the command line of this kernel and the next, and reboot");
+		check_add(check, "command line", CHECK_MISSING, "kho is off",
+			  "add kho=on to the command line of this kernel and the next, and reboot");
 }
 
 static void check_scratch(struct check *check)
@@ -173,10 +161,10 @@ static void check_scratch(struct check *check)
 		found = longer;
 	}
 	if (found)
-		add(check, "scratch areas", CHECK_OK, found, "");
+		check_add(check, "scratch areas", CHECK_OK, found, "");
 	else
-		add(check, "scratch areas", CHECK_UNKNOWN, "debugfs can't be read",
-		    "as root, mount -t debugfs debugfs /sys/kernel/debug");
+		check_add(check, "scratch areas", CHECK_UNKNOWN, "debugfs can't be read",
+			  "as root, mount -t debugfs debugfs /sys/kernel/debug");
 }
 
 static void check_device(struct check *check)
@@ -186,21 +174,22 @@ static void check_device(struct check *check)
 	_cleanup_free_ char *found = NULL, *remedy = NULL;
 
 	if (sysfile_exists(root, PRAM_DEVICE_PATH))
-		add(check, PRAM_DEVICE_PATH, CHECK_OK, "there", "");
+		check_add(check, PRAM_DEVICE_PATH, CHECK_OK, "there", "");
 	else
-		add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there",
-		    "boot a kernel that has PRAM with kho=on; its log says what is wrong then");
+		check_add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there",
+			  "boot a kernel that has PRAM with kho=on; its log says what is wrong then");
 
 	if (!text) {
-		add(check, "interface", CHECK_MISSING, "/sys/kernel/pram can't be read",
-		    "boot a kernel that has PRAM with kho=on and mount /sys");
+		check_add(check, "interface", CHECK_MISSING, "/sys/kernel/pram can't be read",
+			  "boot a kernel that has PRAM with kho=on and mount /sys");
 		return;
 	}
 	found = output_format("version %s", text);
 	remedy = output_format("install the pramctl and plugin for version %s, or boot a kernel with version %d",
 			       text, PRAM_ABI_VERSION);
-	add(check, "interface", strtoul(text, NULL, 10) == PRAM_ABI_VERSION ? CHECK_OK : CHECK_MISSING,
-	    found, remedy);
+	check_add(check, "interface",
+		  strtoul(text, NULL, 10) == PRAM_ABI_VERSION ? CHECK_OK : CHECK_MISSING,
+		  found, remedy);
 }
 
 static void check_kexec(struct check *check)
@@ -208,9 +197,9 @@ static void check_kexec(struct check *check)
 	_cleanup_free_ char *path = sysfile_find_program(check->args->root, PROGRAM_DIRS, "kexec");
 
 	if (path)
-		add(check, "kexec", CHECK_OK, path, "");
+		check_add(check, "kexec", CHECK_OK, path, "");
 	else
-		add(check, "kexec", CHECK_MISSING, "no such program", "install kexec-tools");
+		check_add(check, "kexec", CHECK_MISSING, "no such program", "install kexec-tools");
 }
 
 /* ---- criu -------------------------------------------------------------- */
@@ -278,18 +267,18 @@ static void check_criu_hooks(struct check *check, const char *path)
 	int ret;
 
 	if (!*version)
-		add(check, "criu's version", CHECK_MISSING, "it does not say", remedy);
+		check_add(check, "criu's version", CHECK_MISSING, "it does not say", remedy);
 	else
-		add(check, "criu's version",
-		    version_is_enough(version) ? CHECK_OK : CHECK_MISSING, version, remedy);
+		check_add(check, "criu's version",
+			  version_is_enough(version) ? CHECK_OK : CHECK_MISSING, version, remedy);
 
 	ret = elf_exports(path, CRIU_HOOK_SYMBOL);
 	if (ret > 0)
-		add(check, "criu's image hooks", CHECK_OK, "there", "");
+		check_add(check, "criu's image hooks", CHECK_OK, "there", "");
 	else
-		add(check, "criu's image hooks", CHECK_MISSING,
-		    ret == -ENOEXEC ? "it is a script" : ret ? strerror(-ret) : "not there",
-		    ret == -ENOEXEC ? "name the program itself with --criu" : remedy);
+		check_add(check, "criu's image hooks", CHECK_MISSING,
+			  ret == -ENOEXEC ? "it is a script" : ret ? strerror(-ret) : "not there",
+			  ret == -ENOEXEC ? "name the program itself with --criu" : remedy);
 }
 
 static void check_criu(struct check *check)
@@ -301,11 +290,11 @@ static void check_criu(struct check *check)
 	else
 		path = sysfile_find_program(check->args->root, PROGRAM_DIRS, "criu");
 	if (!path || !sysfile_exists("", path)) {
-		add(check, "criu", CHECK_MISSING, path ? path : "no such program",
-		    "install a criu with the patches of criu-hooks/, or name it with --criu");
+		check_add(check, "criu", CHECK_MISSING, path ? path : "no such program",
+			  "install a criu with the patches of criu-hooks/, or name it with --criu");
 		return;
 	}
-	add(check, "criu", CHECK_OK, path, "");
+	check_add(check, "criu", CHECK_OK, path, "");
 	check_criu_hooks(check, path);
 }
 
@@ -317,18 +306,18 @@ static void check_plugin_note(struct check *check, const char *path)
 	int ret = elf_read_note(path, &desc);
 
 	if (ret <= 0) {
-		add(check, "plugin's interface", CHECK_MISSING,
-		    ret ? strerror(-ret) : "it does not say", remedy);
+		check_add(check, "plugin's interface", CHECK_MISSING,
+			  ret ? strerror(-ret) : "it does not say", remedy);
 		return;
 	}
 	found = output_format("version %u, checkpoint format %u", desc.abi_version,
 			      desc.checkpoint_version);
-	add(check, "plugin's interface",
-	    desc.abi_version == PRAM_ABI_VERSION &&
-			    desc.checkpoint_version == PRAM_CHECKPOINT_VERSION ?
-		    CHECK_OK :
-		    CHECK_MISSING,
-	    found, remedy);
+	check_add(check, "plugin's interface",
+		  desc.abi_version == PRAM_ABI_VERSION &&
+				  desc.checkpoint_version == PRAM_CHECKPOINT_VERSION ?
+			  CHECK_OK :
+			  CHECK_MISSING,
+		  found, remedy);
 }
 
 static void check_plugin(struct check *check)
@@ -342,17 +331,18 @@ static void check_plugin(struct check *check)
 			path = output_format("%s%s", check->args->root, plugin_paths[i]);
 	}
 	if (!path || !sysfile_exists("", path)) {
-		add(check, "plugin", CHECK_MISSING, path ? path : "pram_plugin.so is not there",
-		    "install it, or name it with --plugin");
+		check_add(check, "plugin", CHECK_MISSING,
+			  path ? path : "pram_plugin.so is not there",
+			  "install it, or name it with --plugin");
 		return;
 	}
-	add(check, "plugin", CHECK_OK, path, "");
+	check_add(check, "plugin", CHECK_OK, path, "");
 	check_plugin_note(check, path);
 }
 
 /* ---- the verb ---------------------------------------------------------- */
 
-static void print(struct json_object *items, bool missing)
+static void print(struct json_object *items, const char *verdict)
 {
 	for (size_t i = 0; i < json_object_array_length(items); i++) {
 		struct json_object *item = json_object_array_get_idx(items, i), *remedy;
@@ -367,15 +357,41 @@ static void print(struct json_object *items, bool missing)
 		}
 		putchar('\n');
 	}
-	puts(missing ? "This system can't save tasks in PRAM." :
-		       "This system can save tasks in PRAM.");
+	puts(verdict);
+}
+
+enum pramctl_exit check_end(struct check *check, const char *key, const char *verdict)
+{
+	struct json_object *object;
+
+	if (check->args->json) {
+		object = output_new_object();
+		output_add_bool(object, key, !check->failed);
+		output_add(object, "items", check->items);
+		output_json(object);
+	} else {
+		print(check->items, verdict);
+		json_object_put(check->items);
+	}
+	return check->failed ? PRAMCTL_FAILED : PRAMCTL_OK;
 }
 
 enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 {
-	struct check check = { .args = args, .items = output_new_array() };
-	struct json_object *object = output_new_object();
+	struct check check = { .args = args };
 
+	if (args->kexec && args->reboot) {
+		pramctl_error("check takes --kexec or --reboot, not both");
+		return PRAMCTL_USAGE;
+	}
+	if (args->kexec || args->reboot) {
+		if (!args->criu && !args->plugin)
+			return pramctl_check_loss(args);
+		pramctl_error("check --%s looks at no criu and no plugin",
+			      args->kexec ? "kexec" : "reboot");
+		return PRAMCTL_USAGE;
+	}
+	check.items = output_new_array();
 	check_config(&check);
 	check_command_line(&check);
 	check_scratch(&check);
@@ -384,14 +400,7 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 	check_criu(&check);
 	check_plugin(&check);
 	free(check.config);
-
-	output_add_bool(object, "able", !check.missing);
-	output_add(object, "items", check.items);
-	if (args->json) {
-		output_json(object);
-	} else {
-		print(check.items, check.missing);
-		json_object_put(object);
-	}
-	return check.missing ? PRAMCTL_FAILED : PRAMCTL_OK;
+	return check_end(&check, "able",
+			 check.failed ? "This system can't save tasks in PRAM." :
+					"This system can save tasks in PRAM.");
 }

@@ -48,6 +48,8 @@ const struct pramctl_command pramctl_commands[] = {
 			OPTION_JSON,
 			{ "criu", "FILE", "the criu to look at", ARG(criu) },
 			{ "plugin", "FILE", "the CRIU plugin to look at", ARG(plugin) },
+			{ "kexec", NULL, "instead, if a kexec would lose anything now", ARG(kexec) },
+			{ "reboot", NULL, "instead, if a reboot would lose anything", ARG(reboot) },
 			OPTION_ROOT,
 		},
 		pramctl_check,

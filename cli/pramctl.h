@@ -30,6 +30,8 @@ enum pramctl_exit {
  * @nodes: --nodes
  * @replace: --replace
  * @checksums: --checksums
+ * @kexec: --kexec
+ * @reboot: --reboot
  * @root: --root or ""; to be put before absolute paths
  * @criu: --criu or %NULL
  * @plugin: --plugin or %NULL
@@ -44,6 +46,8 @@ struct pramctl_args {
 	bool		nodes;
 	bool		replace;
 	bool		checksums;
+	bool		kexec;
+	bool		reboot;
 	const char	*root;
 	const char	*criu;
 	const char	*plugin;
@@ -65,7 +69,7 @@ struct pramctl_option {
 	size_t		member;
 };
 
-#define PRAMCTL_OPTIONS_MAX	6
+#define PRAMCTL_OPTIONS_MAX	7
 
 /**
  * struct pramctl_command - a verb; the table of them drives everything

@@ -265,6 +265,9 @@ static void test_usage(void **state)
 	expect_fails("list operand", PRAMCTL_USAGE, "list takes no operands");
 	expect_fails("show", PRAMCTL_USAGE, "show takes NAME");
 	expect_fails("show a b", PRAMCTL_USAGE, "show takes NAME");
+	expect_fails("check --kexec --reboot", PRAMCTL_USAGE, "not both");
+	expect_fails("check --kexec --criu x", PRAMCTL_USAGE, "looks at no criu");
+	expect_fails("check --reboot --plugin x", PRAMCTL_USAGE, "check --reboot looks at");
 	expect_fails("check --criu", PRAMCTL_USAGE, "'--criu' needs an argument");
 	expect_fails("rm", PRAMCTL_USAGE, "either NAMEs or --all");
 	expect_fails("rm --all x", PRAMCTL_USAGE, "either NAMEs or --all");
@@ -668,6 +671,127 @@ static void test_check_command_line(void **state)
 	expect_kho("init=/x -- kho=on", false);
 }
 
+/* ---- check --kexec, check --reboot ------------------------------------- */
+
+static void put_file(const char *path, const char *text)
+{
+	FILE *file = fopen(in_scratch("", path), "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* The system in scratch: is a kernel loaded, for kexec and with the nodes, and what is mounted. */
+static void make_system(const char *loaded, const char *ready, const char *mounts)
+{
+	static const char *const dirs[] = {
+		"proc", "proc/self", "sys", "sys/kernel", "sys/kernel/pram",
+	};
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
+		mkdir(in_scratch("", dirs[i]), 0700);
+	put_file("proc/self/mountinfo", mounts);
+	put_file("sys/kernel/kexec_loaded", loaded);
+	put_file("sys/kernel/pram/kexec_ready", ready);
+}
+
+/* It must exit so and say that. */
+static void expect_verdict(const char *option, int status, const char *what)
+{
+	char line[600];
+
+	snprintf(line, sizeof(line), "check %s --root ", option);
+	assert_int_equal(run(in_scratch(line, "")), status);
+	assert_string_equal(last.err, "");
+	if (!strstr(last.out, what))
+		fail_msg("no '%s' in: %s", what, last.out);
+}
+
+static void test_check_loss(void **state)
+{
+	int fd;
+
+	(void)state;
+	make_system("0\n", "0\n", "");
+	expect_verdict("--kexec", PRAMCTL_OK, "A kexec would lose nothing of PRAM now.\n");
+	expect_verdict("--reboot", PRAMCTL_OK, "A reboot would lose nothing of PRAM.\n");
+
+	add_golden_checkpoint();
+	expect_verdict("--reboot", PRAMCTL_FAILED, "lost     nodes                      3, with ");
+	expect_verdict("--reboot", PRAMCTL_FAILED, "A reboot would lose data; a kexec need not.\n");
+	expect_verdict("--kexec", PRAMCTL_FAILED, "none is loaded; load one with: kexec -s -l");
+	expect_verdict("--kexec", PRAMCTL_FAILED, "A kexec would lose data now.\n");
+	expect_verdict("--kexec --json", PRAMCTL_FAILED, "\"safe\": false");
+	make_system("1\n", "0\n", "");
+	expect_verdict("--kexec", PRAMCTL_FAILED, "it will get no nodes; load one with: kexec -s -l");
+	make_system("1\n", "1\n", "");
+	expect_verdict("--kexec", PRAMCTL_OK, "loaded, it will be handed the nodes\n");
+	expect_verdict("--kexec --json", PRAMCTL_OK, "\"safe\": true");
+	/* What cannot be seen is not safe. */
+	unlink(in_scratch("", "sys/kernel/pram/kexec_ready"));
+	expect_verdict("--kexec", PRAMCTL_FAILED, "kexec_ready can't be read");
+	make_system("1\n", "1\n", "");
+	unlink(in_scratch("", "proc/self/mountinfo"));
+	expect_verdict("--kexec", PRAMCTL_FAILED, "mountinfo can't be read");
+
+	make_system("1\n", "1\n", "");
+	fd = pram_save(test_dev(), "half", PRAM_BYTE_STREAM, 0);
+	expect_verdict("--kexec", PRAMCTL_FAILED, "1 are not committed; wait");
+	expect_verdict("--reboot", PRAMCTL_FAILED, "1 are not committed; wait");
+	close(fd);
+	expect_verdict("--kexec", PRAMCTL_OK, "");
+
+	/* What is broken is lost already. */
+	fake_pram_break("criu:" NAME, false);
+	fake_pram_break("criu:" NAME ":pages-1.img", false);
+	fake_pram_break("criu:" NAME ":pages-2.img", false);
+	expect_verdict("--reboot", PRAMCTL_OK, "nodes                      none\n");
+}
+
+static void test_check_loss_of_mounts(void **state)
+{
+	static const char rest[] =
+		"24 1 0:22 / /a\\040b rw,relatime shared:2 - tmpfs none rw,size=4k,pram=x,nr_inodes=5\n";
+	static const char *const no_loss[] = {
+		/* Saved; no name; another file system; not a word of it. */
+		"24 1 0:22 / /a ro,relatime - tmpfs none ro,pram=x\n",
+		"24 1 0:22 / /a rw,relatime - tmpfs none rw,nopram=x\n",
+		"24 1 0:22 / /a rw,relatime - ext4 none rw,pram=x\n",
+		"24 1 0:22 / /a\n - tmpfs \n\n- tmpfs\n",
+		"24 - tmpfs rw,pram=x\n",
+	};
+
+	(void)state;
+	make_system("1\n", "1\n", rest);
+	expect_verdict("--kexec", PRAMCTL_FAILED,
+		       "tmpfs pram=x               mounted for writing, so it is not saved; umount /a");
+	expect_verdict("--reboot", PRAMCTL_FAILED, "mount -o remount,ro /a");
+	/* A mount that cannot be written to, of a file system that can. */
+	make_system("1\n", "1\n", "24 1 0:22 / /a ro - tmpfs none rw,pram=x");
+	expect_verdict("--kexec", PRAMCTL_FAILED, "tmpfs pram=x ");
+	for (size_t i = 0; i < sizeof(no_loss) / sizeof(*no_loss); i++) {
+		make_system("0\n", "0\n", no_loss[i]);
+		expect_verdict("--kexec", PRAMCTL_OK, "nothing");
+	}
+}
+
+/* Without PRAM there is nothing to lose; where one may not look there may be. */
+static void test_check_loss_no_device(void **state)
+{
+	(void)state;
+	make_system("0\n", "0\n", "");
+	fake_pram_fail_open(ENOENT);
+	expect_verdict("--kexec", PRAMCTL_OK, "nothing");
+	expect_verdict("--reboot", PRAMCTL_OK, "nothing");
+	fake_pram_fail_open(EACCES);
+	expect_fails("check --kexec", PRAMCTL_UNAVAILABLE, "as root");
+	expect_fails("check --reboot", PRAMCTL_UNAVAILABLE, "as root");
+	fake_pram_fail_open(0);
+	fake_pram_fail(PRAM_IOCTL_LIST, EIO, 0);
+	expect_fails("check --reboot", PRAMCTL_FAILED, "can't be listed");
+}
+
 static void test_stats(void **state)
 {
 	(void)state;
@@ -733,6 +857,9 @@ int main(void)
 		pram_unit_test(test_check),
 		pram_unit_test(test_check_no_elf),
 		scratch_test(test_check_command_line),
+		scratch_test(test_check_loss),
+		scratch_test(test_check_loss_of_mounts),
+		scratch_test(test_check_loss_no_device),
 		pram_unit_test(test_stats),
 		cmocka_unit_test(test_man_page),
 	};

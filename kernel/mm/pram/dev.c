@@ -304,8 +304,11 @@ static int __init pram_init(void)
 
 	if (err == -ENODEV) {
 		pr_info("off: boot with kho=on to keep memory across kexec\n");
+		pram_tell_unclaimed();
 		return 0;
 	}
+	if (!err)
+		err = pram_reboot_init();
 	if (!err)
 		err = pram_stats_init();
 	if (!err)

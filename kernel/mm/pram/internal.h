@@ -311,6 +311,11 @@ void pram_slot_put(struct pram_node *node);
 void pram_slot_publish(struct pram_node *node);
 int __init pram_handover_init(void);
 
+/* reboot.c */
+int pram_kexec_ready(void);
+int __init pram_reboot_init(void);
+void __init pram_tell_unclaimed(void);
+
 /* file.c */
 extern const struct file_operations pram_stream_fops;
 int pram_stream_open_save(const char *name, u32 type, u32 flags,

@@ -154,7 +154,7 @@ int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
 	if (!*page)
 		pr_err("%s at %#llx: not an address of memory\n", what, phys);
 	else if (err == -EPROTO)
-		pr_err("%s at %#llx: format version %u, this kernel reads only %u; kexec back to load it\n",
+		pr_err("%s at %#llx: format version %u, this kernel reads only %u; what it leads to is lost\n",
 		       what, phys, ((struct pram_meta_hdr *)*page)->version,
 		       PRAM_FORMAT_VERSION);
 	else if (err)

@@ -152,11 +152,23 @@ static ssize_t max_bytes_store(struct kobject *kobj,
 
 static struct kobj_attribute max_bytes_attr = __ATTR_RW(max_bytes);
 
+/* Who reads it keeps kexec(2) waiting. */
+static ssize_t kexec_ready_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	int ready = pram_kexec_ready();
+
+	return ready < 0 ? ready : sysfs_emit(buf, "%d\n", ready);
+}
+
+static struct kobj_attribute kexec_ready_attr = __ATTR_RO_MODE(kexec_ready, 0400);
+
 static struct attribute *pram_attrs[] = {
 	&abi_version_attr.attr,
 	&format_version_attr.attr,
 	&kexec_count_attr.attr,
 	&lost_pages_attr.attr,
+	&kexec_ready_attr.attr,
 	&pram_attr_pages_adopted.attr.attr,
 	&pram_attr_pages_shared.attr.attr,
 	&pram_attr_pages_migrated.attr.attr,

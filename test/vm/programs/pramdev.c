@@ -11,6 +11,10 @@
  *	pramdev save-many COUNT
  *	pramdev verify-many COUNT
  *	pramdev free-many COUNT
+ *	pramdev free-range FIRST COUNT
+ *	pramdev verify-left COUNT
+ *	pramdev kexec
+ *	pramdev load-fails KERNEL
  *
  * "save" writes SIZE bytes that follow from SEED, by write(2), vmsplice(2) and
  * splice(2), and sendfile(2), and commits; "verify" reads them back in every way
@@ -19,12 +23,19 @@
  * starts to load one, says "reserved", and waits; "errors" provokes each error of
  * each ioctl. "save-many" saves so many nodes, of both types, with the longest names
  * that there can be, and commits all at once; "verify-many" sees that these and no
- * others are listed, and reads them; "free-many" frees them, the last first.
+ * others are listed, and reads them; "free-many" frees them, the last first, and
+ * "free-range" some of them. "verify-left" reads those of them that are there, sees
+ * that what is broken cannot be loaded, and prints how many there are of each. "kexec"
+ * asks for a kexec into a kernel that nobody has loaded, and is refused. "load-fails"
+ * loads KERNEL with kexec_file_load(2), again and again, of which the 1st allocation of
+ * memory fails, then the 2nd and so on, later each of twice the number; and unloads it.
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/kexec.h>
+#include <linux/reboot.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +44,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -322,46 +334,132 @@ static int do_save_many(char **argv)
 	return 0;
 }
 
+/* Its number, by its name. */
+static unsigned long many_number(const struct pram_node_stat *stat)
+{
+	return strtoul((const char *)stat->name + PRAM_NAME_MAX - 12, NULL, 10);
+}
+
+static void verify_one(int dev, unsigned long i)
+{
+	unsigned char *data = make_data(many_size(i), i);
+	unsigned char copy[3 * 4096];
+	int stream;
+
+	stream = pram_load(dev, many_name(i), many_type(i), PRAM_LOAD_PEEK);
+	if (stream < 0)
+		errx(1, "cannot load node %lu: %s", i, strerror(-stream));
+	expect(read(stream, copy, sizeof(copy)) == (ssize_t)many_size(i));
+	expect(!memcmp(copy, data, many_size(i)));
+	munmap(data, many_size(i) ?: 1);
+	close(stream);
+}
+
 static int do_verify_many(char **argv)
 {
 	unsigned long count = strtoul(argv[0], NULL, 0), listed = 0;
 	struct pram_node_stat stat = {};
-	int dev = dev_open(), stream;
-	unsigned char copy[3 * 4096];
+	int dev = dev_open();
 
 	while (pram_list_next(dev, &stat) == 1) {
-		unsigned long i = strtoul((char *)stat.name + PRAM_NAME_MAX - 12, NULL, 10);
+		unsigned long i = many_number(&stat);
 
 		expect(i < count && !strcmp((char *)stat.name, many_name(i)));
 		expect(stat.type == many_type(i) && stat.bytes == many_size(i));
 		listed++;
 	}
 	expect(listed == count);
-	for (unsigned long i = 0; i < count && !nr_failed; i++) {
-		unsigned char *data = make_data(many_size(i), i);
-
-		stream = pram_load(dev, many_name(i), many_type(i), PRAM_LOAD_PEEK);
-		if (stream < 0)
-			errx(1, "cannot load node %lu: %s", i, strerror(-stream));
-		expect(read(stream, copy, sizeof(copy)) == (ssize_t)many_size(i));
-		expect(!memcmp(copy, data, many_size(i)));
-		munmap(data, many_size(i) ?: 1);
-		close(stream);
-	}
+	for (unsigned long i = 0; i < count && !nr_failed; i++)
+		verify_one(dev, i);
 	return nr_failed != 0;
+}
+
+static int free_range(unsigned long first, unsigned long count)
+{
+	int dev = dev_open(), ret;
+
+	while (count--) {
+		ret = pram_free(dev, many_name(first + count));
+		if (ret)
+			errx(1, "cannot free node %lu: %s", first + count, strerror(-ret));
+	}
+	return 0;
 }
 
 static int do_free_many(char **argv)
 {
-	unsigned long count = strtoul(argv[0], NULL, 0);
-	int dev = dev_open(), ret;
+	return free_range(0, strtoul(argv[0], NULL, 0));
+}
 
-	while (count--) {
-		ret = pram_free(dev, many_name(count));
-		if (ret)
-			errx(1, "cannot free node %lu: %s", count, strerror(-ret));
+static int do_free_range(char **argv)
+{
+	return free_range(strtoul(argv[0], NULL, 0), strtoul(argv[1], NULL, 0));
+}
+
+static int do_verify_left(char **argv)
+{
+	unsigned long count = strtoul(argv[0], NULL, 0), whole = 0, broken = 0;
+	struct pram_node_stat stat = {};
+	int dev = dev_open();
+
+	while (pram_list_next(dev, &stat) == 1) {
+		unsigned long i = many_number(&stat);
+		bool known = i < count && !strcmp((char *)stat.name, many_name(i));
+
+		/* A node without a name is broken, too, but may be none of these. */
+		if (stat.state == PRAM_NODE_BROKEN && known) {
+			expect(pram_load(dev, many_name(i), many_type(i), PRAM_LOAD_PEEK) < 0);
+			broken++;
+		} else if (known) {
+			verify_one(dev, i);
+			whole++;
+		}
 	}
-	return 0;
+	printf("%lu whole, %lu broken\n", whole, broken);
+	return nr_failed != 0;
+}
+
+static void set_fail_nth(unsigned int nth)
+{
+	char text[16];
+	int fd = open("/proc/thread-self/fail-nth", O_WRONLY | O_CLOEXEC);
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	if (fd < 0 || write(fd, text, len) != len)
+		err(1, "/proc/thread-self/fail-nth");
+	close(fd);
+}
+
+static int do_load_fails(char **argv)
+{
+	int kernel = open(argv[0], O_RDONLY | O_CLOEXEC);
+	unsigned int failed = 0;
+	long ret;
+
+	if (kernel < 0)
+		err(1, "%s", argv[0]);
+	for (unsigned int nth = 1; nth < 1U << 14; nth += nth < 32 ? 1 : nth) {
+		set_fail_nth(nth);
+		ret = syscall(SYS_kexec_file_load, kernel, -1, 2UL, "x",
+			      (unsigned long)KEXEC_FILE_NO_INITRAMFS);
+		set_fail_nth(0);
+		if (!ret) {
+			syscall(SYS_kexec_file_load, -1, -1, 0UL, NULL, (unsigned long)KEXEC_FILE_UNLOAD);
+			continue;
+		}
+		if (errno != ENOMEM)
+			err(1, "allocation %u failed, and the load with", nth);
+		failed++;
+	}
+	printf("%u loads failed for lack of memory\n", failed);
+	return !failed;
+}
+
+static int do_kexec(char **argv)
+{
+	(void)argv;
+	expect(reboot(LINUX_REBOOT_CMD_KEXEC) == -1 && errno == EINVAL);
+	return nr_failed != 0;
 }
 
 /* --- errors --- */
@@ -701,6 +799,10 @@ int main(int argc, char **argv)
 		{ "save-many", 1, 1, do_save_many },
 		{ "verify-many", 1, 1, do_verify_many },
 		{ "free-many", 1, 1, do_free_many },
+		{ "free-range", 2, 2, do_free_range },
+		{ "verify-left", 1, 1, do_verify_left },
+		{ "kexec", 0, 0, do_kexec },
+		{ "load-fails", 1, 1, do_load_fails },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)

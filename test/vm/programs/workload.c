@@ -5,12 +5,12 @@
  * memory, its threads, its child, and what was under way in pipes, sockets,
  * timers and signal queues.
  *
- *	workload [--memory MIB] [--little] [--tree [--steady]] READY RESULT
+ *	workload [--memory MIB] [--shared MIB] [--little] [--tree [--steady]] READY RESULT
  *
  * It writes its pid to the file READY once everything is set up. On SIGUSR1 it
  * verifies everything and writes "PASS", or what is wrong, to the file RESULT,
  * which it replaces in one step; it can be asked again. SIGTERM ends it.
- * Without --tree it is one task with memory and nothing else. With --little there
+ * Without --tree it is one task with memory, of which --shared MIB are shared, and nothing else. With --little there
  * is all of it, but not much. With --steady there is nothing that a criu which was
  * killed leaves locked, as it does TCP connections, and nothing that now one task
  * restores and now another, as it is with shared memory that both have mapped.
@@ -455,20 +455,24 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "memory", required_argument, NULL, 'm' },
 		{ "tree", no_argument, NULL, 't' },
+		{ "shared", required_argument, NULL, 'S' },
 		{ "little", no_argument, NULL, 'l' },
 		{ "steady", no_argument, NULL, 's' },
 		{}
 	};
-	size_t memory = 64;
+	size_t memory = 64, shared = 0;
 	bool tree = false;
 	char pid[16];
 	sigset_t set;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "m:lts", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "m:S:lts", options, NULL)) != -1) {
 		switch (opt) {
 		case 'm':
 			memory = strtoul(optarg, NULL, 10);
+			break;
+		case 'S':
+			shared = strtoul(optarg, NULL, 10) * MIB;
 			break;
 		case 't':
 			tree = true;
@@ -484,7 +488,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 2 || !memory)
-		errx(2, "usage: workload [--memory MIB] [--little] [--tree [--steady]] READY RESULT");
+		errx(2, "usage: workload [--memory MIB] [--shared MIB] [--little] [--tree [--steady]] READY RESULT");
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
@@ -496,6 +500,8 @@ int main(int argc, char **argv)
 	sigdelset(&set, SIGRTMIN + 1);
 
 	memory_setup(memory);
+	if (shared)
+		area_add("much shared", map(shared, MAP_SHARED | MAP_ANONYMOUS, -1), shared, 1);
 	if (tree)
 		tree_setup();
 	snprintf(pid, sizeof(pid), "%d", getpid());

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Would what PRAM holds survive a kexec at this moment? And is there anything that a
+ * reboot of any other kind would lose? For scripts that are about to do one of them: what
+ * cannot be seen is held against it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "output.h"
+#include "sysfile.h"
+#include "util.h"
+
+#define LOAD_IT	"load one with: kexec -s -l VMLINUZ --initrd=INITRD --reuse-cmdline"
+
+/**
+ * struct held - what there is to be lost
+ * @nodes: committed nodes, those that are being loaded among them
+ * @bytes: what they hold
+ * @saving: nodes that are being saved
+ */
+struct held {
+	uint64_t	nodes;
+	uint64_t	bytes;
+	uint64_t	saving;
+};
+
+static enum pramctl_exit count_nodes(struct held *held)
+{
+	_cleanup_close_ int dev = pram_open();
+	struct pram_node_stat node = { .id = 0 };
+	int ret;
+
+	/* Where there is no PRAM there is nothing to be lost. */
+	if (dev == -ENOENT || dev == -ENODEV || dev == -ENXIO)
+		return PRAMCTL_OK;
+	if (dev < 0) {
+		dev = pramctl_open();
+		if (dev < 0)
+			return PRAMCTL_UNAVAILABLE;
+	}
+	while ((ret = pram_list_next(dev, &node)) > 0) {
+		switch (node.state) {
+		case PRAM_NODE_SAVING:
+			held->saving++;
+			break;
+		case PRAM_NODE_BROKEN:
+			/* It is lost already. */
+			break;
+		default:
+			held->nodes++;
+			held->bytes += node.bytes;
+		}
+	}
+	if (!ret)
+		return PRAMCTL_OK;
+	pramctl_error("the nodes can't be listed: %s; see the kernel's log", strerror(-ret));
+	return PRAMCTL_FAILED;
+}
+
+static void add_nodes(struct check *check, const struct held *held)
+{
+	_cleanup_free_ char *bytes = output_bytes(held->bytes);
+	_cleanup_free_ char *found = output_format("%" PRIu64 ", with %s", held->nodes, bytes);
+	_cleanup_free_ char *saving =
+		output_format("%" PRIu64 " are not committed", held->saving);
+
+	if (!held->nodes)
+		check_add(check, "nodes", CHECK_OK, "none", "");
+	else if (check->args->kexec)
+		check_add(check, "nodes", CHECK_OK, found, "");
+	else
+		check_add(check, "nodes", CHECK_LOST, found,
+			  "kexec instead, after 'pramctl check --kexec'; or restore, export or remove them");
+	if (held->saving)
+		check_add(check, "nodes being saved", CHECK_LOST, saving,
+			  "wait until criu dump has ended");
+}
+
+static void add_next_kernel(struct check *check)
+{
+	const char *root = check->args->root;
+	_cleanup_free_ char *ready = sysfile_read(root, "/sys/kernel/pram/kexec_ready");
+	const int error = errno;
+	_cleanup_free_ char *loaded = sysfile_read(root, "/sys/kernel/kexec_loaded");
+
+	if (!ready && error == EBUSY)
+		check_add(check, "next kernel", CHECK_LOST, "is being loaded at this moment",
+			  "try again");
+	else if (!ready)
+		check_add(check, "next kernel", CHECK_MISSING,
+			  "/sys/kernel/pram/kexec_ready can't be read", "as root, mount /sys");
+	else if (!strcmp(ready, "1"))
+		check_add(check, "next kernel", CHECK_OK, "loaded, it will be handed the nodes",
+			  "");
+	else if (loaded && !strcmp(loaded, "1"))
+		check_add(check, "next kernel", CHECK_LOST,
+			  "loaded by kexec_load(2), it will get no nodes", LOAD_IT);
+	else
+		check_add(check, "next kernel", CHECK_LOST, "none is loaded", LOAD_IT);
+}
+
+/* The option pram=NAME among those of a super block: NAME, to be freed, or NULL. */
+static char *pram_option(const char *options)
+{
+	for (const char *p = options; p; p = strchr(p, ',')) {
+		p += *p == ',';
+		if (!strncmp(p, "pram=", 5))
+			return output_format("%.*s", (int)strcspn(p + 5, ","), p + 5);
+	}
+	return NULL;
+}
+
+/*
+ * A line of /proc/self/mountinfo: number, parent, device, root, place and options of the
+ * mount, more of them up to a dash, then type, source, and options of the super block. One
+ * file system may have many mounts.
+ */
+static bool add_mount(struct check *check, char *line)
+{
+	char *rest = strstr(line, " - tmpfs "), *place = line;
+	_cleanup_free_ char *name = NULL, *item = NULL, *remedy = NULL;
+	const char *options;
+
+	for (int i = 0; i < 4 && place; i++) {
+		place = strchr(place, ' ');
+		place += !!place;
+	}
+	if (!rest || !place || place > rest)
+		return false;
+	options = strrchr(rest, ' ') + 1;
+	name = pram_option(options);
+	if (!name || strncmp(options, "rw", 2))
+		return false;
+	place[strcspn(place, " ")] = 0;
+	item = output_format("tmpfs pram=%s", name);
+	remedy = output_format("umount %s, or mount -o remount,ro %s", place, place);
+	check_add(check, item, CHECK_LOST, "mounted for writing, so it is not saved", remedy);
+	return true;
+}
+
+static bool add_mounts(struct check *check)
+{
+	_cleanup_free_ char *text = sysfile_read(check->args->root, "/proc/self/mountinfo");
+	char *rest = text, *line;
+	bool any = false;
+
+	while (text && (line = strsep(&rest, "\n")))
+		any |= add_mount(check, line);
+	if (!text)
+		check_add(check, "file systems", CHECK_MISSING,
+			  "/proc/self/mountinfo can't be read", "mount /proc");
+	return any;
+}
+
+enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args)
+{
+	struct check check = { .args = args };
+	struct held held = { 0 };
+	enum pramctl_exit status = count_nodes(&held);
+	const char *verdict;
+	bool mounted;
+
+	if (status)
+		return status;
+	check.items = output_new_array();
+	add_nodes(&check, &held);
+	mounted = add_mounts(&check);
+	if (args->kexec && (held.nodes || mounted))
+		add_next_kernel(&check);
+	if (args->kexec)
+		verdict = check.failed ? "A kexec would lose data now." :
+					 "A kexec would lose nothing of PRAM now.";
+	else
+		verdict = check.failed ? "A reboot would lose data; a kexec need not." :
+					 "A reboot would lose nothing of PRAM.";
+	return check_end(&check, "safe", verdict);
+}
