@@ -40,7 +40,7 @@ kasan kcsan: deps
 soak: SECONDS = 1800
 soak: deps
 	@test/vm/run --kernel $(KERNEL) --name soak --timeout $$(($(SECONDS) * 2 + 900)) \
-		--set STRESS_SECONDS=$(SECONDS) $(ARGS) test/vm/tests/pram-stress
+		--set STRESS_SECONDS=$(SECONDS) --set FUZZ_SEED=$$(date +%s) $(ARGS) test/vm/tests/pram-stress
 
 zdtm: deps
 	@test/zdtm/run $(ARGS)
