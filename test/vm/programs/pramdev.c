@@ -511,7 +511,10 @@ static void errors_of_structs(int dev)
 	expect(!ioctl(dev, PRAM_IOCTL_INFO, &longer));
 	longer.more = 1;
 	expect(fails(dev, PRAM_IOCTL_INFO, &longer, E2BIG));
-	info.size = sizeof(info) - 1;
+	/* As the first version of the interface had it, and shorter. */
+	info.size = offsetof(struct pram_ioctl_info, held_bytes);
+	expect(!ioctl(dev, PRAM_IOCTL_INFO, &info));
+	info.size--;
 	expect(fails(dev, PRAM_IOCTL_INFO, &info, EINVAL));
 	info.size = 0;
 	expect(fails(dev, PRAM_IOCTL_INFO, &info, EINVAL));
