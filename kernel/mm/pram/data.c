@@ -154,28 +154,33 @@ int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 /**
  * pram_data_alloc - allocate a folio for data
  * @order: its order.
+ * @exempt: it may be of the last memory that there is.
  * @gfp: how. Movable and highmem flags have no effect: a movable page may lie
  *	in KHO's scratch areas, which cannot be preserved.
  *
  * Return: the folio, not zeroed (sealing clears what was not written), or NULL.
  */
-struct folio *pram_data_alloc(unsigned int order, gfp_t gfp)
+struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp)
 {
-	KUNIT_STATIC_STUB_REDIRECT(pram_data_alloc, order, gfp);
+	KUNIT_STATIC_STUB_REDIRECT(pram_data_alloc, order, exempt, gfp);
+	if (!exempt && pram_memory_is_short(1UL << order))
+		return NULL;
 	return folio_alloc(gfp & ~(__GFP_MOVABLE | __GFP_HIGHMEM), order);
 }
 
 /* The largest folio to be had without effort, of at most @order. */
-static struct folio *pram_data_alloc_upto(unsigned int order, gfp_t gfp)
+static struct folio *pram_data_alloc_upto(unsigned int order, bool exempt,
+					  gfp_t gfp)
 {
 	struct folio *folio;
 
 	for (; order; order--) {
-		folio = pram_data_alloc(order, gfp | __GFP_NORETRY | __GFP_NOWARN);
+		folio = pram_data_alloc(order, exempt,
+					gfp | __GFP_NORETRY | __GFP_NOWARN);
 		if (folio)
 			return folio;
 	}
-	return pram_data_alloc(0, gfp);
+	return pram_data_alloc(0, exempt, gfp);
 }
 
 /*
@@ -242,7 +247,8 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 		} else {
 			unsigned int order = pram_data_order(node, count, may_adopt);
 
-			folio = pram_data_alloc_upto(min(order, max_order), gfp);
+			folio = pram_data_alloc_upto(min(order, max_order),
+						     node->exempt, gfp);
 			if (!folio) {
 				err = -ENOMEM;
 				break;
@@ -499,7 +505,7 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 				continue;
 			if (fatal_signal_pending(current))
 				return -EINTR;
-			new = pram_data_alloc(folio_order(old), gfp);
+			new = pram_data_alloc(folio_order(old), node->exempt, gfp);
 			if (!new)
 				return -ENOMEM;
 			folio_copy(new, old);

@@ -136,6 +136,7 @@ int pram_charge(unsigned long nr, bool exempt);
 void pram_uncharge(unsigned long nr);
 u64 pram_held_bytes(void);
 u64 pram_max_bytes(void);
+bool pram_memory_is_short(unsigned long nr);
 void pram_set_max(unsigned long max);
 int pram_parse_max(const char *text, unsigned long *max);
 void pram_log_full(const char *name);
@@ -180,7 +181,7 @@ struct pram_node *pram_stream_write_begin(struct pram_stream *ps,
 void pram_stream_write_end(struct pram_node *node);
 
 /* data.c */
-struct folio *pram_data_alloc(unsigned int order, gfp_t gfp);
+struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp);
 u64 pram_map_capacity(u32 flags);
 int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
 		      gfp_t gfp);

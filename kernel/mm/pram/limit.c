@@ -7,12 +7,15 @@
  * it until the last one lets go. A page of PRAM's metadata counts as long as it
  * exists. What came with this boot counts, too, and is never refused.
  *
+ * Beside that limit, copies leave a bit of the machine's memory alone.
+ *
  * A page counts before a node has it, so nodes never hold more than the limit that
  * was in force when the last page was added.
  */
 
 #define pr_fmt(fmt) "pram: " fmt
 
+#include <kunit/static_stub.h>
 #include <linux/atomic.h>
 #include <linux/ctype.h>
 #include <linux/init.h>
@@ -20,7 +23,10 @@
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
 
 #include "internal.h"
 
@@ -111,6 +117,35 @@ int pram_parse_max(const char *text, unsigned long *max)
 		return -EINVAL;
 	*max = min(bytes >> PAGE_SHIFT, PRAM_NO_LIMIT);
 	return 0;
+}
+
+/* What copies leave alone: 1/64 of memory, but no more than this. */
+#define PRAM_RESERVE_SHIFT	6
+#define PRAM_RESERVE_MAX	(SZ_64M >> PAGE_SHIFT)
+
+/**
+ * pram_memory_is_short - would a copy take the last memory?
+ * @nr: the pages that it needs.
+ *
+ * A save that took all that the page allocator gives without the OOM killer would
+ * leave its caller to the OOM killer: CRIU needs memory to undo a dump that failed,
+ * and whom the OOM killer would choose is the task that was to be saved.
+ *
+ * Free pages of CMA areas, as KHO's scratch memory is, cannot be used for copies,
+ * nor for much else, and do not count. Swap does: memory can be had by it.
+ *
+ * Return: whether less than the reserve would be left.
+ */
+bool pram_memory_is_short(unsigned long nr)
+{
+	unsigned long reserve = min(totalram_pages() >> PRAM_RESERVE_SHIFT,
+				    PRAM_RESERVE_MAX);
+	long left;
+
+	KUNIT_STATIC_STUB_REDIRECT(pram_memory_is_short, nr);
+	left = si_mem_available() + get_nr_swap_pages() -
+	       global_zone_page_state(NR_FREE_CMA_PAGES);
+	return left < (long)(nr + reserve);
 }
 
 /**

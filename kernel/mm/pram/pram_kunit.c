@@ -808,12 +808,18 @@ static void *no_meta(bool exempt, gfp_t gfp)
 	return ERR_PTR(-ENOMEM);
 }
 
-static struct folio *no_folio(unsigned int order, gfp_t gfp)
+static struct folio *no_folio(unsigned int order, bool exempt, gfp_t gfp)
 {
 	return NULL;
 }
 
-static struct folio *only_single_pages(unsigned int order, gfp_t gfp)
+static bool memory_is_short(unsigned long nr)
+{
+	return true;
+}
+
+static struct folio *only_single_pages(unsigned int order, bool exempt,
+				       gfp_t gfp)
 {
 	return order ? NULL : folio_alloc(gfp, 0);
 }
@@ -821,7 +827,7 @@ static struct folio *only_single_pages(unsigned int order, gfp_t gfp)
 static void test_no_memory(struct kunit *test)
 {
 	struct folio *folio = make_folio(test, 0, 9);
-	struct pram_stream bytes, pages;
+	struct pram_stream bytes, pages, last;
 
 	kunit_activate_static_stub(test, pram_meta_alloc, no_meta);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
@@ -845,6 +851,18 @@ static void test_no_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&pages, folio, 0));
 	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_seal_save(&pages, PRAM_SEAL_COPY));
 	kunit_deactivate_static_stub(test, pram_data_alloc);
+
+	/* There are pages, but they are the last ones. To take over needs none. */
+	kunit_activate_static_stub(test, pram_memory_is_short, memory_is_short);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_write(&bytes, "x", 1));
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&pages, folio, 0));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_seal_save(&pages, PRAM_SEAL_COPY));
+	KUNIT_ASSERT_EQ(test, 0, pram_begin_save(&last, OTHER "-last",
+						 PRAM_BYTE_STREAM, 0, true,
+						 GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 1, pram_write(&last, "z", 1));
+	pram_discard_save(&last);
+	kunit_deactivate_static_stub(test, pram_memory_is_short);
 
 	/* All of that failed cleanly: both can go on. */
 	KUNIT_EXPECT_EQ(test, 1, pram_write(&bytes, "y", 1));

@@ -40,7 +40,7 @@ static int pram_node_copy(struct pram_node *node, struct folio *folio,
 	struct folio *copy;
 	int err;
 
-	copy = pram_data_alloc(folio_order(folio), gfp);
+	copy = pram_data_alloc(folio_order(folio), node->exempt, gfp);
 	if (!copy)
 		return -ENOMEM;
 	folio_copy(copy, folio);
