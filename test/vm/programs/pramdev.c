@@ -650,6 +650,54 @@ static void waiting_splice(int dev)
 	expect(pram_free(dev, "n") == 0);
 }
 
+/*
+ * Two who splice from one pipe to one stream: both wait, the first page is for one of them.
+ * The other one has been overtaken, as it was to write at the stream's end and this has
+ * moved: it is told, and its page stays in the pipe.
+ */
+static void racing_splices(int dev)
+{
+	int stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0), fds[2];
+	int status[2] = { -1, -1 }, first;
+	static char page[4096];
+	pid_t pid[2], ended;
+
+	if (stream < 0 || pipe2(fds, O_CLOEXEC))
+		err(1, "no stream and no pipe");
+	for (int i = 0; i < 2; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			close(fds[1]);
+			_exit(splice(fds[0], NULL, stream, NULL, sizeof(page), 0) ==
+			      sizeof(page) ? 0 : errno);
+		}
+	}
+	while (!sleeping(pid[0]) || !sleeping(pid[1]))
+		usleep(1000);
+	memset(page, 'a', sizeof(page));
+	expect(write(fds[1], page, sizeof(page)) == sizeof(page));
+	ended = wait(&status[0]);
+	first = ended == pid[1];
+	expect(ended == pid[first] && status[0] == 0);
+	memset(page, 'b', sizeof(page));
+	expect(write(fds[1], page, sizeof(page)) == sizeof(page));
+	expect(waitpid(pid[!first], &status[1], 0) == pid[!first]);
+	expect(WIFEXITED(status[1]) && WEXITSTATUS(status[1]) == EINVAL);
+	expect(read(fds[0], page, sizeof(page)) == sizeof(page) && page[0] == 'b');
+	close(fds[0]);
+	close(fds[1]);
+
+	expect(write(stream, "x", 1) == 1);
+	expect(pram_commit(dev, &stream, 1) == 0);
+	close(stream);
+	stream = pram_load(dev, "n", PRAM_BYTE_STREAM, PRAM_LOAD_PEEK);
+	expect(read(stream, page, sizeof(page)) == sizeof(page));
+	expect(page[0] == 'a' && page[sizeof(page) - 1] == 'a');
+	expect(read(stream, page, sizeof(page)) == 1 && page[0] == 'x');
+	close(stream);
+	expect(pram_free(dev, "n") == 0);
+}
+
 static void errors_of_commit(int dev)
 {
 	int32_t fds[2];
@@ -779,6 +827,7 @@ static int do_errors(char **argv)
 	errors_of_names(dev);
 	errors_of_streams(dev);
 	waiting_splice(dev);
+	racing_splices(dev);
 	errors_of_commit(dev);
 	errors_of_rights(dev);
 	errors_of_given_streams(dev);
