@@ -157,7 +157,9 @@ static const char *in_scratch(const char *before, const char *path)
 {
 	static char line[512];
 
-	snprintf(line, sizeof(line), "%s%s/%s", before, scratch, path);
+	if (snprintf(line, sizeof(line), "%s%s/%s", before, scratch, path) >=
+	    (int)sizeof(line))
+		fail_msg("a command of more than %zu bytes", sizeof(line));
 	return line;
 }
 

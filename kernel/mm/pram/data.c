@@ -16,6 +16,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
+#include <linux/ratelimit.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
@@ -354,6 +355,9 @@ static u32 pram_folio_crc(struct folio *folio)
 	return crc;
 }
 
+static DEFINE_RATELIMIT_STATE(pram_damage_limit, DEFAULT_RATELIMIT_INTERVAL,
+			      DEFAULT_RATELIMIT_BURST);
+
 static int pram_data_verify_found(struct pram_node *node,
 				  const struct pram_found *found)
 {
@@ -365,8 +369,10 @@ static int pram_data_verify_found(struct pram_node *node,
 	crcs = pram_map_crcs(node->maps[found->index / capacity]);
 	if (pram_folio_crc(found->folio) != crcs[found->index % capacity]) {
 		pram_count(PRAM_CHECKSUM_ERRORS, 1);
-		pr_err_ratelimited("node %s: data at offset %llu is damaged (CRC32C is wrong)\n",
-				   node->name, found->first_page << PAGE_SHIFT);
+		/* Each node is named, whatever others have said. */
+		if (!xchg(&node->reported, true) || __ratelimit(&pram_damage_limit))
+			pr_err("node %s: data at offset %llu is damaged (CRC32C is wrong)\n",
+			       node->name, found->first_page << PAGE_SHIFT);
 		return -EBADMSG;
 	}
 	set_bit(found->index, node->verified);

@@ -49,6 +49,7 @@ struct pram_dir;
  * @adopted_pages: of @nr_pages, those not copied.
  * @verified: a bit for each folio whose checksum has been verified; NULL if
  *	the data has no checksums or was not loaded yet.
+ * @reported: the log has said that some of the data is damaged.
  * @mappings_lock: protects @mappings.
  * @mappings: where a load has mapped folios; see map.c.
  * @name: the node's name; empty if too damaged to tell.
@@ -78,6 +79,7 @@ struct pram_node {
 	u64			nr_folios;
 	u64			adopted_pages;
 	unsigned long		*verified;
+	bool			reported;
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
 	char			name[PRAM_NAME_MAX];

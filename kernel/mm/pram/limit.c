@@ -140,12 +140,14 @@ bool pram_memory_is_short(unsigned long nr)
 {
 	unsigned long reserve = min(totalram_pages() >> PRAM_RESERVE_SHIFT,
 				    PRAM_RESERVE_MAX);
-	long left;
+	unsigned long need = nr + reserve +
+			     global_zone_page_state(NR_FREE_CMA_PAGES);
 
 	KUNIT_STATIC_STUB_REDIRECT(pram_memory_is_short, nr);
-	left = si_mem_available() + get_nr_swap_pages() -
-	       global_zone_page_state(NR_FREE_CMA_PAGES);
-	return left < (long)(nr + reserve);
+	/* There is at least what is free. To ask for the rest takes longer. */
+	if (global_zone_page_state(NR_FREE_PAGES) >= need + totalreserve_pages)
+		return false;
+	return si_mem_available() + get_nr_swap_pages() < (long)need;
 }
 
 /**

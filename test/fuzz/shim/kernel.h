@@ -114,9 +114,12 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 extern unsigned int shim_nr_errors;
 void shim_print(bool error, const char *format, ...);
 #define pr_err(...)			shim_print(true, __VA_ARGS__)
-#define pr_err_ratelimited(...)		shim_print(true, __VA_ARGS__)
+#define DEFINE_RATELIMIT_STATE(name, interval, burst) int name
+#define __ratelimit(state)		((void)(state), true)
 #define pr_warn(...)			shim_print(true, __VA_ARGS__)
 #define pr_info(...)			shim_print(false, __VA_ARGS__)
+
+#define xchg(ptr, value)	__atomic_exchange_n(ptr, value, __ATOMIC_SEQ_CST)
 
 /* ---- bits ---------------------------------------------------------------- */
 
