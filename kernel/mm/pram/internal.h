@@ -268,6 +268,7 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 		      u64 *pages);
 
 /* map.c */
+void pram_take_off_lru(struct folio *folio);
 bool pram_folio_reset(struct folio *folio);
 ssize_t pram_map_iter(struct pram_node *node, loff_t pos, struct iov_iter *to);
 int pram_map_range(struct pram_node *node, struct pram_ioctl_map *map);

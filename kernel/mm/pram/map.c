@@ -12,6 +12,7 @@
  * nobody could reclaim it before.
  */
 
+#include <kunit/static_stub.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
@@ -101,6 +102,18 @@ static bool pram_vma_mappable(struct vm_area_struct *vma)
 }
 
 /**
+ * pram_take_off_lru - take a folio off its LRU list
+ * @folio: the folio. Whoever looks at it at the moment, to reclaim or to move it,
+ *	has taken it off, and puts it back.
+ */
+void pram_take_off_lru(struct folio *folio)
+{
+	KUNIT_STATIC_STUB_REDIRECT(pram_take_off_lru, folio);
+	if (folio_isolate_lru(folio))
+		folio_put(folio);
+}
+
+/**
  * pram_folio_reset - make a folio as good as new
  * @folio: a folio of a node, locked and not mapped. It may have been a task's or a
  *	file's in this boot, or have been given to one by a load that failed.
@@ -110,23 +123,30 @@ static bool pram_vma_mappable(struct vm_area_struct *vma)
 bool pram_folio_reset(struct folio *folio)
 {
 	unsigned long holders;
+	bool on_lru;
 
+	/* What was a file's and is charged to nobody is still marked as swap-backed. */
 	if (!folio->mapping && !folio_test_lru(folio) &&
-	    !folio_test_swapcache(folio) && !folio_memcg_charged(folio))
+	    !folio_test_swapbacked(folio) && !folio_test_swapcache(folio) &&
+	    !folio_memcg_charged(folio))
 		return true;
 	if (folio_test_ksm(folio) || folio_test_writeback(folio) ||
 	    (folio->mapping && !folio_test_anon(folio)))
 		return false;
 	if (folio_test_swapcache(folio) && !folio_free_swap(folio))
 		return false;
-	if (folio_isolate_lru(folio))
-		folio_put(folio);
+	pram_take_off_lru(folio);
 
 	holders = pram_frame_holders(folio);
 	if (!folio_ref_freeze(folio, holders))
 		return false;
-	folio_unqueue_deferred_split(folio);
+	/* Nobody else has a reference now, but may have had one, and put it back. */
+	on_lru = folio_test_lru(folio);
+	if (!on_lru)
+		folio_unqueue_deferred_split(folio);
 	folio_ref_unfreeze(folio, holders);
+	if (on_lru)
+		return false;
 	mem_cgroup_uncharge(folio);
 
 	if (folio_test_anon(folio)) {

@@ -9,9 +9,11 @@
 #include <kunit/test.h>
 #include <linux/crc32.h>
 #include <linux/io.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/swap.h>
 
 #include "internal.h"
 
@@ -501,6 +503,37 @@ static void test_scratch(struct kunit *test)
 				  PRAM_COPY_SCRATCH));
 	pram_discard_save(&ps);
 	free_contig_range(page_to_pfn(page), 1);
+}
+
+static void put_back_at_once(struct folio *folio)
+{
+}
+
+/* What others put back on its LRU list is not mapped or given to a file. */
+static void test_on_lru(struct kunit *test)
+{
+	struct folio *folio = make_folio(test, 0, 1);
+	struct pram_stream ps;
+
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	KUNIT_ASSERT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
+	folio_put(folio);
+	KUNIT_ASSERT_EQ(test, 0, mem_cgroup_charge(folio, NULL, GFP_KERNEL));
+	folio_add_lru(folio);
+	lru_add_drain_all();
+	KUNIT_EXPECT_TRUE(test, folio_test_lru(folio));
+
+	folio_lock(folio);
+	kunit_activate_static_stub(test, pram_take_off_lru, put_back_at_once);
+	KUNIT_EXPECT_FALSE(test, pram_folio_reset(folio));
+	KUNIT_EXPECT_TRUE(test, folio_test_lru(folio));
+	kunit_deactivate_static_stub(test, pram_take_off_lru);
+	KUNIT_EXPECT_TRUE(test, pram_folio_reset(folio));
+	KUNIT_EXPECT_FALSE(test, folio_test_lru(folio));
+	folio_unlock(folio);
+
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+	pram_discard_save(&ps);
 }
 
 static void test_copy(struct kunit *test)
@@ -1110,6 +1143,7 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_same_folio_twice),
 	KUNIT_CASE(test_frames_again),
 	KUNIT_CASE(test_scratch),
+	KUNIT_CASE(test_on_lru),
 	KUNIT_CASE(test_copy),
 	KUNIT_CASE(test_discard),
 	KUNIT_CASE(test_abort_load),
