@@ -79,7 +79,7 @@ help:
 	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
-	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug, bench, kasan or kcsan'
+	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug, bench, kasan, kcsan or nokho'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
 	@echo 'make clean         removes build/; distclean: the cache as well'

@@ -7,9 +7,10 @@
  *
  *	KIND PAGE BYTE BIT [NAME]
  *
- * KIND is super or dir (of PRAM as a whole), node or map (metadata of the node
- * NAME) or data (of the node NAME). PAGE counts pages of this kind from 0; BYTE is
- * an offset in the page, BIT from 0 to 7.
+ * KIND is kho (the device tree by which KHO tells the next kernel where everything
+ * is, once one is loaded), super or dir (of PRAM as a whole), node or map (metadata
+ * of the node NAME) or data (of the node NAME). PAGE counts pages of this kind from
+ * 0; BYTE is an offset in the page, BIT from 0 to 7.
  */
 
 #define pr_fmt(fmt) "pram: " fmt
@@ -17,6 +18,7 @@
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/io.h>
+#include <linux/kexec.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -29,6 +31,7 @@
 #include "internal.h"
 
 enum pram_flip_kind {
+	PRAM_FLIP_KHO,
 	PRAM_FLIP_SUPER,
 	PRAM_FLIP_DIR,
 	PRAM_FLIP_NODE,
@@ -37,6 +40,7 @@ enum pram_flip_kind {
 };
 
 static const char *const pram_flip_kinds[] = {
+	[PRAM_FLIP_KHO] = "kho",
 	[PRAM_FLIP_SUPER] = "super",
 	[PRAM_FLIP_DIR] = "dir",
 	[PRAM_FLIP_NODE] = "node",
@@ -77,11 +81,21 @@ static void *pram_flip_node_page(const struct pram_flip *flip)
 	}
 }
 
+/* Whoever loads a kernel meanwhile is not the test that flips bits. */
+static u8 *pram_flip_kho(void)
+{
+	struct kimage *image = READ_ONCE(kexec_image);
+
+	return image && image->kho.fdt ? phys_to_virt(image->kho.fdt) : NULL;
+}
+
 /* The page that a bit is in, or NULL if there is none. */
 static u8 *pram_flip_page(const struct pram_flip *flip)
 {
 	lockdep_assert_held(&pram_lock);
 	switch (flip->kind) {
+	case PRAM_FLIP_KHO:
+		return flip->page ? NULL : pram_flip_kho();
 	case PRAM_FLIP_SUPER:
 		return flip->page ? NULL : (u8 *)pram_super;
 	case PRAM_FLIP_DIR:
