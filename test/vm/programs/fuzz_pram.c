@@ -1604,8 +1604,12 @@ static void limit_files(void)
 {
 	/* So few that they are used up now and then. */
 	struct rlimit files = { NR_SLOTS + 40, NR_SLOTS + 40 };
+	/* A memfd of 4 GiB that fallocate() fills would call the OOM killer. */
+	struct rlimit size = { MAX_STREAM, MAX_STREAM };
 
 	setrlimit(RLIMIT_NOFILE, &files);
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &size);
 }
 
 static void run_process(uint64_t seed, long round, int process)
