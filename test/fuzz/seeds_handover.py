@@ -131,6 +131,14 @@ def seeds():
     bad['too-many-directories'] = machine(*one_node(super={'nr_dirs': 1 << 40}))
     bad['directory-behind-memory'] = machine(*one_node(super={'dirs': [1 << 30]}))
     bad['directory-twice'] = machine(*one_node(super={'dirs': [2, 2]}))
+    for name, wrong in {'whole-one': 5, 'itself-twice': 4, 'map': 6, 'free-page': 9}.items():
+        bad[f'damaged-directory-{name}'] = machine(
+            super_page(1, [2, 3]), dir_page(2, [4, wrong], flags=META & ~STAMP), dir_page(3, [5]),
+            node_page(4, 'a', BYTES, 0, 0, 0, 0, 0), node_page(5, 'b', BYTES, 1, 1, 1, 1, 6),
+            map_page(6, [entry(8)]), data(8, b'y'), node_page(9, 'gone', BYTES, 0, 0, 0, 0, 0,
+                                                             piece_flags=STAMP))
+    bad['damaged-super-directory-twice'] = machine(*one_node(
+        super={'dirs': [2, 2], 'flags': (META | SUPER) & ~STAMP}))
     bad['directory-is-a-node'] = machine(*one_node(super={'dirs': [3]}))
     bad['node-twice'] = machine(*one_node(dir={'nodes': [3, 3]}))
     bad['node-is-a-map'] = machine(*one_node(dir={'nodes': [4]}))

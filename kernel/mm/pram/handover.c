@@ -193,7 +193,7 @@ static int __init pram_restore_folios(struct pram_node *node,
 			folio = pfn_folio(PHYS_PFN(phys));
 			folio_get(folio);
 		} else {
-			folio = kho_restore_folio(phys);
+			folio = pram_kho_take(phys);
 			if (!folio)
 				return -EBADMSG;
 		}
@@ -366,7 +366,8 @@ static void __init pram_restore_node(u64 phys)
 /*
  * Follow the entries of a page that is damaged and lists others. It is known to be
  * this page, since what points to it is whole; and each page that it points to says
- * itself what it is, and is believed only then.
+ * itself what it is, and is believed only then, and if it has not been taken over: a
+ * wrong entry may lead to the page of another, or to what was one once.
  *
  * What leads nowhere is lost, unless it is a single bit, which may be just the one
  * that is wrong, in an empty place.
@@ -380,7 +381,8 @@ static void __init pram_salvage(const u64 *entries, size_t nr, u64 magic,
 	for (size_t i = 0; i < nr; i++) {
 		u64 phys = entries[i];
 
-		if (phys && !pram_meta_look(phys, magic, &page)) {
+		if (phys && !pram_meta_look(phys, magic, &page) &&
+		    kho_can_restore(phys)) {
 			restore(phys);
 			found++;
 		} else if (phys & (phys - 1)) {
@@ -442,6 +444,9 @@ static void __init pram_restore_dir(u64 phys)
 
 static void __init pram_restore_super(const struct pram_super_ser *super)
 {
+	DECLARE_BITMAP(whole, PRAM_SUPER_DIRS) = {};
+	void *page;
+
 	if (super->page_shift != PAGE_SHIFT || super->nr_dirs > PRAM_SUPER_DIRS) {
 		pr_err("super page is from a kernel with pages of %llu bits, this one has %u; all nodes are lost\n",
 		       super->page_shift, PAGE_SHIFT);
@@ -450,7 +455,15 @@ static void __init pram_restore_super(const struct pram_super_ser *super)
 	}
 	pram_kexec_count = super->kexec_count + 1;
 	for (u64 i = 0; i < super->nr_dirs; i++)
-		pram_restore_dir(super->dirs[i]);
+		if (!pram_meta_look(super->dirs[i], PRAM_MAGIC_DIR, &page))
+			__set_bit(i, whole);
+	/* A damaged one may lead to nodes of others. */
+	for (u64 i = 0; i < super->nr_dirs; i++)
+		if (test_bit(i, whole))
+			pram_restore_dir(super->dirs[i]);
+	for (u64 i = 0; i < super->nr_dirs; i++)
+		if (!test_bit(i, whole))
+			pram_restore_dir(super->dirs[i]);
 }
 
 /* Take over what the last kernel left. Nothing here can stop the boot. */

@@ -302,6 +302,7 @@ void pram_meta_stamp(void *page, u64 magic);
 int pram_meta_check(void *page, u64 magic);
 int pram_meta_look(u64 phys, u64 magic, void **page);
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page);
+struct folio *pram_kho_take(phys_addr_t phys);
 struct folio *pram_meta_take(void *page);
 int pram_meta_restore(void *page);
 

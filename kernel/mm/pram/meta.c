@@ -164,6 +164,21 @@ int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
 }
 
 /**
+ * pram_kho_take - take a folio over from KHO
+ * @phys: its physical address.
+ *
+ * Asks first: KHO warns of who restores what is not there, but it may be lost, or
+ * @phys may be from a page that is damaged.
+ *
+ * Return: the folio, with one reference; NULL if KHO does not have it, or has it no
+ * more.
+ */
+struct folio *pram_kho_take(phys_addr_t phys)
+{
+	return kho_can_restore(phys) ? kho_restore_folio(phys) : NULL;
+}
+
+/**
  * pram_meta_take - take a page of metadata over, only to read it
  * @page: from pram_meta_find() or pram_meta_look().
  *
@@ -173,7 +188,7 @@ int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
  */
 struct folio *pram_meta_take(void *page)
 {
-	struct folio *folio = kho_restore_folio(virt_to_phys(page));
+	struct folio *folio = pram_kho_take(virt_to_phys(page));
 
 	/* With what lies behind a page something else might go, too. */
 	if (folio && folio_order(folio)) {

@@ -350,14 +350,20 @@ int kho_add_subtree(const char *name, void *page, size_t size)
 	return 0;
 }
 
+bool kho_can_restore(phys_addr_t phys)
+{
+	const unsigned long pfn = PHYS_PFN(phys);
+
+	return pfn_to_online_page(pfn) && shim_folios[pfn].page.state == SHIM_KHO &&
+	       !shim_folios[pfn].page.tail;
+}
+
 struct folio *kho_restore_folio(phys_addr_t phys)
 {
 	const unsigned long pfn = PHYS_PFN(phys);
 
-	if (!pfn_to_online_page(pfn))
-		return NULL;
-	if (shim_folios[pfn].page.state != SHIM_KHO || shim_folios[pfn].page.tail)
-		return NULL;
+	/* The kernel warns. */
+	SHIM_BUG_ON(!kho_can_restore(phys));
 	set_range(pfn, shim_folios[pfn].page.order, SHIM_USED);
 	shim_folios[pfn].page.refs = 1;
 	return &shim_folios[pfn];

@@ -540,6 +540,7 @@ u32 crc32c(u32 crc, const void *data, size_t size);
 bool kho_is_enabled(void);
 int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size);
 int kho_add_subtree(const char *name, void *page, size_t size);
+bool kho_can_restore(phys_addr_t phys);
 struct folio *kho_restore_folio(phys_addr_t phys);
 int kho_preserve_folio(struct folio *folio);
 void kho_unpreserve_folio(struct folio *folio);
