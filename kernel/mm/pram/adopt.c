@@ -146,7 +146,11 @@ static enum pram_copy_reason pram_folio_copy_reason(struct folio *folio)
  */
 enum pram_copy_reason pram_share_folio(struct folio *folio)
 {
-	struct rmap_walk_control rwc = { .rmap_one = pram_share_one };
+	/* Without mmap_lock somebody may unmap it, and free the anon_vma, meanwhile. */
+	struct rmap_walk_control rwc = {
+		.rmap_one = pram_share_one,
+		.anon_lock = folio_lock_anon_vma_read,
+	};
 	enum pram_copy_reason reason;
 
 	folio_lock(folio);
@@ -155,15 +159,19 @@ enum pram_copy_reason pram_share_folio(struct folio *folio)
 		goto out;
 	/*
 	 * A swap entry may say that it is exclusive, and then a fault would map
-	 * the folio writable.
+	 * the page writable. Of a large folio some pages may be mapped, and others
+	 * be swap entries.
 	 */
-	if (!folio_mapped(folio) && folio_test_swapcache(folio) &&
+	if (folio_test_swapcache(folio) &&
+	    (!folio_mapped(folio) || folio_test_large(folio)) &&
 	    !folio_free_swap(folio)) {
 		reason = PRAM_COPY_SWAPPED;
 		goto out;
 	}
 	rmap_walk(folio, &rwc);
-	if (folio_maybe_dma_pinned(folio) || pram_folio_exclusive(folio))
+	/* Unmapping leaves the mark of an exclusive page, which then means nothing. */
+	if (folio_maybe_dma_pinned(folio) ||
+	    (folio_mapped(folio) && pram_folio_exclusive(folio)))
 		reason = PRAM_COPY_PINNED;
 out:
 	folio_unlock(folio);

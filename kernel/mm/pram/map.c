@@ -1017,7 +1017,11 @@ static bool pram_finish_one(struct folio *folio, struct vm_area_struct *vma,
  */
 static void pram_finish_moved(struct pram_node *node)
 {
-	struct rmap_walk_control rwc = { .rmap_one = pram_finish_one };
+	/* The task may be killed, and its anon_vma be freed, meanwhile. */
+	struct rmap_walk_control rwc = {
+		.rmap_one = pram_finish_one,
+		.anon_lock = folio_lock_anon_vma_read,
+	};
 	struct pram_found found = {};
 
 	for (u64 page = 0; pram_data_find(node, page, &found) > 0;

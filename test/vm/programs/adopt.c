@@ -611,6 +611,45 @@ static void case_scratch(enum way way)
 	free(pfns);
 }
 
+/* Unmapped while it is in a pipe: with the last mapping goes what leads back to it. */
+static void case_unmapped(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
+		size_t nr = kind_pages[kind] == 1 ? 256 : kind_pages[kind];
+		size_t part = nr < 256 ? nr : 256, done = 0;
+		struct counters before = counters_now();
+		char *mem = memory(nr, kind, 1);
+		struct iovec iov = { mem, part * PAGE };
+		int fds[2], stream;
+
+		(void)way;
+		if (pipe2(fds, O_CLOEXEC) || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0 ||
+		    vmsplice(fds[1], &iov, 1, SPLICE_F_GIFT) != (ssize_t)(part * PAGE))
+			err(1, "vmsplice");
+		munmap(mem, nr * PAGE);
+		/* What had that place is used for others. */
+		for (int i = 0; i < 16; i++) {
+			struct other other = other_start();
+
+			other_end(&other);
+		}
+		stream = save_pages(NODE, 0);
+		while (done < part * PAGE) {
+			ssize_t n = splice(fds[0], NULL, stream, NULL, part * PAGE - done, 0);
+
+			if (n <= 0)
+				err(1, "splice");
+			done += n;
+		}
+		close(fds[0]);
+		close(fds[1]);
+		commit(stream);
+		counted(&before, { kind == HUGE ? "partial" : "adopted", part });
+		expect(node_filled(NODE, part, 1));
+		node_free(NODE);
+	}
+}
+
 /* By ioctl: whatever the protection of the mapping, and over its ends. */
 static void case_ranges(enum way way)
 {
@@ -1233,6 +1272,7 @@ static const struct test_case cases[] = {
 	CASE(file), CASE(shmem), CASE(hugetlb), CASE(special), CASE(aio),
 	CASE(pinned), CASE(asked), CASE(discarded),
 	{ "unaligned", case_unaligned, true, false },
+	{ "unmapped", case_unmapped, true, false },
 	{ "ranges", case_ranges, true, false },
 	{ "errors", case_errors, true, false },
 	CASE(self), CASE(forked_before), CASE(forked_after), CASE(fork_gone),
