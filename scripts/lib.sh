@@ -38,21 +38,25 @@ hash_files() {
 	(cd "$top" && sha256sum -- "${@#"$top"/}") | sha256sum | cut -d' ' -f1
 }
 
-# progress TOTAL WHAT: reads the output of make and shows how far it is: one
-# line that is rewritten on a terminal, a new line every 15 s elsewhere. TOTAL
-# is the number of compiled objects last time (or a guess at it); the number of
-# this time is printed on stdout at the end.
+# progress TOTAL WHAT: reads the output of make and shows how far it is, and how long it
+# will still take: one line that is rewritten on a terminal, a new line every 15 s elsewhere.
+# TOTAL is the number of objects that will be compiled, or a guess at it, 0 if nobody knows;
+# how many there were is printed on stdout at the end.
 progress() {
-	local total=$1 what=$2 line n=0 start=$SECONDS next=$SECONDS show
+	local total=$1 what=$2 line n=0 start=$SECONDS next=$((SECONDS + 5)) show took
 	while IFS= read -r line; do
 		case $line in
 		*" CC "* | *" AS "*) n=$((n + 1)) ;;
 		esac
 		[ "$SECONDS" -ge "$next" ] || continue
-		[ "$total" -ge "$n" ] || total=$n
-		show="$what: object $n of about $total, $(minutes $((SECONDS - start))) min"
+		took=$((SECONDS - start))
+		if [ "$total" -gt "$n" ] && [ "$n" -gt 0 ]; then
+			show="$what: object $n of about $total, $(minutes $((took * (total - n) / n))) min to go"
+		else
+			show="$what: object $n, $(minutes $took) min so far"
+		fi
 		if [ -t 2 ]; then
-			printf '\r%s: %s ' "$me" "$show" >&2
+			printf '\r\033[K%s: %s ' "$me" "$show" >&2
 			next=$((SECONDS + 1))
 		else
 			say "$show"
