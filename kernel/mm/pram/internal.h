@@ -329,6 +329,9 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 			  struct file **file);
 struct pram_stream *pram_stream_of_file(struct file *file);
 
+/* tmpfs.c */
+unsigned int pram_tmpfs_nr_writable(void);
+
 /* corrupt.c */
 #ifdef CONFIG_PRAM_CORRUPT
 void pram_corrupt_handover(void);

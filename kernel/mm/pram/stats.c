@@ -163,6 +163,16 @@ static ssize_t kexec_ready_show(struct kobject *kobj,
 
 static struct kobj_attribute kexec_ready_attr = __ATTR_RO_MODE(kexec_ready, 0400);
 
+#ifdef CONFIG_PRAM_TMPFS
+static ssize_t tmpfs_writable_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", pram_tmpfs_nr_writable());
+}
+
+static struct kobj_attribute tmpfs_writable_attr = __ATTR_RO(tmpfs_writable);
+#endif
+
 static struct attribute *pram_attrs[] = {
 	&abi_version_attr.attr,
 	&format_version_attr.attr,
@@ -198,6 +208,9 @@ static struct attribute *pram_attrs[] = {
 	&pram_attr_meta_pages.attr.attr,
 	&held_bytes_attr.attr,
 	&max_bytes_attr.attr,
+#ifdef CONFIG_PRAM_TMPFS
+	&tmpfs_writable_attr.attr,
+#endif
 	NULL
 };
 

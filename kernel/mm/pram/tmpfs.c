@@ -34,9 +34,11 @@
  * struct pram_tmpfs - a mounted tmpfs that has a name
  * @link: in pram_tmpfs_list.
  * @sb: the file system.
- * @complete: all of the tree is there: if it is unmounted it is to be saved.
+ * @complete: all of the tree is there: if it is unmounted it is to be saved. Set
+ *	under pram_tmpfs_lock.
  * @saved: the nodes @ids have been given the tree, and it has not changed since.
- * @ids: see &struct pram_node_stat.
+ *	Set under pram_tmpfs_lock.
+ * @ids: see &struct pram_node_stat. Set under pram_tmpfs_lock.
  * @name: its name.
  * @meta: that of the node of metadata.
  * @pages: that of the node of pages.
@@ -202,6 +204,7 @@ static int pram_tmpfs_save(struct pram_tmpfs *pt,
 	struct pram_tmpfs_streams *save __free(kfree) = kzalloc_obj(*save);
 	struct pram_tmpfs_counts counts;
 	struct pram_stream *all[4];
+	u64 ids[2];
 	int err;
 
 	if (!save)
@@ -215,8 +218,8 @@ static int pram_tmpfs_save(struct pram_tmpfs *pt,
 		all[2] = &load->meta;
 		all[3] = &load->pages;
 	}
-	pt->ids[0] = save->meta.node->id;
-	pt->ids[1] = save->pages.node->id;
+	ids[0] = save->meta.node->id;
+	ids[1] = save->pages.node->id;
 	err = pram_tmpfs_save_tree(pt->sb, last, save, &counts);
 	if (!err)
 		err = pram_end_streams(all, load ? 4 : 2);
@@ -225,7 +228,11 @@ static int pram_tmpfs_save(struct pram_tmpfs *pt,
 		pram_discard_save(&save->pages);
 		return err;
 	}
-	pt->saved = true;
+	scoped_guard(mutex, &pram_tmpfs_lock) {
+		pt->ids[0] = ids[0];
+		pt->ids[1] = ids[1];
+		pt->saved = true;
+	}
 	pr_info("pram=%s: saved %llu inodes, %llu pages\n", pt->name,
 		counts.nr_inodes, counts.nr_pages);
 	return 0;
@@ -250,6 +257,18 @@ static bool pram_tmpfs_is_saved(const struct pram_tmpfs *pt)
 {
 	return pt->saved && pram_tmpfs_has_node(pt->meta, pt->ids[0]) &&
 	       pram_tmpfs_has_node(pt->pages, pt->ids[1]);
+}
+
+static void pram_tmpfs_set_complete(struct pram_tmpfs *pt)
+{
+	guard(mutex)(&pram_tmpfs_lock);
+	pt->complete = true;
+}
+
+static void pram_tmpfs_set_unsaved(struct pram_tmpfs *pt)
+{
+	guard(mutex)(&pram_tmpfs_lock);
+	pt->saved = false;
 }
 
 /*
@@ -353,7 +372,7 @@ int pram_tmpfs_mount(struct fs_context *fc, struct super_block *sb,
 		errorfc(fc, "pram=%s: cannot be loaded (error %d), and stays saved",
 			name, err);
 	else
-		pt->complete = true;
+		pram_tmpfs_set_complete(pt);
 	return err;
 }
 
@@ -420,7 +439,7 @@ int pram_tmpfs_reconfigure(struct fs_context *fc, const char *name, bool drop)
 	if (!err && old && old->saved && (old != pt || !rdonly)) {
 		err = pram_tmpfs_free_nodes(old);
 		if (!err)
-			old->saved = false;
+			pram_tmpfs_set_unsaved(old);
 		else
 			errorfc(fc, "pram=%s: the saved tree cannot be freed (error %d)",
 				old->name, err);
@@ -435,7 +454,7 @@ int pram_tmpfs_reconfigure(struct fs_context *fc, const char *name, bool drop)
 	}
 	if (pt != old) {
 		if (pt)
-			pt->complete = true;
+			pram_tmpfs_set_complete(pt);
 		pram_tmpfs_replace(sb, pt);
 		pram_tmpfs_unregister(old);
 	}
@@ -514,6 +533,32 @@ void pram_tmpfs_put(struct super_block *sb)
 	pram_tmpfs_sb(sb)->pram = NULL;
 }
 
+/* Would a kexec lose what the file system holds? */
+static bool pram_tmpfs_is_unsaved(const struct pram_tmpfs *pt)
+{
+	lockdep_assert_held(&pram_tmpfs_lock);
+	return pt->complete && !pram_tmpfs_is_saved(pt);
+}
+
+/**
+ * pram_tmpfs_nr_writable - count the file systems that a kexec would lose
+ *
+ * They are mounted read-write, in some mount namespace or for somebody who has a
+ * file open; or are being saved; or are read-only and their nodes have been freed.
+ *
+ * Return: the number.
+ */
+unsigned int pram_tmpfs_nr_writable(void)
+{
+	struct pram_tmpfs *pt;
+	unsigned int nr = 0;
+
+	guard(mutex)(&pram_tmpfs_lock);
+	list_for_each_entry(pt, &pram_tmpfs_list, link)
+		nr += pram_tmpfs_is_unsaved(pt);
+	return nr;
+}
+
 static int pram_tmpfs_reboot(struct notifier_block *nb, unsigned long action,
 			     void *data)
 {
@@ -521,7 +566,7 @@ static int pram_tmpfs_reboot(struct notifier_block *nb, unsigned long action,
 
 	guard(mutex)(&pram_tmpfs_lock);
 	list_for_each_entry(pt, &pram_tmpfs_list, link)
-		if (pt->complete && !pram_tmpfs_is_saved(pt))
+		if (pram_tmpfs_is_unsaved(pt))
 			pr_err("pram=%s: still mounted read-write; what it holds is lost with this reboot\n",
 			       pt->name);
 	return NOTIFY_DONE;
