@@ -281,14 +281,16 @@ static void check_criu_hooks(struct check *check, const char *path)
 			  ret == -ENOEXEC ? "name the program itself with --criu" : remedy);
 }
 
-static void check_criu(struct check *check)
+/* Where the criu is that is to be looked at, to be freed; or NULL. */
+static char *find_criu(const struct check *check)
 {
-	_cleanup_free_ char *path = NULL;
-
 	if (check->args->criu)
-		path = output_format("%s", check->args->criu);
-	else
-		path = sysfile_find_program(check->args->root, PROGRAM_DIRS, "criu");
+		return output_format("%s", check->args->criu);
+	return sysfile_find_program(check->args->root, PROGRAM_DIRS, "criu");
+}
+
+static void check_criu(struct check *check, const char *path)
+{
 	if (!path || !sysfile_exists("", path)) {
 		check_add(check, "criu", CHECK_MISSING, path ? path : "no such program",
 			  "install a criu with the patches of criu-hooks/, or name it with --criu");
@@ -320,7 +322,36 @@ static void check_plugin_note(struct check *check, const char *path)
 		  found, remedy);
 }
 
-static void check_plugin(struct check *check)
+/* The plugin reads structures of its criu's, and refuses to run in another. */
+static void check_plugin_criu(struct check *check, const char *plugin, const char *criu)
+{
+	static const char remedy[] = "install the plugin and the criu that were built together";
+	char ours[PRAM_BUILD_ID_TEXT_MAX], theirs[PRAM_BUILD_ID_TEXT_MAX];
+	_cleanup_free_ char *found = NULL;
+	struct pram_note_criu desc;
+	uint8_t id[PRAM_BUILD_ID_MAX];
+	int size;
+
+	if (!criu || !sysfile_exists("", criu))
+		return;
+	if (elf_read_criu_note(plugin, &desc) <= 0) {
+		check_add(check, "plugin's criu", CHECK_MISSING, "it does not say", remedy);
+		return;
+	}
+	size = elf_read_build_id(criu, id);
+	pram_build_id_text(ours, desc.build_id, desc.build_id_size);
+	pram_build_id_text(theirs, id, size < 0 ? 0 : size);
+	if (size == (int)desc.build_id_size && !memcmp(id, desc.build_id, size)) {
+		found = output_format("%s, build id %.16s", desc.version, ours);
+		check_add(check, "plugin's criu", CHECK_OK, found, "");
+		return;
+	}
+	found = output_format("built for %s with build id %.16s, not for this criu with %.16s",
+			      desc.version, ours, theirs);
+	check_add(check, "plugin's criu", CHECK_MISSING, found, remedy);
+}
+
+static void check_plugin(struct check *check, const char *criu)
 {
 	_cleanup_free_ char *path = NULL;
 
@@ -338,6 +369,7 @@ static void check_plugin(struct check *check)
 	}
 	check_add(check, "plugin", CHECK_OK, path, "");
 	check_plugin_note(check, path);
+	check_plugin_criu(check, path, criu);
 }
 
 /* ---- the verb ---------------------------------------------------------- */
@@ -379,6 +411,7 @@ enum pramctl_exit check_end(struct check *check, const char *key, const char *ve
 enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 {
 	struct check check = { .args = args };
+	_cleanup_free_ char *criu = NULL;
 
 	if (args->kexec && args->reboot) {
 		pramctl_error("check takes --kexec or --reboot, not both");
@@ -397,8 +430,9 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 	check_scratch(&check);
 	check_device(&check);
 	check_kexec(&check);
-	check_criu(&check);
-	check_plugin(&check);
+	criu = find_criu(&check);
+	check_criu(&check, criu);
+	check_plugin(&check, criu);
 	free(check.config);
 	return check_end(&check, "able",
 			 check.failed ? "This system can't save tasks in PRAM." :

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build_id.h"
+#include "elf_file.h"
 #include "pramctl.h"
 #include "test_util.h"
 
@@ -644,6 +646,34 @@ static void test_check_no_elf(void **state)
 	assert_non_null(strstr(last.out, "criu                       /nowhere"));
 }
 
+/* Both ways to a build id lead to the same one. */
+static void test_build_id(void **state)
+{
+	uint8_t program[PRAM_BUILD_ID_MAX], file[PRAM_BUILD_ID_MAX];
+	char text[PRAM_BUILD_ID_TEXT_MAX];
+	int size = pram_program_build_id(program);
+
+	(void)state;
+	assert_true(size > 0);
+	assert_int_equal(elf_read_build_id("/proc/self/exe", file), size);
+	assert_memory_equal(program, file, size);
+	pram_build_id_text(text, program, 0);
+	assert_string_equal(text, "(none)");
+	pram_build_id_text(text, (const uint8_t[]){ 0, 0x1f, 0xff }, 3);
+	assert_string_equal(text, "001fff");
+}
+
+/* A plugin and a criu that were not built together. */
+static void test_check_pair(void **state)
+{
+	(void)state;
+	assert_int_equal(run("check --root " SYSTEMS "good --criu " TEST_BUILD_DIR
+			     "/fake-criu-old --plugin " TEST_BUILD_DIR "/fake-plugin.so"),
+			 PRAMCTL_FAILED);
+	assert_non_null(strstr(last.out, "built for 4.2.1 with build id c0ffee0000000001, not for this "
+					 "criu with c0ffee0000000002; install"));
+}
+
 static void expect_kho(const char *cmdline, bool on)
 {
 	FILE *file = fopen(in_scratch("", "proc/cmdline"), "w");
@@ -858,6 +888,8 @@ int main(void)
 		scratch_test(test_import_refused),
 		pram_unit_test(test_check),
 		pram_unit_test(test_check_no_elf),
+		pram_unit_test(test_build_id),
+		pram_unit_test(test_check_pair),
 		scratch_test(test_check_command_line),
 		scratch_test(test_check_loss),
 		scratch_test(test_check_loss_of_mounts),

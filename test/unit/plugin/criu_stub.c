@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build_id.h"
 #include "criu.h"
+#include "criu_build_id.h"
 #include "criu_stub.h"
 #include "test_util.h"
 
@@ -25,6 +27,7 @@ static int nr_stored;
 static int fdstore_calls_left;
 static int no_return_error;
 static unsigned int nr_no_return;
+static bool another_criu;
 static char log_text[16384];
 
 void criu_stub_new_process(void)
@@ -34,6 +37,7 @@ void criu_stub_new_process(void)
 	fdstore_calls_left = -1;
 	no_return_error = 0;
 	nr_no_return = 0;
+	another_criu = false;
 	opts = (struct cr_options){ .final_state = TASK_DEAD };
 	*log_text = '\0';
 	current = NULL;
@@ -85,6 +89,22 @@ bool criu_stub_logged(const char *text)
 	}
 	*log_text = '\0';
 	return true;
+}
+
+void criu_stub_be_another_criu(void)
+{
+	another_criu = true;
+}
+
+int __wrap_pram_program_build_id(uint8_t id[PRAM_BUILD_ID_MAX]);
+int __wrap_pram_program_build_id(uint8_t id[PRAM_BUILD_ID_MAX])
+{
+	static const uint8_t criu[] = { CRIU_BUILD_ID };
+
+	memcpy(id, criu, sizeof(criu));
+	/* One bit is enough. */
+	id[sizeof(criu) - 1] ^= another_criu;
+	return sizeof(criu);
 }
 
 void criu_stub_become_task(void)

@@ -32,6 +32,9 @@ unsigned int criu_stub_no_return(void);
 /* Has this been logged? Forgets the log so far if it has. */
 bool criu_stub_logged(const char *text);
 
+/* The program is from here on a criu that the plugin was not built for. */
+void criu_stub_be_another_criu(void);
+
 /*
  * Makes this process, a child, what a task is that CRIU restores: it has its task
  * in current and none of the open files but CRIU's service ones.

@@ -886,6 +886,20 @@ static void test_directories(void **state)
 	close(other);
 }
 
+/* Its structures may be others: nothing of it is touched. */
+static void test_another_criu(void **state)
+{
+	(void)state;
+	criu_stub_be_another_criu();
+	root_item = NULL;
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), -ENOEXEC);
+	assert_true(criu_stub_logged("built for another criu (" CRIU_VERSION ", build id "));
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__PRE_DUMP), -ENOEXEC);
+	assert_int_equal(hook_open(-1, NULL, 0), -ENOEXEC);
+	assert_true(criu_stub_logged("install the plugin and the criu that were built together"));
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+}
+
 /* ---- */
 
 static char settings_file[] = "/tmp/pram-test-settings-XXXXXX";
@@ -962,6 +976,7 @@ int main(void)
 		plugin_test(test_missing_pages_node),
 		plugin_test(test_ordinary_images),
 		plugin_test(test_directories),
+		plugin_test(test_another_criu),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
