@@ -133,13 +133,12 @@ static void log_begun(void)
 {
 	static const char *const text[] = {
 		[PRAM_ADOPT_RANGE] = "taken over from the tasks",
-		[PRAM_ADOPT_PIPE] = "taken over from pipes",
 		[PRAM_ADOPT_NO] = "copied",
 	};
 
 	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: a restore without the checkpoint in PRAM "
-			"would take those\n", session.images_dir);
+		pr_warn("%s holds ordinary images, too: they are no part of the checkpoint\n",
+			session.images_dir);
 	pr_info("dumping to checkpoint \"%s\", pages are %s%s\n", session.name, text[adopt],
 		adopt == session.settings.adopt ? "" : ", as this kernel can't take them over");
 }
@@ -148,6 +147,7 @@ int pram_dump_begin(void)
 {
 	const char *refused = pram_dump_refused_option();
 	struct pram_writer_options options;
+	unsigned int waited_ms = 0;
 	int ret;
 
 	if (refused) {
@@ -179,7 +179,9 @@ int pram_dump_begin(void)
 		.images_dir = session.images_dir,
 		.criu_version = CRIU_VERSION,
 	};
-	ret = pram_writer_create(session.dev, session.name, &options, &writer);
+	do {
+		ret = pram_writer_create(session.dev, session.name, &options, &writer);
+	} while (pram_session_wait(ret, &waited_ms));
 	if (ret) {
 		writer = NULL;
 		create_error(ret);
@@ -281,7 +283,7 @@ int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_i
 	}
 	if (ret)
 		pr_err("can't take over the pages of process %d: %s; the tasks run on, see the "
-		       "kernel's log, or try CRIU_PRAM_ADOPT=pipe\n", pid, strerror(-ret));
+		       "kernel's log\n", pid, strerror(-ret));
 	return ret;
 }
 

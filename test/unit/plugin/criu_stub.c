@@ -27,7 +27,7 @@ static int nr_stored;
 static int fdstore_calls_left;
 static int no_return_error;
 static unsigned int nr_no_return;
-static bool another_criu;
+static bool another_criu, elsewhere, privileged;
 static char log_text[16384];
 
 void criu_stub_new_process(void)
@@ -37,7 +37,7 @@ void criu_stub_new_process(void)
 	fdstore_calls_left = -1;
 	no_return_error = 0;
 	nr_no_return = 0;
-	another_criu = false;
+	another_criu = elsewhere = privileged = false;
 	opts = (struct cr_options){ .final_state = TASK_DEAD };
 	*log_text = '\0';
 	current = NULL;
@@ -94,6 +94,28 @@ bool criu_stub_logged(const char *text)
 void criu_stub_be_another_criu(void)
 {
 	another_criu = true;
+}
+
+void criu_stub_be_elsewhere(void)
+{
+	elsewhere = true;
+}
+
+bool __wrap_pram_place_is_first_mount_namespace(void);
+bool __wrap_pram_place_is_first_mount_namespace(void)
+{
+	return !elsewhere;
+}
+
+void criu_stub_be_privileged(void)
+{
+	privileged = true;
+}
+
+bool __wrap_pram_place_is_privileged(void);
+bool __wrap_pram_place_is_privileged(void)
+{
+	return privileged;
 }
 
 int __wrap_pram_program_build_id(uint8_t id[PRAM_BUILD_ID_MAX]);

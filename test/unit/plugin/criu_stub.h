@@ -32,6 +32,12 @@ unsigned int criu_stub_no_return(void);
 /* Has this been logged? Forgets the log so far if it has. */
 bool criu_stub_logged(const char *text);
 
+/* Criu runs in another mount namespace than the machine's init. */
+void criu_stub_be_elsewhere(void);
+
+/* Criu is root of the machine. */
+void criu_stub_be_privileged(void);
+
 /* The program is from here on a criu that the plugin was not built for. */
 void criu_stub_be_another_criu(void);
 
