@@ -3,6 +3,7 @@
  * Can this system save tasks in PRAM? Goes by files alone (and by what criu says of
  * its version), needs no privileges, and so can judge a copy of a system, too.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -15,6 +16,7 @@
 #include "check.h"
 #include "checkpoint_format.h"
 #include "elf_file.h"
+#include "kho.h"
 #include "output.h"
 #include "pramctl.h"
 #include "sysfile.h"
@@ -102,31 +104,6 @@ static void check_config(struct check *check)
 	}
 }
 
-/* What the kernel makes of it: the last one counts, as kstrtobool() reads it. */
-static bool kho_enabled(const char *cmdline, bool by_default)
-{
-	_cleanup_free_ char *copy = output_format("%s", cmdline);
-	char *rest = copy, *word;
-	bool on = by_default;
-
-	while ((word = strsep(&rest, " \t\n"))) {
-		if (!strcmp(word, "--"))
-			break;
-		if (strncmp(word, "kho=", 4))
-			continue;
-		word += 4;
-		if (strchr("yYtT1", *word) && *word)
-			on = true;
-		else if (strchr("nNfF0", *word) && *word)
-			on = false;
-		else if (!strncasecmp(word, "on", 2))
-			on = true;
-		else if (!strncasecmp(word, "of", 2))
-			on = false;
-	}
-	return on;
-}
-
 static void check_command_line(struct check *check)
 {
 	_cleanup_free_ char *cmdline = sysfile_read(check->args->root, "/proc/cmdline");
@@ -136,17 +113,47 @@ static void check_command_line(struct check *check)
 	if (!cmdline)
 		check_add(check, "command line", CHECK_UNKNOWN, "/proc can't be read",
 			  "mount /proc");
-	else if (kho_enabled(cmdline, by_default))
+	else if (pram_kho_asked(cmdline, by_default))
 		check_add(check, "command line", CHECK_OK, by_default ? "kho is on" : "kho=on", "");
 	else
 		check_add(check, "command line", CHECK_MISSING, "kho is off",
 			  "add kho=on to the command line of this kernel and the next, and reboot");
 }
 
+/* Is there anything to be seen in debugfs? */
+static bool debugfs_is_mounted(const char *root)
+{
+	_cleanup_free_ char *path = output_format("%s/sys/kernel/debug", root);
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool any = false;
+
+	while (dir && !any && (entry = readdir(dir)))
+		any = *entry->d_name != '.';
+	if (dir)
+		closedir(dir);
+	return any;
+}
+
+/*
+ * Is KHO off though this kernel has it and was asked for it? It is if it could not reserve
+ * its scratch areas; the command line shows nothing of that.
+ */
+static bool kho_has_failed(const struct check *check)
+{
+	const char *root = check->args->root;
+	_cleanup_free_ char *cmdline = sysfile_read(root, "/proc/cmdline");
+	const bool by_default =
+		check->config && config_is_set(check, "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT");
+
+	return cmdline && pram_kho_asked(cmdline, by_default) && check->config &&
+	       config_is_set(check, "CONFIG_KEXEC_HANDOVER") && debugfs_is_mounted(root) &&
+	       !sysfile_exists(root, CHECK_KHO_DIR);
+}
+
 static void check_scratch(struct check *check)
 {
-	_cleanup_free_ char *text =
-		sysfile_read(check->args->root, "/sys/kernel/debug/kho/out/scratch_len");
+	_cleanup_free_ char *text = sysfile_read(check->args->root, CHECK_KHO_DIR "/scratch_len");
 	_cleanup_free_ char *found = NULL;
 	char *rest = text, *line;
 
@@ -162,6 +169,14 @@ static void check_scratch(struct check *check)
 	}
 	if (found)
 		check_add(check, "scratch areas", CHECK_OK, found, "");
+	else if (kho_has_failed(check))
+		check_add(check, "scratch areas", CHECK_MISSING,
+			  "KHO is off though it was asked for: it could not reserve them",
+			  "boot with areas that fit into each node's memory, "
+			  "kho_scratch=LOWMEM,GLOBAL,PERNODE on the command line; 'dmesg | grep KHO' "
+			  "says which one did not");
+	else if (debugfs_is_mounted(check->args->root))
+		check_add(check, "scratch areas", CHECK_UNKNOWN, "KHO is off", "boot with kho=on");
 	else
 		check_add(check, "scratch areas", CHECK_UNKNOWN, "debugfs can't be read",
 			  "as root, mount -t debugfs debugfs /sys/kernel/debug");
@@ -172,15 +187,18 @@ static void check_device(struct check *check)
 	const char *root = check->args->root;
 	_cleanup_free_ char *text = sysfile_read(root, "/sys/kernel/pram/abi_version");
 	_cleanup_free_ char *found = NULL, *remedy = NULL;
+	const char *boot = kho_has_failed(check) ?
+		"see the scratch areas above" :
+		"boot a kernel that has PRAM with kho=on; its log says what is wrong then";
 
 	if (sysfile_exists(root, PRAM_DEVICE_PATH))
 		check_add(check, PRAM_DEVICE_PATH, CHECK_OK, "there", "");
 	else
-		check_add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there",
-			  "boot a kernel that has PRAM with kho=on; its log says what is wrong then");
+		check_add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there", boot);
 
 	if (!text) {
 		check_add(check, "interface", CHECK_MISSING, "/sys/kernel/pram can't be read",
+			  kho_has_failed(check) ? boot :
 			  "boot a kernel that has PRAM with kho=on and mount /sys");
 		return;
 	}
@@ -413,15 +431,19 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 	struct check check = { .args = args };
 	_cleanup_free_ char *criu = NULL;
 
-	if (args->kexec && args->reboot) {
-		pramctl_error("check takes --kexec or --reboot, not both");
+	if (args->kexec + args->reboot + !!args->task > 1) {
+		pramctl_error("check takes one of --kexec, --reboot and --task");
 		return PRAMCTL_USAGE;
 	}
-	if (args->kexec || args->reboot) {
+	if (args->nr && !args->kexec) {
+		pramctl_error("check takes KERNEL and INITRD with --kexec only");
+		return PRAMCTL_USAGE;
+	}
+	if (args->kexec || args->reboot || args->task) {
 		if (!args->criu && !args->plugin)
-			return pramctl_check_loss(args);
+			return args->task ? pramctl_check_task(args) : pramctl_check_loss(args);
 		pramctl_error("check --%s looks at no criu and no plugin",
-			      args->kexec ? "kexec" : "reboot");
+			      args->task ? "task" : args->kexec ? "kexec" : "reboot");
 		return PRAMCTL_USAGE;
 	}
 	check.items = output_new_array();

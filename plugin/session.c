@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "criu.h"
+#include "kho.h"
 #include "place.h"
 #include "pram.h"
 #include "session.h"
@@ -144,8 +145,7 @@ void pram_session_open_error(int error)
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
-		pr_err("there is no " PRAM_DEVICE_PATH ": boot a kernel that has PRAM with kho=on; "
-		       "\"pramctl check\" says what is missing\n");
+		pr_err("there is no " PRAM_DEVICE_PATH ": %s\n", pram_absent_remedy());
 		break;
 	case -EACCES:
 	case -EPERM:

@@ -10,6 +10,7 @@
 #include "criu.h"
 #include "criu_build_id.h"
 #include "criu_stub.h"
+#include "tasks.h"
 #include "test_util.h"
 
 #define NR_STORED	16
@@ -28,6 +29,7 @@ static int fdstore_calls_left;
 static int no_return_error;
 static unsigned int nr_no_return;
 static bool another_criu, elsewhere, privileged;
+static uint64_t room_bytes;
 static char log_text[16384];
 
 void criu_stub_new_process(void)
@@ -38,6 +40,7 @@ void criu_stub_new_process(void)
 	no_return_error = 0;
 	nr_no_return = 0;
 	another_criu = elsewhere = privileged = false;
+	room_bytes = UINT64_C(1) << 40;
 	opts = (struct cr_options){ .final_state = TASK_DEAD };
 	*log_text = '\0';
 	current = NULL;
@@ -94,6 +97,18 @@ bool criu_stub_logged(const char *text)
 void criu_stub_be_another_criu(void)
 {
 	another_criu = true;
+}
+
+void criu_stub_set_room(uint64_t bytes)
+{
+	room_bytes = bytes;
+}
+
+int __wrap_pram_room_get(struct pram_room *room);
+int __wrap_pram_room_get(struct pram_room *room)
+{
+	*room = (struct pram_room){ .available = room_bytes, .most = 2 * room_bytes };
+	return 0;
 }
 
 void criu_stub_be_elsewhere(void)

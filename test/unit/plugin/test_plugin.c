@@ -628,6 +628,28 @@ static void test_dump_pages_not(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
+/* What has to be copied, and whether there is room for it, is said before the freeze. */
+static void test_room(void **state)
+{
+	const size_t size = 8 << 20;
+	char *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(shared != MAP_FAILED);
+	memset(shared, 1, size);
+	criu_stub_set_room(2 << 20);
+	expect_refused("MiB of the tasks' memory has to be copied, and there is not more than 4 MiB");
+	criu_stub_set_room(7 << 20);
+	dump_images("core", 1);
+	assert_true(criu_stub_logged("the dump may fail for lack of it"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	criu_stub_new_process();
+	dump_images("core", 1);
+	assert_true(criu_stub_logged("of their memory is copied (shared "));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	munmap(shared, size);
+}
+
 static void test_failing_dump_pages(void **state)
 {
 	unsigned char *memory = make_memory(1);
@@ -1060,6 +1082,7 @@ int main(void)
 		plugin_test(test_index),
 		plugin_test(test_dump_pages),
 		plugin_test(test_dump_pages_not),
+		plugin_test(test_room),
 		plugin_test(test_failing_dump_pages),
 		plugin_test(test_restore_pages),
 		plugin_test(test_failed_restore),

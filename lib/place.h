@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where in the machine criu runs. */
-#ifndef PRAM_PLUGIN_PLACE_H
-#define PRAM_PLUGIN_PLACE_H
+/* Where in the machine this process runs. */
+#ifndef PRAM_LIB_PLACE_H
+#define PRAM_LIB_PLACE_H
 
 #include <stdbool.h>
 
@@ -11,7 +11,7 @@
  */
 bool pram_place_is_first_mount_namespace(void);
 
-/* Has criu CAP_SYS_ADMIN in the initial user namespace? */
+/* Has this process CAP_SYS_ADMIN in the initial user namespace? */
 bool pram_place_is_privileged(void);
 
-#endif /* PRAM_PLUGIN_PLACE_H */
+#endif /* PRAM_LIB_PLACE_H */
