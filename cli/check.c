@@ -3,6 +3,7 @@
  * Can this system save tasks in PRAM? Goes by files alone (and by what criu says of
  * its version), needs no privileges, and so can judge a copy of a system, too.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -15,6 +16,7 @@
 #include "check.h"
 #include "checkpoint_format.h"
 #include "elf_file.h"
+#include "kho.h"
 #include "output.h"
 #include "pramctl.h"
 #include "sysfile.h"
@@ -102,31 +104,6 @@ static void check_config(struct check *check)
 	}
 }
 
-/* What the kernel makes of it: the last one counts, as kstrtobool() reads it. */
-static bool kho_enabled(const char *cmdline, bool by_default)
-{
-	_cleanup_free_ char *copy = output_format("%s", cmdline);
-	char *rest = copy, *word;
-	bool on = by_default;
-
-	while ((word = strsep(&rest, " \t\n"))) {
-		if (!strcmp(word, "--"))
-			break;
-		if (strncmp(word, "kho=", 4))
-			continue;
-		word += 4;
-		if (strchr("yYtT1", *word) && *word)
-			on = true;
-		else if (strchr("nNfF0", *word) && *word)
-			on = false;
-		else if (!strncasecmp(word, "on", 2))
-			on = true;
-		else if (!strncasecmp(word, "of", 2))
-			on = false;
-	}
-	return on;
-}
-
 static void check_command_line(struct check *check)
 {
 	_cleanup_free_ char *cmdline = sysfile_read(check->args->root, "/proc/cmdline");
@@ -136,17 +113,47 @@ static void check_command_line(struct check *check)
 	if (!cmdline)
 		check_add(check, "command line", CHECK_UNKNOWN, "/proc can't be read",
 			  "mount /proc");
-	else if (kho_enabled(cmdline, by_default))
+	else if (pram_kho_asked(cmdline, by_default))
 		check_add(check, "command line", CHECK_OK, by_default ? "kho is on" : "kho=on", "");
 	else
 		check_add(check, "command line", CHECK_MISSING, "kho is off",
 			  "add kho=on to the command line of this kernel and the next, and reboot");
 }
 
+/* Is there anything to be seen in debugfs? */
+static bool debugfs_is_mounted(const char *root)
+{
+	_cleanup_free_ char *path = output_format("%s/sys/kernel/debug", root);
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool any = false;
+
+	while (dir && !any && (entry = readdir(dir)))
+		any = *entry->d_name != '.';
+	if (dir)
+		closedir(dir);
+	return any;
+}
+
+/*
+ * Is KHO off though this kernel has it and was asked for it? It is if it could not reserve
+ * its scratch areas; the command line shows nothing of that.
+ */
+static bool kho_has_failed(const struct check *check)
+{
+	const char *root = check->args->root;
+	_cleanup_free_ char *cmdline = sysfile_read(root, "/proc/cmdline");
+	const bool by_default =
+		check->config && config_is_set(check, "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT");
+
+	return cmdline && pram_kho_asked(cmdline, by_default) && check->config &&
+	       config_is_set(check, "CONFIG_KEXEC_HANDOVER") && debugfs_is_mounted(root) &&
+	       !sysfile_exists(root, CHECK_KHO_DIR);
+}
+
 static void check_scratch(struct check *check)
 {
-	_cleanup_free_ char *text =
-		sysfile_read(check->args->root, "/sys/kernel/debug/kho/out/scratch_len");
+	_cleanup_free_ char *text = sysfile_read(check->args->root, CHECK_KHO_DIR "/scratch_len");
 	_cleanup_free_ char *found = NULL;
 	char *rest = text, *line;
 
@@ -162,6 +169,14 @@ static void check_scratch(struct check *check)
 	}
 	if (found)
 		check_add(check, "scratch areas", CHECK_OK, found, "");
+	else if (kho_has_failed(check))
+		check_add(check, "scratch areas", CHECK_MISSING,
+			  "KHO is off though it was asked for: it could not reserve them",
+			  "boot with areas that fit into each node's memory, "
+			  "kho_scratch=LOWMEM,GLOBAL,PERNODE on the command line; 'dmesg | grep KHO' "
+			  "says which one did not");
+	else if (debugfs_is_mounted(check->args->root))
+		check_add(check, "scratch areas", CHECK_UNKNOWN, "KHO is off", "boot with kho=on");
 	else
 		check_add(check, "scratch areas", CHECK_UNKNOWN, "debugfs can't be read",
 			  "as root, mount -t debugfs debugfs /sys/kernel/debug");
@@ -172,15 +187,18 @@ static void check_device(struct check *check)
 	const char *root = check->args->root;
 	_cleanup_free_ char *text = sysfile_read(root, "/sys/kernel/pram/abi_version");
 	_cleanup_free_ char *found = NULL, *remedy = NULL;
+	const char *boot = kho_has_failed(check) ?
+		"see the scratch areas above" :
+		"boot a kernel that has PRAM with kho=on; its log says what is wrong then";
 
 	if (sysfile_exists(root, PRAM_DEVICE_PATH))
 		check_add(check, PRAM_DEVICE_PATH, CHECK_OK, "there", "");
 	else
-		check_add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there",
-			  "boot a kernel that has PRAM with kho=on; its log says what is wrong then");
+		check_add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there", boot);
 
 	if (!text) {
 		check_add(check, "interface", CHECK_MISSING, "/sys/kernel/pram can't be read",
+			  kho_has_failed(check) ? boot :
 			  "boot a kernel that has PRAM with kho=on and mount /sys");
 		return;
 	}
@@ -281,14 +299,16 @@ static void check_criu_hooks(struct check *check, const char *path)
 			  ret == -ENOEXEC ? "name the program itself with --criu" : remedy);
 }
 
-static void check_criu(struct check *check)
+/* Where the criu is that is to be looked at, to be freed; or NULL. */
+static char *find_criu(const struct check *check)
 {
-	_cleanup_free_ char *path = NULL;
-
 	if (check->args->criu)
-		path = output_format("%s", check->args->criu);
-	else
-		path = sysfile_find_program(check->args->root, PROGRAM_DIRS, "criu");
+		return output_format("%s", check->args->criu);
+	return sysfile_find_program(check->args->root, PROGRAM_DIRS, "criu");
+}
+
+static void check_criu(struct check *check, const char *path)
+{
 	if (!path || !sysfile_exists("", path)) {
 		check_add(check, "criu", CHECK_MISSING, path ? path : "no such program",
 			  "install a criu with the patches of criu-hooks/, or name it with --criu");
@@ -320,7 +340,36 @@ static void check_plugin_note(struct check *check, const char *path)
 		  found, remedy);
 }
 
-static void check_plugin(struct check *check)
+/* The plugin reads structures of its criu's, and refuses to run in another. */
+static void check_plugin_criu(struct check *check, const char *plugin, const char *criu)
+{
+	static const char remedy[] = "install the plugin and the criu that were built together";
+	char ours[PRAM_BUILD_ID_TEXT_MAX], theirs[PRAM_BUILD_ID_TEXT_MAX];
+	_cleanup_free_ char *found = NULL;
+	struct pram_note_criu desc;
+	uint8_t id[PRAM_BUILD_ID_MAX];
+	int size;
+
+	if (!criu || !sysfile_exists("", criu))
+		return;
+	if (elf_read_criu_note(plugin, &desc) <= 0) {
+		check_add(check, "plugin's criu", CHECK_MISSING, "it does not say", remedy);
+		return;
+	}
+	size = elf_read_build_id(criu, id);
+	pram_build_id_text(ours, desc.build_id, desc.build_id_size);
+	pram_build_id_text(theirs, id, size < 0 ? 0 : size);
+	if (size == (int)desc.build_id_size && !memcmp(id, desc.build_id, size)) {
+		found = output_format("%s, build id %.16s", desc.version, ours);
+		check_add(check, "plugin's criu", CHECK_OK, found, "");
+		return;
+	}
+	found = output_format("built for %s with build id %.16s, not for this criu with %.16s",
+			      desc.version, ours, theirs);
+	check_add(check, "plugin's criu", CHECK_MISSING, found, remedy);
+}
+
+static void check_plugin(struct check *check, const char *criu)
 {
 	_cleanup_free_ char *path = NULL;
 
@@ -338,6 +387,7 @@ static void check_plugin(struct check *check)
 	}
 	check_add(check, "plugin", CHECK_OK, path, "");
 	check_plugin_note(check, path);
+	check_plugin_criu(check, path, criu);
 }
 
 /* ---- the verb ---------------------------------------------------------- */
@@ -379,16 +429,21 @@ enum pramctl_exit check_end(struct check *check, const char *key, const char *ve
 enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 {
 	struct check check = { .args = args };
+	_cleanup_free_ char *criu = NULL;
 
-	if (args->kexec && args->reboot) {
-		pramctl_error("check takes --kexec or --reboot, not both");
+	if (args->kexec + args->reboot + !!args->task > 1) {
+		pramctl_error("check takes one of --kexec, --reboot and --task");
 		return PRAMCTL_USAGE;
 	}
-	if (args->kexec || args->reboot) {
+	if (args->nr && !args->kexec) {
+		pramctl_error("check takes KERNEL and INITRD with --kexec only");
+		return PRAMCTL_USAGE;
+	}
+	if (args->kexec || args->reboot || args->task) {
 		if (!args->criu && !args->plugin)
-			return pramctl_check_loss(args);
+			return args->task ? pramctl_check_task(args) : pramctl_check_loss(args);
 		pramctl_error("check --%s looks at no criu and no plugin",
-			      args->kexec ? "kexec" : "reboot");
+			      args->task ? "task" : args->kexec ? "kexec" : "reboot");
 		return PRAMCTL_USAGE;
 	}
 	check.items = output_new_array();
@@ -397,8 +452,9 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 	check_scratch(&check);
 	check_device(&check);
 	check_kexec(&check);
-	check_criu(&check);
-	check_plugin(&check);
+	criu = find_criu(&check);
+	check_criu(&check, criu);
+	check_plugin(&check, criu);
 	free(check.config);
 	return check_end(&check, "able",
 			 check.failed ? "This system can't save tasks in PRAM." :

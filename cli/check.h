@@ -9,6 +9,9 @@
 
 #include "pramctl.h"
 
+/* Where KHO says what it does. */
+#define CHECK_KHO_DIR	"/sys/kernel/debug/kho/out"
+
 enum check_status {
 	CHECK_OK,
 	CHECK_MISSING,
@@ -33,7 +36,13 @@ void check_add(struct check *check, const char *item, enum check_status status,
  */
 enum pramctl_exit check_end(struct check *check, const char *key, const char *verdict);
 
+/* A line that says if KHO has room for that kernel and, if not %NULL, initrd. */
+void check_add_images(struct check *check, const char *kernel, const char *initrd);
+
 /* What a kexec or a reboot would lose: check --kexec, check --reboot. */
 enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args);
+
+/* What is known of a task before it is dumped: check --task. */
+enum pramctl_exit pramctl_check_task(const struct pramctl_args *args);
 
 #endif /* PRAM_CLI_CHECK_H */

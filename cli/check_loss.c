@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,12 +115,35 @@ static char *pram_option(const char *options)
 	return NULL;
 }
 
+/* File systems by their devices, which have many mounts. */
+struct seen {
+	char	(*devices)[16];
+	size_t	nr;
+};
+
+static void see(struct seen *seen, const char *line)
+{
+	char device[16] = "", (*more)[16];
+
+	if (sscanf(line, "%*d %*d %15s", device) != 1)
+		return;
+	for (size_t i = 0; i < seen->nr; i++) {
+		if (!strcmp(seen->devices[i], device))
+			return;
+	}
+	more = reallocarray(seen->devices, seen->nr + 1, sizeof(*more));
+	if (!more)
+		return;
+	seen->devices = more;
+	memcpy(seen->devices[seen->nr++], device, sizeof(device));
+}
+
 /*
  * A line of /proc/self/mountinfo: number, parent, device, root, place and options of the
  * mount, more of them up to a dash, then type, source, and options of the super block. One
  * file system may have many mounts.
  */
-static bool add_mount(struct check *check, char *line)
+static bool add_mount(struct check *check, char *line, struct seen *seen)
 {
 	char *rest = strstr(line, " - tmpfs "), *place = line;
 	_cleanup_free_ char *name = NULL, *item = NULL, *remedy = NULL;
@@ -135,6 +159,7 @@ static bool add_mount(struct check *check, char *line)
 	name = pram_option(options);
 	if (!name || strncmp(options, "rw", 2))
 		return false;
+	see(seen, line);
 	place[strcspn(place, " ")] = 0;
 	item = output_format("tmpfs pram=%s", name);
 	remedy = output_format("umount %s, or mount -o remount,ro %s", place, place);
@@ -142,14 +167,37 @@ static bool add_mount(struct check *check, char *line)
 	return true;
 }
 
+/*
+ * The kernel counts those of all mount namespaces: in containers, in units of systemd.
+ * Where it doesn't yet, only what is mounted here is seen.
+ */
+static bool add_mounts_elsewhere(struct check *check, uint64_t here)
+{
+	_cleanup_free_ char *text =
+		sysfile_read(check->args->root, "/sys/kernel/pram/tmpfs_writable");
+	const uint64_t all = text ? strtoull(text, NULL, 10) : 0;
+	_cleanup_free_ char *found = NULL;
+
+	if (all <= here)
+		return false;
+	found = output_format("%" PRIu64 " more, mounted for writing in other mount namespaces",
+			      all - here);
+	check_add(check, "tmpfs pram=", CHECK_LOST, found,
+		  "stop the containers and units that have them; 'grep pram= /proc/*/mountinfo' finds them");
+	return true;
+}
+
 static bool add_mounts(struct check *check)
 {
 	_cleanup_free_ char *text = sysfile_read(check->args->root, "/proc/self/mountinfo");
+	struct seen seen = { .nr = 0 };
 	char *rest = text, *line;
 	bool any = false;
 
 	while (text && (line = strsep(&rest, "\n")))
-		any |= add_mount(check, line);
+		any |= add_mount(check, line, &seen);
+	any |= add_mounts_elsewhere(check, seen.nr);
+	free(seen.devices);
 	if (!text)
 		check_add(check, "file systems", CHECK_MISSING,
 			  "/proc/self/mountinfo can't be read", "mount /proc");
@@ -169,6 +217,8 @@ enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args)
 	check.items = output_new_array();
 	add_nodes(&check, &held);
 	mounted = add_mounts(&check);
+	if (args->nr)
+		check_add_images(&check, args->operands[0], args->nr > 1 ? args->operands[1] : NULL);
 	if (args->kexec && (held.nodes || mounted))
 		add_next_kernel(&check);
 	if (args->kexec)

@@ -63,9 +63,21 @@ int elf_exports(const char *path, const char *symbol)
 	return for_each_section(path, find_symbol, (void *)symbol);
 }
 
+/* A note to look for: @size bytes, or up to as many, of what it says are wanted. */
+struct note_search {
+	const char	*name;
+	uint32_t	type;
+	void		*desc;
+	size_t		size;
+	bool		up_to;
+	size_t		found;
+};
+
 static int find_note(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, void *arg)
 {
 	size_t offset = 0, name_offset, desc_offset;
+	struct note_search *search = arg;
+	const size_t name_size = strlen(search->name) + 1;
 	Elf_Data *data;
 	GElf_Nhdr note;
 
@@ -76,11 +88,12 @@ static int find_note(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, void *
 	while (data && (offset = gelf_getnote(data, offset, &note, &name_offset, &desc_offset))) {
 		const char *bytes = data->d_buf;
 
-		if (note.n_type != PRAM_NOTE_TYPE || note.n_namesz != sizeof(PRAM_NOTE_NAME) ||
-		    memcmp(bytes + name_offset, PRAM_NOTE_NAME, sizeof(PRAM_NOTE_NAME)) ||
-		    note.n_descsz < sizeof(struct pram_note_desc))
+		if (note.n_type != search->type || note.n_namesz != name_size ||
+		    memcmp(bytes + name_offset, search->name, name_size) ||
+		    (search->up_to ? note.n_descsz > search->size : note.n_descsz < search->size))
 			continue;
-		memcpy(arg, bytes + desc_offset, sizeof(struct pram_note_desc));
+		search->found = search->up_to ? note.n_descsz : search->size;
+		memcpy(search->desc, bytes + desc_offset, search->found);
 		return 1;
 	}
 	return 0;
@@ -88,5 +101,37 @@ static int find_note(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, void *
 
 int elf_read_note(const char *path, struct pram_note_desc *desc)
 {
-	return for_each_section(path, find_note, desc);
+	struct note_search search = {
+		.name = PRAM_NOTE_NAME, .type = PRAM_NOTE_TYPE, .desc = desc, .size = sizeof(*desc),
+	};
+
+	return for_each_section(path, find_note, &search);
+}
+
+int elf_read_criu_note(const char *path, struct pram_note_criu *desc)
+{
+	struct note_search search = {
+		.name = PRAM_NOTE_NAME, .type = PRAM_NOTE_TYPE_CRIU, .desc = desc,
+		.size = sizeof(*desc),
+	};
+	int ret = for_each_section(path, find_note, &search);
+
+	/* What others have written may lack the nul, or have any size. */
+	if (ret > 0) {
+		desc->version[sizeof(desc->version) - 1] = 0;
+		if (desc->build_id_size > sizeof(desc->build_id))
+			return 0;
+	}
+	return ret;
+}
+
+int elf_read_build_id(const char *path, uint8_t id[PRAM_BUILD_ID_MAX])
+{
+	struct note_search search = {
+		.name = ELF_NOTE_GNU, .type = NT_GNU_BUILD_ID, .desc = id,
+		.size = PRAM_BUILD_ID_MAX, .up_to = true,
+	};
+	int ret = for_each_section(path, find_note, &search);
+
+	return ret > 0 ? (int)search.found : ret;
 }

@@ -123,8 +123,10 @@ static enum pramctl_exit check_directory(struct import *i)
 
 	i->dir_fd = open(i->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (i->dir_fd < 0) {
-		pramctl_error("%s: %s; name a directory of CRIU images", i->dir, strerror(errno));
-		return errno == ENOENT ? PRAMCTL_NOT_FOUND : PRAMCTL_FAILED;
+		const int error = errno;
+
+		pramctl_error("%s: %s; name a directory of CRIU images", i->dir, strerror(error));
+		return error == ENOENT ? PRAMCTL_NOT_FOUND : PRAMCTL_FAILED;
 	}
 	if (fstatat(i->dir_fd, "inventory.img", &st, AT_SYMLINK_NOFOLLOW)) {
 		pramctl_error("%s: has no inventory.img, so this is no directory of CRIU images; name one",

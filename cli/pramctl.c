@@ -38,18 +38,21 @@ const struct pramctl_command pramctl_commands[] = {
 		{
 			OPTION_JSON,
 			{ "all", NULL, "remove all that nobody is saving or loading", ARG(all) },
+			{ "force", NULL, "with --all: file systems, too", ARG(force) },
+			{ "orphans", NULL, "remove checkpoints that nobody can restore", ARG(orphans) },
 			{ "id", NULL, "NAMEs are ids of single nodes", ARG(by_id) },
 		},
 		pramctl_rm,
 	},
 	{
-		"check", "", "check if this system can save tasks in PRAM", 0, 0,
+		"check", "[KERNEL [INITRD]]", "check if this system can save tasks in PRAM", 0, 2,
 		{
 			OPTION_JSON,
 			{ "criu", "FILE", "the criu to look at", ARG(criu) },
 			{ "plugin", "FILE", "the CRIU plugin to look at", ARG(plugin) },
 			{ "kexec", NULL, "instead, if a kexec would lose anything now", ARG(kexec) },
 			{ "reboot", NULL, "instead, if a reboot would lose anything", ARG(reboot) },
+			{ "task", "PID", "instead, if a task can be dumped and go over a kexec", ARG(task) },
 			OPTION_ROOT,
 		},
 		pramctl_check,
@@ -93,7 +96,7 @@ static void print_help(FILE *out)
 	      "Look after checkpoints that CRIU keeps in PRAM, memory that survives kexec.\n\n"
 	      "Verbs:\n", out);
 	for (const struct pramctl_command *c = pramctl_commands; c->name; c++)
-		fprintf(out, "  %-6s %-10s  %s\n", c->name, c->operands, c->help);
+		fprintf(out, "  %-6s %-17s  %s\n", c->name, c->operands, c->help);
 	fputs("\n'pramctl VERB --help' lists a verb's options. Others:\n"
 	      "  --help     show this\n"
 	      "  --version  show the version\n\n"

@@ -26,6 +26,8 @@ enum pramctl_exit {
  * @verb: the verb's name
  * @json: --json
  * @all: --all
+ * @force: --force
+ * @orphans: --orphans
  * @by_id: --id
  * @nodes: --nodes
  * @replace: --replace
@@ -35,6 +37,7 @@ enum pramctl_exit {
  * @root: --root or ""; to be put before absolute paths
  * @criu: --criu or %NULL
  * @plugin: --plugin or %NULL
+ * @task: --task or %NULL
  * @nr: number of operands
  * @operands: what is neither verb nor option
  */
@@ -42,6 +45,8 @@ struct pramctl_args {
 	const char	*verb;
 	bool		json;
 	bool		all;
+	bool		force;
+	bool		orphans;
 	bool		by_id;
 	bool		nodes;
 	bool		replace;
@@ -51,6 +56,7 @@ struct pramctl_args {
 	const char	*root;
 	const char	*criu;
 	const char	*plugin;
+	const char	*task;
 	size_t		nr;
 	char		**operands;
 };
@@ -69,7 +75,7 @@ struct pramctl_option {
 	size_t		member;
 };
 
-#define PRAMCTL_OPTIONS_MAX	7
+#define PRAMCTL_OPTIONS_MAX	9
 
 /**
  * struct pramctl_command - a verb; the table of them drives everything

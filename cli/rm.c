@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "output.h"
+#include "place.h"
 #include "pramctl.h"
 #include "util.h"
+
+/* How the kernel calls the first node of a file system, linux/kho/abi/pram_tmpfs.h. */
+#define FILE_SYSTEM_PREFIX	"shmem-1-"
 
 static void report(struct json_object *removed, const char *kind, const char *name,
 		   uint64_t nr_nodes)
@@ -100,12 +107,46 @@ static enum pramctl_exit rm_id(int dev, const char *operand, struct json_object 
 	return PRAMCTL_OK;
 }
 
-static enum pramctl_exit rm_all(int dev, struct json_object *removed)
+/*
+ * A file system with pram= that is not mounted: "all checkpoints" is what people have in
+ * mind who say --all, and these are files.
+ */
+static enum pramctl_exit refuse_file_systems(int dev)
+{
+	struct pram_node_stat node = { .id = 0 };
+	uint64_t nr = 0;
+	int ret;
+
+	while ((ret = pram_list_next(dev, &node)) > 0) {
+		const char *name = (const char *)node.name;
+
+		if (strncmp(name, FILE_SYSTEM_PREFIX, strlen(FILE_SYSTEM_PREFIX)))
+			continue;
+		pramctl_error("--all would remove the file system pram=%s",
+			      name + strlen(FILE_SYSTEM_PREFIX));
+		nr++;
+	}
+	if (ret)
+		return complain("all nodes", ret);
+	if (!nr)
+		return PRAMCTL_OK;
+	pramctl_error("nothing was removed; name what is to go, or add --force");
+	return PRAMCTL_FAILED;
+}
+
+static enum pramctl_exit rm_all(int dev, bool force, struct json_object *removed)
 {
 	struct pram_ioctl_info info;
 	uint64_t nr_freed;
-	int ret = pram_free_all(dev, &nr_freed);
+	int ret;
 
+	if (!force) {
+		enum pramctl_exit status = refuse_file_systems(dev);
+
+		if (status)
+			return status;
+	}
+	ret = pram_free_all(dev, &nr_freed);
 	if (ret)
 		return complain("all nodes", ret);
 	report(removed, "all", "", nr_freed);
@@ -118,6 +159,86 @@ static enum pramctl_exit rm_all(int dev, struct json_object *removed)
 		return PRAMCTL_FAILED;
 	}
 	return PRAMCTL_OK;
+}
+
+/* ---- orphans ----------------------------------------------------------- */
+
+/* Does a path lead into memory that is empty after each boot? */
+static bool is_in_memory(const char *path)
+{
+	_cleanup_free_ char *above = strdup(path);
+	struct statfs fs;
+	char *slash;
+
+	/* Of what is left of it. */
+	while (above && (slash = strrchr(above, '/'))) {
+		slash[slash == above] = 0;
+		if (!statfs(above, &fs))
+			return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+		if (slash == above)
+			break;
+	}
+	return true;
+}
+
+/*
+ * Is its images directory gone, so that nobody will give it to criu? Only where the name is
+ * the path: what has another name may have been made in another mount namespace.
+ */
+static bool is_orphan(int dev, const char *name, uint64_t kexecs)
+{
+	struct pram_checkpoint_reader *r;
+	bool orphan = false;
+	const char *dir;
+
+	if (*name != '/' || pram_reader_open(dev, name, PRAM_LOAD_PEEK, &r))
+		return false;
+	dir = pram_reader_index(r)->images_dir;
+	if (dir && !strcmp(dir, name) && access(dir, F_OK) && errno == ENOENT) {
+		orphan = !kexecs || !is_in_memory(dir);
+		if (!orphan)
+			pramctl_error("%s: is kept, as the directory may have gone with the last kernel; make it to restore the checkpoint, or remove that by its name",
+				      name);
+	}
+	pram_reader_close(r);
+	return orphan;
+}
+
+/* A checkpoint whose metadata is gone can be restored by nobody. */
+static bool has_metadata(int dev, const char *name)
+{
+	char node_name[PRAM_NAME_MAX];
+	struct pram_node_stat node;
+
+	return pram_checkpoint_node_name(node_name, name, NULL) ||
+	       pram_stat(dev, node_name, &node) != -ENOENT;
+}
+
+static enum pramctl_exit rm_orphans(int dev, struct json_object *removed)
+{
+	struct pram_checkpoint_node belongs;
+	struct pram_node_stat node = { .id = 0 };
+	enum pramctl_exit status = PRAMCTL_OK;
+	int ret;
+
+	if (!pram_place_is_first_mount_namespace()) {
+		pramctl_error("--orphans goes by paths: call it in the mount namespace of the machine's init, where they mean what they meant to criu");
+		return PRAMCTL_FAILED;
+	}
+	/* Removing does not disturb the list: it goes on with the next higher id. */
+	while ((ret = pram_list_next(dev, &node)) > 0) {
+		enum pramctl_exit one;
+
+		if (!pram_checkpoint_node_parse(&node, &belongs) || node.state != PRAM_NODE_READY)
+			continue;
+		if (*belongs.image ? has_metadata(dev, belongs.name) :
+				     !is_orphan(dev, belongs.name, node.kexec_count))
+			continue;
+		one = rm_checkpoint(dev, belongs.name, removed);
+		if (one)
+			status = one;
+	}
+	return ret ? complain("orphans", ret) : status;
 }
 
 static void print(struct json_object *removed)
@@ -147,8 +268,13 @@ enum pramctl_exit pramctl_rm(const struct pramctl_args *args)
 	struct json_object *object, *removed;
 	_cleanup_close_ int dev = -1;
 
-	if (args->all ? args->nr || args->by_id : !args->nr) {
-		pramctl_error("rm takes either NAMEs or --all");
+	if (args->all || args->orphans ? args->nr || args->by_id || (args->all && args->orphans) :
+					 !args->nr) {
+		pramctl_error("rm takes either NAMEs, --all or --orphans");
+		return PRAMCTL_USAGE;
+	}
+	if (args->force && !args->all) {
+		pramctl_error("rm takes --force with --all only");
 		return PRAMCTL_USAGE;
 	}
 	dev = pramctl_open();
@@ -159,7 +285,9 @@ enum pramctl_exit pramctl_rm(const struct pramctl_args *args)
 	removed = output_new_array();
 	output_add(object, "removed", removed);
 	if (args->all)
-		status = rm_all(dev, removed);
+		status = rm_all(dev, args->force, removed);
+	if (args->orphans)
+		status = rm_orphans(dev, removed);
 	/* One that fails is no reason to keep the others; its status is the last word. */
 	for (size_t i = 0; i < args->nr; i++) {
 		enum pramctl_exit one = args->by_id ? rm_id(dev, args->operands[i], removed) :

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "output.h"
+#include "kho.h"
 #include "pramctl.h"
 #include "util.h"
 
@@ -18,8 +19,7 @@ int pramctl_open(void)
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
-		pramctl_error("there is no " PRAM_DEVICE_PATH
-			      ": boot a kernel that has PRAM with kho=on; 'pramctl check' tells what is missing");
+		pramctl_error("there is no " PRAM_DEVICE_PATH ": %s", pram_absent_remedy());
 		return -1;
 	case -EACCES:
 	case -EPERM:

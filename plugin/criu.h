@@ -2,7 +2,7 @@
 /*
  * All that the plugin uses of CRIU. Of what is included here only criu-plugin.h
  * is meant for plugins; the rest is exported by the criu binary without a promise,
- * so the plugin belongs to the CRIU version whose headers it was built with.
+ * so the plugin belongs to the criu that it was built with, see criu_build.h.
  *
  *   opts                     the options, to refuse what PRAM cannot serve
  *   root_item                the root of the tasks to dump

@@ -13,6 +13,7 @@
 #include "dump.h"
 #include "pram.h"
 #include "session.h"
+#include "tasks.h"
 
 /* Of all pages images the one with the longest name, see image-desc.c of CRIU. */
 #define LONGEST_PAGES_IMAGE	"pages-4294967295.img"
@@ -22,6 +23,9 @@
  * at once, in another copy than CRIU's, would not be little.
  */
 #define RANGES_MAX	16384U
+
+/* A log is no list. */
+#define LOST_FILES_SHOWN	8U
 
 static struct pram_session session = { .dev = -1 };
 static struct pram_checkpoint_writer *writer;
@@ -133,21 +137,74 @@ static void log_begun(void)
 {
 	static const char *const text[] = {
 		[PRAM_ADOPT_RANGE] = "taken over from the tasks",
-		[PRAM_ADOPT_PIPE] = "taken over from pipes",
 		[PRAM_ADOPT_NO] = "copied",
 	};
 
 	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: a restore without the checkpoint in PRAM "
-			"would take those\n", session.images_dir);
+		pr_warn("%s holds ordinary images, too: they are no part of the checkpoint\n",
+			session.images_dir);
 	pr_info("dumping to checkpoint \"%s\", pages are %s%s\n", session.name, text[adopt],
 		adopt == session.settings.adopt ? "" : ", as this kernel can't take them over");
+}
+
+/* Files that a restore in the next kernel will look for in vain. */
+static void log_lost_files(const struct pram_tasks *tasks)
+{
+	size_t i;
+
+	for (i = 0; i < tasks->nr_lost && i < LOST_FILES_SHOWN; i++)
+		pr_warn("process %d has %s open, which a kexec destroys: after one it can't be "
+			"restored; put it on a tmpfs with pram=, or on a disk\n",
+			tasks->lost[i].pid, tasks->lost[i].path);
+	if (i < tasks->nr_lost)
+		pr_warn("and %zu more files: see \"pramctl check --task %d\"\n",
+			tasks->nr_lost - i, tasks->pids[0]);
+}
+
+/*
+ * What is known of the tasks is said before they are frozen; and what cannot be done for
+ * lack of memory is not begun.
+ */
+static int look_at_tasks(void)
+{
+	const uint64_t mib = 1 << 20;
+	struct pram_tasks tasks;
+	struct pram_room room;
+	uint64_t copy, least;
+	int ret = 0;
+
+	/* Who can't be looked at is CRIU's to report. */
+	if (pram_tasks_look(root_item->pid->real, &tasks))
+		goto out;
+	log_lost_files(&tasks);
+	if (pram_room_get(&room))
+		goto out;
+	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, &least);
+	pr_info("%zu tasks, up to %" PRIu64 " MiB of their memory is copied (shared %" PRIu64
+		", hugetlb %" PRIu64 ", merged by KSM %" PRIu64 "), %" PRIu64 " MiB is available\n",
+		tasks.nr, copy / mib, tasks.shared_bytes / mib, tasks.hugetlb_bytes / mib,
+		tasks.ksm_bytes / mib, room.available / mib);
+	if (least > room.most) {
+		pr_err("at least %" PRIu64 " MiB of the tasks' memory has to be copied, and there is "
+		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
+		       "--task %d\" says what is copied\n", least / mib, room.most / mib,
+		       tasks.pids[0]);
+		ret = -ENOMEM;
+	} else if (copy > room.available) {
+		pr_warn("%" PRIu64 " MiB may have to be copied and %" PRIu64 " MiB of memory is "
+			"available: the dump may fail for lack of it\n", copy / mib,
+			room.available / mib);
+	}
+out:
+	pram_tasks_free(&tasks);
+	return ret;
 }
 
 int pram_dump_begin(void)
 {
 	const char *refused = pram_dump_refused_option();
 	struct pram_writer_options options;
+	unsigned int waited_ms = 0;
 	int ret;
 
 	if (refused) {
@@ -171,6 +228,9 @@ int pram_dump_begin(void)
 	ret = choose_adopt();
 	if (ret)
 		goto err;
+	ret = look_at_tasks();
+	if (ret)
+		goto err;
 
 	options = (struct pram_writer_options){
 		.replace = session.settings.replace,
@@ -179,7 +239,9 @@ int pram_dump_begin(void)
 		.images_dir = session.images_dir,
 		.criu_version = CRIU_VERSION,
 	};
-	ret = pram_writer_create(session.dev, session.name, &options, &writer);
+	do {
+		ret = pram_writer_create(session.dev, session.name, &options, &writer);
+	} while (pram_session_wait(ret, &waited_ms));
 	if (ret) {
 		writer = NULL;
 		create_error(ret);
@@ -281,7 +343,7 @@ int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_i
 	}
 	if (ret)
 		pr_err("can't take over the pages of process %d: %s; the tasks run on, see the "
-		       "kernel's log, or try CRIU_PRAM_ADOPT=pipe\n", pid, strerror(-ret));
+		       "kernel's log\n", pid, strerror(-ret));
 	return ret;
 }
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 
 #include "criu.h"
+#include "criu_build.h"
 #include "dump.h"
 #include "luo.h"
 #include "restore.h"
@@ -51,6 +52,10 @@ static const struct backend *backend(void)
 
 static int plugin_init(int stage)
 {
+	/* Before anything of CRIU's is looked at. */
+	if (!pram_criu_is_ours())
+		return -ENOEXEC;
+
 	switch (stage) {
 	case CR_PLUGIN_STAGE__DUMP:
 		return backend()->dump_begin();
@@ -68,6 +73,9 @@ static int plugin_open_image(int dfd, const char *path, int flags)
 {
 	int fd;
 
+	/* On restore this is the first call; in another criu it may be another hook. */
+	if (!chosen && !pram_criu_is_ours())
+		return -ENOEXEC;
 	if (!pram_session_is_images_dir(dfd))
 		return -ENOTSUP;
 

@@ -31,20 +31,22 @@ static struct pram_checkpoint_reader *reader;
 static int stream_id = -1;
 static int *pages_ids;
 static bool can_map;	/* the kernel can, and is to */
+static uint64_t checksum_errors;	/* before anything was read */
 
-/* Has the kernel found data damaged, in this boot? */
-static bool have_checksum_errors(void)
+/* How often the kernel has found data damaged, in this boot. */
+static uint64_t count_checksum_errors(void)
 {
-	char first = '0';
+	char text[32] = "";
+	ssize_t len = 0;
 	int fd;
 
 	fd = open("/sys/kernel/pram/checksum_errors", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	if (read(fd, &first, 1) != 1)
-		first = '0';
-	close(fd);
-	return first != '0';
+	if (fd >= 0) {
+		len = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[len > 0 ? len : 0] = '\0';
+	return strtoull(text, NULL, 10);
 }
 
 /* What the last kexec has lost may have been what is looked for. */
@@ -77,6 +79,7 @@ static void log_damage(void)
 		log_lost();
 }
 
+/* They may be of any age, so only if that was asked for. */
 static int use_files(const char *reason)
 {
 	pr_warn("%s: restoring from the ordinary images in %s\n", reason, session.images_dir);
@@ -96,6 +99,26 @@ const char *pram_restore_refused_option(void)
 	return NULL;
 }
 
+/* Why the images that are there are not restored. */
+static void log_files(void)
+{
+	if (pram_session_has_ordinary_images())
+		pr_err("the ordinary images in %s may be older and are not restored in its place: "
+		       "%s if they are what you want\n", session.images_dir,
+		       session.settings.files ? "restore without the plugin" :
+						"set CRIU_PRAM_FILES=yes");
+}
+
+/* Files in place of what the last kexec has lost would be the past, without a word. */
+static bool files_will_do(void)
+{
+	struct pram_ioctl_info info;
+
+	if (!session.settings.files || !pram_session_has_ordinary_images())
+		return false;
+	return session.dev < 0 || (!pram_info(session.dev, &info) && !info.lost_pages);
+}
+
 static void open_error(int error)
 {
 	switch (error) {
@@ -104,10 +127,12 @@ static void open_error(int error)
 		       "are; give the images directory it was dumped to, or set CRIU_PRAM_NAME\n",
 		       session.name);
 		log_lost();
+		log_files();
 		break;
 	case -EBUSY:
-		pr_err("checkpoint \"%s\" is being dumped or restored by another process: wait for "
-		       "it\n", session.name);
+		pr_err("checkpoint \"%s\" is being dumped or restored by another process, or tasks "
+		       "of a restore that has failed are still ending: wait for them\n",
+		       session.name);
 		break;
 	case -EBADMSG:
 		pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n",
@@ -157,9 +182,9 @@ static uint32_t load_flags(void)
 
 static int begin(void)
 {
-	const bool files = pram_session_has_ordinary_images();
 	struct pram_ioctl_info info;
 	const PramCheckpoint *index;
+	unsigned int waited_ms = 0;
 	int ret;
 
 	ret = pram_session_begin(&session);
@@ -168,9 +193,13 @@ static int begin(void)
 
 	ret = pram_session_open(&session);
 	if (ret) {
-		if (files && (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO))
+		const bool no_pram = ret == -ENOENT || ret == -ENODEV || ret == -ENXIO;
+
+		if (no_pram && files_will_do())
 			return use_files("this kernel has no PRAM");
 		pram_session_open_error(ret);
+		if (no_pram)
+			log_files();
 		return ret;
 	}
 
@@ -181,10 +210,14 @@ static int begin(void)
 	}
 	can_map = session.settings.map && (info.features & PRAM_FEATURE_MAP);
 
-	ret = pram_reader_open(session.dev, session.name, load_flags(), &reader);
+	checksum_errors = count_checksum_errors();
+
+	do {
+		ret = pram_reader_open(session.dev, session.name, load_flags(), &reader);
+	} while (pram_session_wait(ret, &waited_ms));
 	if (ret) {
 		reader = NULL;
-		if (files && (ret == -ENOENT || ret == -ENAMETOOLONG))
+		if ((ret == -ENOENT || ret == -ENAMETOOLONG) && files_will_do())
 			return use_files("PRAM has no such checkpoint");
 		open_error(ret);
 		return ret;
@@ -194,7 +227,7 @@ static int begin(void)
 	ret = check_index(index);
 	if (ret)
 		return ret;
-	if (files)
+	if (pram_session_has_ordinary_images())
 		pr_warn("%s holds ordinary images, too: they are ignored\n", session.images_dir);
 	pr_info("restoring from checkpoint \"%s\": %zu images, %zu pages images, dumped on Linux %s, "
 		"pages are %s\n", session.name, index->n_image, index->n_pages,
@@ -290,12 +323,15 @@ int pram_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages)
 int pram_restore_share(void)
 {
 	const PramCheckpoint *index;
+	unsigned int waited_ms = 0;
 	int ret;
 
 	if (source != SOURCE_PRAM)
 		return 0;
 
-	ret = pram_reader_open_pages(reader);
+	do {
+		ret = pram_reader_open_pages(reader);
+	} while (pram_session_wait(ret, &waited_ms));
 	if (ret) {
 		pr_err("can't open the pages of checkpoint \"%s\": %s; \"pramctl show '%s'\" lists "
 		       "them\n", session.name, strerror(-ret), session.name);
@@ -330,7 +366,7 @@ void pram_restore_failed(void)
 
 	pr_info("the restore has failed: the checkpoint stays in PRAM\n");
 	/* It is the tasks that meet what is damaged of their memory: they have no words for it. */
-	if (!have_checksum_errors() ||
+	if (count_checksum_errors() == checksum_errors ||
 	    pram_checkpoint_find_damage(session.dev, session.name, &damage) <= 0)
 		return;
 	pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n", session.name,

@@ -13,7 +13,7 @@ const char *pram_restore_refused_option(void);
  * it. -ENOENT: no such image, not logged. -ENOTSUP: restoring from ordinary files.
  *
  * The first call looks for the checkpoint. If PRAM does not have it but the images
- * directory has images, these are restored.
+ * directory has images, these are restored if that was asked for (files = yes).
  */
 int pram_restore_open(const char *image, int flags);
 

@@ -9,8 +9,14 @@
 #include <unistd.h>
 
 #include "criu.h"
+#include "kho.h"
+#include "place.h"
 #include "pram.h"
 #include "session.h"
+
+/* How long a checkpoint may be busy, see pram_session_wait(). */
+#define BUSY_MS		2000U
+#define BUSY_PAUSE_MS	20U
 
 static int resolve_images_dir(char **path)
 {
@@ -41,6 +47,47 @@ static int resolve_images_dir(char **path)
 	return *path ? 0 : -ENOMEM;
 }
 
+/* One line of a small file, without its newline; "" if it can't be read. */
+static void read_line(const char *path, char *line, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = 0;
+
+	if (fd >= 0) {
+		len = read(fd, line, size - 1);
+		close(fd);
+	}
+	line[len > 0 ? len : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+}
+
+static int set_name(struct pram_session *session)
+{
+	char boot[64];
+	struct stat st;
+
+	session->name = session->settings.name ?: session->images_dir;
+	if (session->settings.name || pram_place_is_first_mount_namespace())
+		return 0;
+	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
+	if (stat("/proc/self/ns/mnt", &st) || !*boot) {
+		pr_err("can't tell the mount namespace, and so not what the checkpoint is to be "
+		       "called: mount /proc, or set CRIU_PRAM_NAME\n");
+		return -ENOENT;
+	}
+	if (asprintf(&session->own_name, "%s@mnt-%lu-%.8s", session->images_dir,
+		     (unsigned long)st.st_ino, boot) < 0) {
+		session->own_name = NULL;
+		return -ENOMEM;
+	}
+	session->name = session->own_name;
+	pr_warn("this is not the machine's first mount namespace, where %s may be anything: the "
+		"checkpoint is called \"%s\", and to be restored in another one, or after a "
+		"kexec, it needs CRIU_PRAM_NAME; set that already for the dump\n",
+		session->images_dir, session->name);
+	return 0;
+}
+
 int pram_session_begin(struct pram_session *session)
 {
 	char line[PATH_MAX], error[PRAM_SETTINGS_ERROR_MAX];
@@ -59,8 +106,7 @@ int pram_session_begin(struct pram_session *session)
 	ret = resolve_images_dir(&session->images_dir);
 	if (ret)
 		return ret;
-	session->name = session->settings.name ?: session->images_dir;
-	return 0;
+	return set_name(session);
 }
 
 bool pram_session_wants_luo(void)
@@ -84,19 +130,34 @@ int pram_session_open(struct pram_session *session)
 	return 0;
 }
 
+bool pram_session_wait(int error, unsigned int *waited_ms)
+{
+	if (error != -EBUSY || *waited_ms >= BUSY_MS)
+		return false;
+	usleep(BUSY_PAUSE_MS * 1000);
+	*waited_ms += BUSY_PAUSE_MS;
+	return true;
+}
+
 void pram_session_open_error(int error)
 {
 	switch (error) {
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
-		pr_err("there is no " PRAM_DEVICE_PATH ": boot a kernel that has PRAM with kho=on; "
-		       "\"pramctl check\" says what is missing\n");
+		pr_err("there is no " PRAM_DEVICE_PATH ": %s\n", pram_absent_remedy());
 		break;
 	case -EACCES:
 	case -EPERM:
-		pr_err("may not open " PRAM_DEVICE_PATH ": run criu as root, with CAP_SYS_ADMIN in "
-		       "the initial user namespace\n");
+		if (pram_place_is_privileged())
+			pr_err("may not open " PRAM_DEVICE_PATH " although criu is root: the device "
+			       "filter of its cgroup forbids it, as that of a container does, or a "
+			       "mount without devices; allow character devices of major 10 there "
+			       "(podman run --device-cgroup-rule \"c 10:* rwm\"; DeviceAllow="
+			       PRAM_DEVICE_PATH " rw)\n");
+		else
+			pr_err("may not open " PRAM_DEVICE_PATH ": run criu as root, with "
+			       "CAP_SYS_ADMIN in the initial user namespace\n");
 		break;
 	case -EPROTO:
 		pr_err("this plugin speaks version %d of " PRAM_DEVICE_PATH ", but not the kernel, "
@@ -114,6 +175,7 @@ void pram_session_end(struct pram_session *session)
 	if (session->dev >= 0)
 		close(session->dev);
 	free(session->images_dir);
+	free(session->own_name);
 	pram_settings_free(&session->settings);
 	*session = (struct pram_session){ .dev = -1 };
 }
@@ -130,5 +192,5 @@ bool pram_session_is_images_dir(int dfd)
 
 bool pram_session_has_ordinary_images(void)
 {
-	return !faccessat(criu_get_image_dir(), "inventory.img", F_OK, 0);
+	return !faccessat(criu_get_image_dir(), "pstree.img", F_OK, 0);
 }

@@ -11,12 +11,14 @@
  * struct pram_session - one run of CRIU
  * @settings: as in force
  * @images_dir: the resolved path of CRIU's images directory
+ * @own_name: the name if neither of the above can be it, or %NULL
  * @name: the checkpoint's name, borrowed from one of the above
  * @dev: /dev/pram, or -1
  */
 struct pram_session {
 	struct pram_settings	settings;
 	char			*images_dir;
+	char			*own_name;
 	const char		*name;
 	int			dev;
 };
@@ -24,6 +26,10 @@ struct pram_session {
 /**
  * pram_session_begin() - read the settings and find the checkpoint's name
  * @session: filled; ended by pram_session_end(), also after an error
+ *
+ * A path means something in its mount namespace only. In any but the first one, and below
+ * another root, the name has that namespace and this boot in it, unless it is set: so no
+ * container takes, or restores, what another has called by the same path.
  *
  * Return: 0 or -errno. Errors are logged.
  */
@@ -43,12 +49,27 @@ int pram_session_open(struct pram_session *session);
 /* Logs what pram_session_open() returned, with the next step. */
 void pram_session_open_error(int error);
 
+/**
+ * pram_session_wait() - is it worth trying once more?
+ * @error: what has failed with this
+ * @waited_ms: how long this was waited for so far; 0 to begin with
+ *
+ * The tasks of a restore that has failed hold its checkpoint until they are dead, which
+ * nobody waits for: so for a moment it is busy.
+ *
+ * Return: true if @error is -EBUSY and not for long, after a pause.
+ */
+bool pram_session_wait(int error, unsigned int *waited_ms);
+
 void pram_session_end(struct pram_session *session);
 
 /* Is this descriptor CRIU's images directory, rather than a parent of it? */
 bool pram_session_is_images_dir(int dfd);
 
-/* Are there images in the images directory, by CRIU without this plugin? */
+/*
+ * Are there images in the images directory, by CRIU without this plugin? An inventory
+ * alone is none: container runtimes look for one.
+ */
 bool pram_session_has_ordinary_images(void);
 
 #endif /* PRAM_PLUGIN_SESSION_H */

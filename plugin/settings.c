@@ -18,7 +18,7 @@ enum setting_type {
 };
 
 /* By enum pram_adopt. */
-static const char *const adopt_words[] = { "range", "pipe", "no" };
+static const char *const adopt_words[] = { "range", "no" };
 
 /* The one list of settings: parsing, messages and the log go by it. */
 static const struct setting {
@@ -35,6 +35,7 @@ static const struct setting {
 	SETTING(adopt,     "ADOPT",     ADOPT),
 	SETTING(map,       "MAP",       BOOL),
 	SETTING(keep,      "KEEP",      BOOL),
+	SETTING(files,     "FILES",     BOOL),
 	{ "backend", ENV_PREFIX "BACKEND", SETTING_BACKEND, offsetof(struct pram_settings, luo) },
 #undef SETTING
 };
@@ -80,7 +81,7 @@ static int set(struct pram_settings *settings, const struct setting *setting, co
 		for (i = 0; i < NR_ADOPT_WORDS && strcmp(value, adopt_words[i]); i++)
 			;
 		if (i == NR_ADOPT_WORDS)
-			return refuse(error, "%s: %s is \"%.64s\": it must be range, pipe or no",
+			return refuse(error, "%s: %s is \"%.64s\": it must be range or no",
 				      where, what, value);
 		*member = i;
 	} else if (setting->type == SETTING_BOOL) {
@@ -249,10 +250,11 @@ static const char *yes_no(bool value)
 
 void pram_settings_print(const struct pram_settings *settings, char *line, size_t size)
 {
-	snprintf(line, size, "name=%s replace=%s checksums=%s adopt=%s map=%s keep=%s backend=%s",
+	snprintf(line, size, "name=%s replace=%s checksums=%s adopt=%s map=%s keep=%s files=%s "
+		 "backend=%s",
 		 settings->name ?: "(images directory)", yes_no(settings->replace),
 		 yes_no(settings->checksums), adopt_words[settings->adopt],
-		 yes_no(settings->map), yes_no(settings->keep),
+		 yes_no(settings->map), yes_no(settings->keep), yes_no(settings->files),
 		 settings->luo ? "luo" : "pram");
 }
 

@@ -20,8 +20,7 @@
 /* How pages get into PRAM; the words are in settings.c, the first is the default. */
 enum pram_adopt {
 	PRAM_ADOPT_RANGE,	/* taken over in ranges of the task's memory */
-	PRAM_ADOPT_PIPE,	/* taken over out of the pipes that CRIU fills */
-	PRAM_ADOPT_NO,		/* copied out of these pipes */
+	PRAM_ADOPT_NO,		/* copied out of the pipes that CRIU fills */
 };
 
 /**
@@ -32,6 +31,7 @@ enum pram_adopt {
  * @adopt: how to take pages over
  * @map: map pages instead of copying them
  * @keep: keep a checkpoint that was restored
+ * @files: restore ordinary images if there is no checkpoint
  * @luo: keep checkpoints in memfds that LUO preserves, not in PRAM
  */
 struct pram_settings {
@@ -41,6 +41,7 @@ struct pram_settings {
 	enum pram_adopt	adopt;
 	bool		map;
 	bool		keep;
+	bool		files;
 	bool		luo;
 };
 

@@ -13,6 +13,8 @@ int fuzz_one(const uint8_t *data, size_t size)
 {
 	const int fd = memfd_create("elf", MFD_CLOEXEC);
 	struct pram_note_desc desc = { 0 };
+	struct pram_note_criu criu = { 0 };
+	uint8_t id[PRAM_BUILD_ID_MAX];
 	char path[64];
 	int note, symbol;
 
@@ -21,6 +23,8 @@ int fuzz_one(const uint8_t *data, size_t size)
 	note = elf_read_note(path, &desc);
 	symbol = elf_exports(path, "criu_point_of_no_return");
 	FUZZ_ASSERT(note <= 1 && symbol <= 1);
+	FUZZ_ASSERT(elf_read_criu_note(path, &criu) <= 1);
+	FUZZ_ASSERT(elf_read_build_id(path, id) <= PRAM_BUILD_ID_MAX);
 	close(fd);
 	return note == 1 || symbol == 1 ? 0 : -1;
 }

@@ -3,6 +3,20 @@
 #include "note.h"
 #include "pram.h"
 
+#ifdef FAKE_PLUGIN_CRIU
+/* As plugin/criu_build.c has it. */
+static const struct {
+	uint32_t		sizes[2], type;
+	char			name[8];
+	struct pram_note_criu	desc;
+} criu_note __attribute__((used, aligned(4), section(PRAM_NOTE_SECTION))) = {
+	{ sizeof(PRAM_NOTE_NAME), sizeof(struct pram_note_criu) },
+	PRAM_NOTE_TYPE_CRIU,
+	PRAM_NOTE_NAME,
+	{ "4.2.1", 8, { FAKE_PLUGIN_CRIU } },
+};
+#endif
+
 #ifdef FAKE_PLUGIN_ABI
 static const struct {
 	uint32_t		sizes[2], type;

@@ -15,10 +15,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build_id.h"
+#include "elf_file.h"
 #include "pramctl.h"
 #include "test_util.h"
 
 #define NAME	"/var/lib/criu/redis"
+
+static bool elsewhere;
+
+bool __wrap_pram_place_is_first_mount_namespace(void);
+bool __wrap_pram_place_is_first_mount_namespace(void)
+{
+	return !elsewhere;
+}
+
 #define SYSTEMS	TEST_GOLDEN_DIR "/systems/"
 
 /* ---- running it -------------------------------------------------------- */
@@ -251,7 +262,7 @@ static void test_completion(void **state)
 	fputs(last.out, file);
 	fclose(file);
 	expect_completion("pramctl s", 1, "show stats");
-	expect_completion("pramctl rm --", 2, "--help --json --all --id");
+	expect_completion("pramctl rm --", 2, "--help --json --all --force --orphans --id");
 	expect_completion("pramctl frobnicate --", 2, "");
 }
 
@@ -267,13 +278,21 @@ static void test_usage(void **state)
 	expect_fails("list operand", PRAMCTL_USAGE, "list takes no operands");
 	expect_fails("show", PRAMCTL_USAGE, "show takes NAME");
 	expect_fails("show a b", PRAMCTL_USAGE, "show takes NAME");
-	expect_fails("check --kexec --reboot", PRAMCTL_USAGE, "not both");
+	expect_fails("check --kexec --reboot", PRAMCTL_USAGE, "one of --kexec, --reboot and --task");
+	expect_fails("check --kexec --task 1", PRAMCTL_USAGE, "one of --kexec, --reboot and --task");
+	expect_fails("check vmlinuz", PRAMCTL_USAGE, "with --kexec only");
+	expect_fails("check --task x", PRAMCTL_USAGE, "'x' is no pid");
+	expect_fails("check --task 0", PRAMCTL_USAGE, "'0' is no pid");
+	expect_fails("check --task 2000000000", PRAMCTL_NOT_FOUND, "no process 2000000000");
 	expect_fails("check --kexec --criu x", PRAMCTL_USAGE, "looks at no criu");
 	expect_fails("check --reboot --plugin x", PRAMCTL_USAGE, "check --reboot looks at");
 	expect_fails("check --criu", PRAMCTL_USAGE, "'--criu' needs an argument");
-	expect_fails("rm", PRAMCTL_USAGE, "either NAMEs or --all");
-	expect_fails("rm --all x", PRAMCTL_USAGE, "either NAMEs or --all");
-	expect_fails("rm --id", PRAMCTL_USAGE, "either NAMEs or --all");
+	expect_fails("rm", PRAMCTL_USAGE, "either NAMEs, --all or --orphans");
+	expect_fails("rm --all x", PRAMCTL_USAGE, "either NAMEs, --all or");
+	expect_fails("rm --id", PRAMCTL_USAGE, "either NAMEs, --all or");
+	expect_fails("rm --orphans x", PRAMCTL_USAGE, "either NAMEs, --all or");
+	expect_fails("rm --all --orphans", PRAMCTL_USAGE, "either NAMEs, --all or");
+	expect_fails("rm --force x", PRAMCTL_USAGE, "--force with --all only");
 	expect_fails("export a", PRAMCTL_USAGE, "export takes NAME DIR");
 	expect_fails("import", PRAMCTL_USAGE, "import takes DIR [NAME]");
 }
@@ -441,7 +460,11 @@ static void test_rm_all(void **state)
 	int fd = add_everything();
 
 	(void)state;
-	assert_int_equal(run("rm --all"), PRAMCTL_FAILED);
+	/* Not what others keep their files in, unless that is said. */
+	expect_fails("rm --all", PRAMCTL_FAILED, "--all would remove the file system pram=home\n");
+	assert_non_null(strstr(last.err, "nothing was removed"));
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 6);
+	assert_int_equal(run("rm --all --force"), PRAMCTL_FAILED);
 	assert_string_equal(last.out, "removed 8 nodes\n");
 	assert_non_null(strstr(last.err, "1 nodes are being saved or loaded"));
 	close(fd);
@@ -545,6 +568,40 @@ static void test_export_leaves_no_half(void **state)
 	expect_listing("", "empty ");
 }
 
+/* Checkpoints whose directory is gone, and pages that nothing leads to. */
+static void test_rm_orphans(void **state)
+{
+	char line[640];
+
+	(void)state;
+	add_golden_checkpoint();
+	assert_int_equal(run(in_scratch("export " NAME " ", "a")), PRAMCTL_OK);
+	snprintf(line, sizeof(line), "cp -r %s/a %s/b", scratch, scratch);
+	assert_int_equal(system(line), 0);
+	assert_int_equal(run(in_scratch("import ", "a")), PRAMCTL_OK);
+	assert_int_equal(run(in_scratch("import ", "b")), PRAMCTL_OK);
+	snprintf(line, sizeof(line), "%s other-name", in_scratch("import ", "a"));
+	assert_int_equal(run(line), PRAMCTL_OK);
+	assert_int_equal(run("rm " NAME), PRAMCTL_OK);
+	fake_pram_add("criu:/gone:pages-1.img", PRAM_PAGE_STREAM, 0, NULL, 0);
+	fake_pram_add("criu:/gone:pages-2.img", PRAM_PAGE_STREAM, 0, NULL, 0);
+	snprintf(line, sizeof(line), "rm -r %s/a", scratch);
+	assert_int_equal(system(line), 0);
+
+	elsewhere = true;
+	expect_fails("rm --orphans", PRAMCTL_FAILED, "mount namespace");
+	elsewhere = false;
+	assert_int_equal(run("rm --orphans"), PRAMCTL_OK);
+	assert_string_equal(last.err, "");
+	snprintf(line, sizeof(line), "removed checkpoint %s/a (3 nodes)\n"
+		 "removed checkpoint /gone (2 nodes)\n", scratch);
+	assert_string_equal(last.out, line);
+	/* Another name is no path, and what has its directory is needed. */
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 6);
+	assert_int_equal(run("rm --orphans"), PRAMCTL_OK);
+	assert_string_equal(last.out, "");
+}
+
 static void test_import(void **state)
 {
 	char line[640], resolved[512];
@@ -642,6 +699,34 @@ static void test_check_no_elf(void **state)
 	assert_int_equal(run("check --root " SYSTEMS "good --criu /nowhere --plugin /nowhere"),
 			 PRAMCTL_FAILED);
 	assert_non_null(strstr(last.out, "criu                       /nowhere"));
+}
+
+/* Both ways to a build id lead to the same one. */
+static void test_build_id(void **state)
+{
+	uint8_t program[PRAM_BUILD_ID_MAX], file[PRAM_BUILD_ID_MAX];
+	char text[PRAM_BUILD_ID_TEXT_MAX];
+	int size = pram_program_build_id(program);
+
+	(void)state;
+	assert_true(size > 0);
+	assert_int_equal(elf_read_build_id("/proc/self/exe", file), size);
+	assert_memory_equal(program, file, size);
+	pram_build_id_text(text, program, 0);
+	assert_string_equal(text, "(none)");
+	pram_build_id_text(text, (const uint8_t[]){ 0, 0x1f, 0xff }, 3);
+	assert_string_equal(text, "001fff");
+}
+
+/* A plugin and a criu that were not built together. */
+static void test_check_pair(void **state)
+{
+	(void)state;
+	assert_int_equal(run("check --root " SYSTEMS "good --criu " TEST_BUILD_DIR
+			     "/fake-criu-old --plugin " TEST_BUILD_DIR "/fake-plugin.so"),
+			 PRAMCTL_FAILED);
+	assert_non_null(strstr(last.out, "built for 4.2.1 with build id c0ffee0000000001, not for this "
+					 "criu with c0ffee0000000002; install"));
 }
 
 static void expect_kho(const char *cmdline, bool on)
@@ -778,6 +863,124 @@ static void test_check_loss_of_mounts(void **state)
 	}
 }
 
+/* Other mount namespaces are seen by the kernel alone. */
+static void test_check_loss_elsewhere(void **state)
+{
+	static const char two_mounts[] =
+		"24 1 0:22 / /a rw - tmpfs none rw,pram=x\n25 1 0:22 / /b rw - tmpfs none rw,pram=x\n";
+
+	(void)state;
+	make_system("1\n", "1\n", "");
+	put_file("sys/kernel/pram/tmpfs_writable", "0\n");
+	expect_verdict("--kexec", PRAMCTL_OK, "nothing");
+	put_file("sys/kernel/pram/tmpfs_writable", "2\n");
+	expect_verdict("--kexec", PRAMCTL_FAILED, "2 more, mounted for writing in other mount namespaces");
+	expect_verdict("--reboot", PRAMCTL_FAILED, "2 more, ");
+	/* A file system, however often it is mounted here. */
+	make_system("1\n", "1\n", two_mounts);
+	expect_verdict("--kexec", PRAMCTL_FAILED, "1 more, ");
+	put_file("sys/kernel/pram/tmpfs_writable", "1\n");
+	expect_verdict("--kexec", PRAMCTL_FAILED, "umount /b");
+	assert_null(strstr(last.out, "more, mounted"));
+}
+
+/* A bzImage, as far as its header goes, that wants that much memory. */
+static void put_kernel(uint32_t init_size, uint32_t align)
+{
+	FILE *file = fopen(in_scratch("", "vmlinuz"), "w");
+	char header[0x264] = { 0 };
+
+	assert_non_null(file);
+	memcpy(header + 0x202, "HdrS", 4);
+	memcpy(header + 0x230, &align, 4);
+	memcpy(header + 0x260, &init_size, 4);
+	assert_int_equal(fwrite(header, sizeof(header), 1, file), 1);
+	fclose(file);
+}
+
+static void expect_images(uint32_t kernel_mib, unsigned int initrd_mib, int status, const char *what)
+{
+	char line[1200], kernel[512], initrd[512];
+
+	put_kernel(kernel_mib << 20, 2 << 20);
+	put_file("initrd", "");
+	assert_int_equal(truncate(in_scratch("", "initrd"), (off_t)initrd_mib << 20), 0);
+	snprintf(kernel, sizeof(kernel), "%s", in_scratch("", "vmlinuz"));
+	snprintf(initrd, sizeof(initrd), "%s", in_scratch("", "initrd"));
+	snprintf(line, sizeof(line), "--kexec %s %s", kernel, initrd);
+	expect_verdict(line, status, what);
+}
+
+static void test_check_images(void **state)
+{
+	char line[600];
+
+	(void)state;
+	make_system("0\n", "0\n", "");
+	expect_images(48, 30, PRAMCTL_OK, "the scratch areas can't be seen");
+	mkdir(in_scratch("", "sys/kernel/debug"), 0700);
+	mkdir(in_scratch("", "sys/kernel/debug/kho"), 0700);
+	mkdir(in_scratch("", "sys/kernel/debug/kho/out"), 0700);
+	/* 8 MiB too low for anything large, twice 64 MiB. */
+	put_file("sys/kernel/debug/kho/out/scratch_phys", "0x100000\n0x10000000\n0x20000000\n");
+	put_file("sys/kernel/debug/kho/out/scratch_len", "0x800000\n0x4000000\n0x4000000\n");
+	expect_images(48, 64, PRAMCTL_OK, "there is room in the scratch areas");
+	expect_images(64, 64, PRAMCTL_OK, "kernel 64.0 MiB, initrd 64.0 MiB: there is room");
+	/* What is above the kernel, which has to be aligned, is not lost. */
+	expect_images(33, 31, PRAMCTL_OK, "there is room");
+	expect_images(66, 1, PRAMCTL_FAILED,
+		      "the kernel needs 66.0 MiB in one scratch area, the largest has 64.0 MiB; "
+		      "boot with larger areas, kho_scratch=");
+	expect_images(48, 65, PRAMCTL_FAILED, "no scratch area has room for the initrd, 65.0 MiB");
+	snprintf(line, sizeof(line), "--kexec %s", in_scratch("", "initrd"));
+	expect_verdict(line, PRAMCTL_FAILED, "is no bzImage; name the kernel");
+	expect_verdict("--kexec /nowhere", PRAMCTL_FAILED, "/nowhere: No such file");
+}
+
+/* What this test is, and has. */
+static void test_check_task(void **state)
+{
+	const size_t size = 3 << 20;
+	char line[64], *mem;
+
+	(void)state;
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(mem != MAP_FAILED);
+	memset(mem, 1, size);
+	snprintf(line, sizeof(line), "check --task %d", getpid());
+	run(line);
+	assert_string_equal(last.err, "");
+	assert_non_null(strstr(last.out, "ok       tasks                      1\n"));
+	assert_non_null(strstr(last.out, "copied: shared memory"));
+	assert_non_null(strstr(last.out, "is copied, "));
+	munmap(mem, size);
+}
+
+/* KHO off though kho=on is there: what the command line doesn't show. */
+static void test_check_kho_failed(void **state)
+{
+	(void)state;
+	make_system("0\n", "0\n", "");
+	mkdir(in_scratch("", "proc/sys"), 0700);
+	mkdir(in_scratch("", "proc/sys/kernel"), 0700);
+	put_file("proc/sys/kernel/osrelease", "7.3.4\n");
+	put_file("proc/cmdline", "kho=on kho_scratch=16M,64G,64M\n");
+	put_file("proc/config.gz", "CONFIG_KEXEC_HANDOVER=y\nCONFIG_PRAM=y\n");
+	unlink(in_scratch("", "sys/kernel/pram/abi_version"));
+	run(in_scratch("check --root ", ""));
+	assert_non_null(strstr(last.out, "debugfs can't be read; as root, mount"));
+	/* It is mounted, and KHO has nothing there. */
+	mkdir(in_scratch("", "sys/kernel/debug"), 0700);
+	mkdir(in_scratch("", "sys/kernel/debug/x86"), 0700);
+	run(in_scratch("check --root ", ""));
+	assert_non_null(strstr(last.out, "missing  scratch areas              KHO is off though it was "
+					 "asked for: it could not reserve them; boot with areas"));
+	assert_non_null(strstr(last.out, "not there; see the scratch areas above"));
+	put_file("proc/cmdline", "kho=off\n");
+	run(in_scratch("check --root ", ""));
+	assert_non_null(strstr(last.out, "unknown  scratch areas              KHO is off; boot with"));
+}
+
 /* Without PRAM there is nothing to lose; where one may not look there may be. */
 static void test_check_loss_no_device(void **state)
 {
@@ -851,6 +1054,7 @@ int main(void)
 		pram_unit_test(test_rm_goes_on),
 		pram_unit_test(test_rm_part_of_a_checkpoint),
 		pram_unit_test(test_rm_all),
+		scratch_test(test_rm_orphans),
 		scratch_test(test_export),
 		scratch_test(test_export_refused),
 		scratch_test(test_export_leaves_no_half),
@@ -858,9 +1062,15 @@ int main(void)
 		scratch_test(test_import_refused),
 		pram_unit_test(test_check),
 		pram_unit_test(test_check_no_elf),
+		pram_unit_test(test_build_id),
+		pram_unit_test(test_check_pair),
 		scratch_test(test_check_command_line),
 		scratch_test(test_check_loss),
 		scratch_test(test_check_loss_of_mounts),
+		scratch_test(test_check_loss_elsewhere),
+		scratch_test(test_check_images),
+		pram_unit_test(test_check_task),
+		scratch_test(test_check_kho_failed),
 		scratch_test(test_check_loss_no_device),
 		pram_unit_test(test_stats),
 		cmocka_unit_test(test_man_page),

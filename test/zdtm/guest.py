@@ -477,8 +477,14 @@ class Job:
         if images:
             raise zdtm.test_fail_exc("the dump wrote " + ", ".join(map(os.path.basename, images)))
 
+    def name_it(self, api):
+        """The mount namespace here ends with the kernel: the path means nothing then."""
+        if self.through_pram:
+            os.environ["CRIU_PRAM_NAME"] = os.path.realpath(api.logs())
+
     def dump_it(self, test, api):
         api.set_test(test)
+        self.name_it(api)
         os.environ["ZDTM_TEST_PID"] = str(test.getpid())
         zdtm.try_run_hook(test, ["--pre-dump"])
         stamp("dump")
@@ -490,6 +496,7 @@ class Job:
         stamp("gone")
 
     def restore_it(self, test, api):
+        self.name_it(api)
         zdtm.try_run_hook(test, ["--pre-restore"])
         stamp("restore")
         api.restore()

@@ -298,12 +298,25 @@ int __init pram_dev_init(void)
 	return misc_register(&pram_dev);
 }
 
+/* KHO goes by this, too; it says nothing if it is off in spite of it. */
+static bool pram_kho_wanted __initdata =
+	IS_ENABLED(CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT);
+
+static int __init pram_parse_kho(char *arg)
+{
+	return kstrtobool(arg, &pram_kho_wanted);
+}
+early_param("kho", pram_parse_kho);
+
 static int __init pram_init(void)
 {
 	int err = pram_handover_init();
 
 	if (err == -ENODEV) {
-		pr_info("off: boot with kho=on to keep memory across kexec\n");
+		if (pram_kho_wanted)
+			pr_warn("off: KHO is disabled in spite of kho=on, see what it said above; if it had no memory for its scratch areas, give others by kho_scratch=\n");
+		else
+			pr_info("off: boot with kho=on to keep memory across kexec\n");
 		pram_tell_unclaimed();
 		return 0;
 	}

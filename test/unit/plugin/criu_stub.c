@@ -6,8 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build_id.h"
 #include "criu.h"
+#include "criu_build_id.h"
 #include "criu_stub.h"
+#include "tasks.h"
 #include "test_util.h"
 
 #define NR_STORED	16
@@ -25,6 +28,8 @@ static int nr_stored;
 static int fdstore_calls_left;
 static int no_return_error;
 static unsigned int nr_no_return;
+static bool another_criu, elsewhere, privileged;
+static uint64_t room_bytes;
 static char log_text[16384];
 
 void criu_stub_new_process(void)
@@ -34,6 +39,8 @@ void criu_stub_new_process(void)
 	fdstore_calls_left = -1;
 	no_return_error = 0;
 	nr_no_return = 0;
+	another_criu = elsewhere = privileged = false;
+	room_bytes = UINT64_C(1) << 40;
 	opts = (struct cr_options){ .final_state = TASK_DEAD };
 	*log_text = '\0';
 	current = NULL;
@@ -85,6 +92,56 @@ bool criu_stub_logged(const char *text)
 	}
 	*log_text = '\0';
 	return true;
+}
+
+void criu_stub_be_another_criu(void)
+{
+	another_criu = true;
+}
+
+void criu_stub_set_room(uint64_t bytes)
+{
+	room_bytes = bytes;
+}
+
+int __wrap_pram_room_get(struct pram_room *room);
+int __wrap_pram_room_get(struct pram_room *room)
+{
+	*room = (struct pram_room){ .available = room_bytes, .most = 2 * room_bytes };
+	return 0;
+}
+
+void criu_stub_be_elsewhere(void)
+{
+	elsewhere = true;
+}
+
+bool __wrap_pram_place_is_first_mount_namespace(void);
+bool __wrap_pram_place_is_first_mount_namespace(void)
+{
+	return !elsewhere;
+}
+
+void criu_stub_be_privileged(void)
+{
+	privileged = true;
+}
+
+bool __wrap_pram_place_is_privileged(void);
+bool __wrap_pram_place_is_privileged(void)
+{
+	return privileged;
+}
+
+int __wrap_pram_program_build_id(uint8_t id[PRAM_BUILD_ID_MAX]);
+int __wrap_pram_program_build_id(uint8_t id[PRAM_BUILD_ID_MAX])
+{
+	static const uint8_t criu[] = { CRIU_BUILD_ID };
+
+	memcpy(id, criu, sizeof(criu));
+	/* One bit is enough. */
+	id[sizeof(criu) - 1] ^= another_criu;
+	return sizeof(criu);
 }
 
 void criu_stub_become_task(void)

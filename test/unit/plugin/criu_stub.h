@@ -7,6 +7,7 @@
 #define PRAM_TEST_CRIU_STUB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* A new images directory and all options at their defaults. */
 void criu_stub_setup(void);
@@ -31,6 +32,18 @@ unsigned int criu_stub_no_return(void);
 
 /* Has this been logged? Forgets the log so far if it has. */
 bool criu_stub_logged(const char *text);
+
+/* Criu runs in another mount namespace than the machine's init. */
+void criu_stub_be_elsewhere(void);
+
+/* Criu is root of the machine. */
+void criu_stub_be_privileged(void);
+
+/* There is that much memory for copies, and at most twice as much; as much as there is after setup. */
+void criu_stub_set_room(uint64_t bytes);
+
+/* The program is from here on a criu that the plugin was not built for. */
+void criu_stub_be_another_criu(void);
 
 /*
  * Makes this process, a child, what a task is that CRIU restores: it has its task

@@ -205,17 +205,17 @@ static void expect_no_restore(int error, const char *reason)
 	criu_stub_new_process();
 }
 
-static void add_ordinary_inventory(void)
+static void add_file(const char *name)
 {
-	int fd = openat(criu_get_image_dir(), "inventory.img", O_CREATE | O_CLOEXEC, 0600);
+	int fd = openat(criu_get_image_dir(), name, O_CREATE | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	close(fd);
 }
 
-static void remove_ordinary_inventory(void)
+static void remove_file(const char *name)
 {
-	assert_int_equal(unlinkat(criu_get_image_dir(), "inventory.img", 0), 0);
+	assert_int_equal(unlinkat(criu_get_image_dir(), name, 0), 0);
 }
 
 /* ---- tests ------------------------------------------------------------- */
@@ -464,6 +464,10 @@ static void test_no_device(void **state)
 		expect_no_restore(cases[i].error == ENOENT ? -ENODATA : -cases[i].error,
 				  cases[i].reason);
 	}
+	/* Who has all capabilities is told what else may forbid it. */
+	fake_pram_fail_open(EPERM);
+	criu_stub_be_privileged();
+	expect_refused("--device-cgroup-rule");
 	fake_pram_fail_open(0);
 	fake_pram_set_abi(PRAM_ABI_VERSION + 1);
 	expect_refused("abi_version");
@@ -609,12 +613,6 @@ static void test_dump_pages(void **state)
 static void test_dump_pages_not(void **state)
 {
 	(void)state;
-	setenv("CRIU_PRAM_ADOPT", "pipe", 1);
-	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
-	assert_true(criu_stub_logged("taken over from pipes\n"));
-	assert_int_equal(hook_dump_pages(0, getpid(), NULL, 0), -ENOTSUP);
-	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-
 	setenv("CRIU_PRAM_ADOPT", "no", 1);
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	assert_true(criu_stub_logged("copied\n"));
@@ -630,6 +628,28 @@ static void test_dump_pages_not(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
+/* What has to be copied, and whether there is room for it, is said before the freeze. */
+static void test_room(void **state)
+{
+	const size_t size = 8 << 20;
+	char *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(shared != MAP_FAILED);
+	memset(shared, 1, size);
+	criu_stub_set_room(2 << 20);
+	expect_refused("MiB of the tasks' memory has to be copied, and there is not more than 4 MiB");
+	criu_stub_set_room(7 << 20);
+	dump_images("core", 1);
+	assert_true(criu_stub_logged("the dump may fail for lack of it"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	criu_stub_new_process();
+	dump_images("core", 1);
+	assert_true(criu_stub_logged("of their memory is copied (shared "));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	munmap(shared, size);
+}
+
 static void test_failing_dump_pages(void **state)
 {
 	unsigned char *memory = make_memory(1);
@@ -641,7 +661,7 @@ static void test_failing_dump_pages(void **state)
 	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
 	fake_pram_fail(PRAM_IOCTL_ADOPT, EACCES, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -EACCES);
-	assert_true(criu_stub_logged("CRIU_PRAM_ADOPT=pipe"));
+	assert_true(criu_stub_logged("the tasks run on, see the kernel's log"));
 	fake_pram_set_totals(1 << 20, 0);
 	fake_pram_fail(PRAM_IOCTL_ADOPT, ENOSPC, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -ENOSPC);
@@ -770,17 +790,97 @@ static void test_keep(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
+/* A process that has the checkpoint, as tasks of a failed restore do, and ends. */
+static pid_t hold_for(unsigned int ms)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		struct pram_checkpoint_reader *r;
+		const bool held = !pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r) &&
+				  !pram_reader_open_pages(r);
+
+		close(ready[0]);
+		if (write(ready[1], &held, 1) == 1)
+			usleep(ms * 1000);
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 1);
+	close(ready[0]);
+	return pid;
+}
+
 static void test_busy(void **state)
 {
 	struct pram_checkpoint_reader *r;
+	pid_t pid;
 
 	(void)state;
 	dump("core", 1);
 	assert_int_equal(pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r), 0);
-	expect_no_restore(-EBUSY, "by another process");
+	expect_no_restore(-EBUSY, "by another process, or tasks of a restore that has failed");
 	setenv("CRIU_PRAM_REPLACE", "yes", 1);
 	expect_refused("is being restored");
 	pram_reader_close(r);
+
+	/* Not for long: that is waited for. */
+	pid = hold_for(200);
+	dump_images("core", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	criu_stub_new_process();
+	pid = hold_for(200);
+	restore("core", 1);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* The same path in another mount namespace is another checkpoint. */
+static void test_elsewhere(void **state)
+{
+	char name[PRAM_NAME_MAX] = "", *other;
+	struct pram_node_stat node = { .id = 0 };
+
+	(void)state;
+	dump("core", 1);
+	criu_stub_be_elsewhere();
+	expect_no_restore(-ENODATA, "not the machine's first mount namespace");
+
+	criu_stub_be_elsewhere();
+	dump_images("other", 2);
+	assert_true(criu_stub_logged("set that already for the dump"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	criu_stub_new_process();
+	while (pram_list_next(test_dev(), &node) > 0) {
+		if (strstr((char *)node.name, "@mnt-") && !strstr((char *)node.name, ":pages"))
+			snprintf(name, sizeof(name), "%s", node.name);
+	}
+	other = name + strlen("criu:");
+	assert_int_equal(strncmp(other, criu_stub_images_dir(), strlen(criu_stub_images_dir())), 0);
+
+	/* In the same one it is found again, elsewhere by its name. */
+	criu_stub_be_elsewhere();
+	restore_images("other", 2);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	criu_stub_new_process();
+	setenv("CRIU_PRAM_NAME", other, 1);
+	restore("other", 2);
+	unsetenv("CRIU_PRAM_NAME");
+	restore("core", 1);
+
+	/* A name that was given is a name. */
+	setenv("CRIU_PRAM_NAME", "unit:redis", 1);
+	criu_stub_be_elsewhere();
+	dump_images("core", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	criu_stub_new_process();
+	restore("core", 1);
 }
 
 static void test_damaged(void **state)
@@ -824,12 +924,22 @@ static void test_missing_pages_node(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 2);
 }
 
+/* Files are the past: never in place of a checkpoint, unless they are asked for. */
 static void test_ordinary_images(void **state)
 {
 	(void)state;
 	expect_no_restore(-ENODATA, "pramctl list");
 
-	add_ordinary_inventory();
+	/* What a container runtime looks for is no image. */
+	add_file("inventory.img");
+	expect_no_restore(-ENODATA, "pramctl list");
+	add_file("pstree.img");
+	expect_no_restore(-ENODATA, "set CRIU_PRAM_FILES=yes");
+	fake_pram_fail_open(ENOENT);
+	expect_no_restore(-ENODATA, "set CRIU_PRAM_FILES=yes");
+	fake_pram_fail_open(0);
+
+	setenv("CRIU_PRAM_FILES", "yes", 1);
 	assert_int_equal(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY), -ENOTSUP);
 	assert_true(criu_stub_logged("ordinary images"));
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
@@ -848,6 +958,10 @@ static void test_ordinary_images(void **state)
 	fake_pram_fail_open(EACCES);
 	expect_no_restore(-EACCES, "as root");
 	fake_pram_fail_open(0);
+	/* It may be what was lost. */
+	fake_pram_set_totals(0, 1);
+	expect_no_restore(-ENODATA, "restore without the plugin if");
+	fake_pram_set_totals(0, 0);
 
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	assert_true(criu_stub_logged("ordinary images"));
@@ -855,7 +969,8 @@ static void test_ordinary_images(void **state)
 	criu_stub_new_process();
 	dump("core", 1);
 	restore("core", 1);
-	remove_ordinary_inventory();
+	remove_file("inventory.img");
+	remove_file("pstree.img");
 }
 
 static void test_directories(void **state)
@@ -886,6 +1001,20 @@ static void test_directories(void **state)
 	close(other);
 }
 
+/* Its structures may be others: nothing of it is touched. */
+static void test_another_criu(void **state)
+{
+	(void)state;
+	criu_stub_be_another_criu();
+	root_item = NULL;
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), -ENOEXEC);
+	assert_true(criu_stub_logged("built for another criu (" CRIU_VERSION ", build id "));
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__PRE_DUMP), -ENOEXEC);
+	assert_int_equal(hook_open(-1, NULL, 0), -ENOEXEC);
+	assert_true(criu_stub_logged("install the plugin and the criu that were built together"));
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+}
+
 /* ---- */
 
 static char settings_file[] = "/tmp/pram-test-settings-XXXXXX";
@@ -900,6 +1029,7 @@ static int setup(void **state)
 	unsetenv("CRIU_PRAM_ADOPT");
 	unsetenv("CRIU_PRAM_MAP");
 	unsetenv("CRIU_PRAM_KEEP");
+	unsetenv("CRIU_PRAM_FILES");
 	unsetenv("CRIU_PRAM_BACKEND");
 	criu_stub_setup();
 	return ret;
@@ -952,16 +1082,19 @@ int main(void)
 		plugin_test(test_index),
 		plugin_test(test_dump_pages),
 		plugin_test(test_dump_pages_not),
+		plugin_test(test_room),
 		plugin_test(test_failing_dump_pages),
 		plugin_test(test_restore_pages),
 		plugin_test(test_failed_restore),
 		plugin_test(test_failing_finish),
 		plugin_test(test_keep),
 		plugin_test(test_busy),
+		plugin_test(test_elsewhere),
 		plugin_test(test_damaged),
 		plugin_test(test_missing_pages_node),
 		plugin_test(test_ordinary_images),
 		plugin_test(test_directories),
+		plugin_test(test_another_criu),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -59,15 +59,17 @@ static void test_file(void **state)
 			      "  replace=yes\r\n"
 			      "\tchecksums =\tyes  \n"
 			      "  # another one\n"
-			      "adopt = pipe\n"
+			      "adopt = no\n"
 			      "map = no\n"
+			      "files = yes\n"
 			      "keep = no", NULL, NULL), 0);
 	assert_string_equal(settings.name, "a b");
 	assert_true(settings.replace);
 	assert_true(settings.checksums);
-	assert_int_equal(settings.adopt, PRAM_ADOPT_PIPE);
+	assert_int_equal(settings.adopt, PRAM_ADOPT_NO);
 	assert_false(settings.map);
 	assert_false(settings.keep);
+	assert_true(settings.files);
 }
 
 static void test_last_line_wins(void **state)
@@ -91,7 +93,7 @@ static void test_environment_wins(void **state)
 	assert_false(settings.luo);
 	assert_int_equal(load("backend = pram\n", "CRIU_PRAM_BACKEND=luo", NULL), 0);
 	assert_true(settings.luo);
-	assert_int_equal(load("adopt = pipe\n", "CRIU_PRAM_ADOPT=no", "CRIU_PRAM_MAP=no"), 0);
+	assert_int_equal(load("adopt = range\n", "CRIU_PRAM_ADOPT=no", "CRIU_PRAM_MAP=no"), 0);
 	assert_int_equal(settings.adopt, PRAM_ADOPT_NO);
 	assert_false(settings.map);
 	assert_int_equal(load("adopt = no\n", "CRIU_PRAM_ADOPT=range", NULL), 0);
@@ -110,11 +112,12 @@ static void test_bad_file(void **state)
 	refused("\nbackend = disk\n", NULL, where, "pram or luo");
 	refused("\nbackend =\n", NULL, where, "pram or luo");
 	refused("\nname =\n", NULL, where, "empty");
-	refused("\nadopt = yes\n", NULL, where, "range, pipe or no");
-	refused("\nadopt =\n", NULL, where, "range, pipe or no");
-	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, backend");
-	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, backend");
-	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, backend");
+	refused("\nadopt = yes\n", NULL, where, "range or no");
+	refused("\nadopt = pipe\n", NULL, where, "range or no");
+	refused("\nadopt =\n", NULL, where, "range or no");
+	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, backend");
+	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, backend");
+	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, backend");
 	refused("\nreplace yes\n", NULL, where, "SETTING = VALUE");
 }
 
@@ -164,11 +167,11 @@ static void test_print(void **state)
 	assert_int_equal(load("replace = yes\n", NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
 	assert_string_equal(line, "name=(images directory) replace=yes checksums=no "
-			    "adopt=range map=yes keep=no backend=pram");
-	assert_int_equal(load("name = a\nchecksums = yes\nadopt = pipe\nmap = no\nkeep = yes\nbackend = luo\n",
+			    "adopt=range map=yes keep=no files=no backend=pram");
+	assert_int_equal(load("name = a\nchecksums = yes\nadopt = no\nmap = no\nkeep = yes\nbackend = luo\n",
 			      NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
-	assert_string_equal(line, "name=a replace=no checksums=yes adopt=pipe map=no keep=yes backend=luo");
+	assert_string_equal(line, "name=a replace=no checksums=yes adopt=no map=no keep=yes files=no backend=luo");
 	pram_settings_print(&settings, line, 8);
 	assert_string_equal(line, "name=a ");
 }

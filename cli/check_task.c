@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Before a task is dumped: how much of its memory, and of that of its descendants, will
+ * be copied, is there room for it, and which of its files will a kexec destroy?
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "output.h"
+#include "tasks.h"
+#include "util.h"
+
+static void add_bytes(struct check *check, const char *item, uint64_t bytes)
+{
+	_cleanup_free_ char *found = output_bytes(bytes);
+
+	if (bytes)
+		check_add(check, item, CHECK_OK, found, "");
+}
+
+static void add_room(struct check *check, const struct pram_tasks *tasks)
+{
+	_cleanup_free_ char *copied = NULL, *available = NULL, *found = NULL;
+	struct pram_room room;
+	uint64_t copy, least;
+
+	copy = pram_tasks_copied(tasks, false, &least);
+	add_bytes(check, "copied: shared memory", tasks->shared_bytes);
+	add_bytes(check, "copied: hugetlb", tasks->hugetlb_bytes);
+	add_bytes(check, "copied: merged by KSM", tasks->ksm_bytes);
+	if (pram_room_get(&room)) {
+		check_add(check, "memory for copies", CHECK_UNKNOWN, "/proc/meminfo can't be read",
+			  "mount /proc");
+		return;
+	}
+	copied = output_bytes(copy);
+	available = output_bytes(room.available);
+	found = output_format("up to %s is copied, %s is available", copied, available);
+	check_add(check, "memory for copies",
+		  copy <= room.available ? CHECK_OK : CHECK_MISSING, found,
+		  least > room.most ? "free some: the dump will be refused" :
+				      "free some: the dump may fail");
+}
+
+static void add_lost(struct check *check, const struct pram_tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->nr_lost; i++) {
+		_cleanup_free_ char *item = output_format("file of process %d", tasks->lost[i].pid);
+		_cleanup_free_ char *found =
+			output_format("%s, in memory that no kexec leaves", tasks->lost[i].path);
+
+		check_add(check, item, CHECK_LOST, found,
+			  "keep it on a tmpfs with pram=, or on a disk");
+	}
+}
+
+enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
+{
+	struct check check = { .args = args };
+	_cleanup_free_ char *found = NULL;
+	struct pram_tasks tasks;
+	char *end;
+	long pid;
+	int ret;
+
+	errno = 0;
+	pid = strtol(args->task, &end, 10);
+	if (errno || *end || *args->task < '0' || *args->task > '9' || pid <= 0 || pid > INT32_MAX) {
+		pramctl_error("'%s' is no pid", args->task);
+		return PRAMCTL_USAGE;
+	}
+	ret = pram_tasks_look(pid, &tasks);
+	if (ret) {
+		pram_tasks_free(&tasks);
+		if (ret == -ESRCH) {
+			pramctl_error("there is no process %ld", pid);
+			return PRAMCTL_NOT_FOUND;
+		}
+		pramctl_error("process %ld: %s", pid, strerror(-ret));
+		return PRAMCTL_FAILED;
+	}
+	check.items = output_new_array();
+	found = output_format("%zu", tasks.nr);
+	check_add(&check, "tasks", CHECK_OK, found, "");
+	add_room(&check, &tasks);
+	add_lost(&check, &tasks);
+	pram_tasks_free(&tasks);
+	return check_end(&check, "able",
+			 check.failed ? "It can't be dumped and restored after a kexec as it is." :
+					"Nothing is known that would keep it from going over a kexec.");
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "tasks.h"
+#include "util.h"
+
+/* Inodes that were looked at: those of a family are the same for all of it. */
+struct inode {
+	dev_t	dev;
+	ino_t	ino;
+};
+
+struct look {
+	struct pram_tasks	*tasks;
+	struct inode		*seen;
+	size_t			nr_seen;
+	struct inode		namespace;	/* our mount namespace */
+	bool			same_namespace;	/* as the task that is looked at */
+	bool			failed;		/* out of memory */
+};
+
+/* Appends one element: a pointer to it, cleared, or NULL. */
+static void *append(void *array, size_t *nr, size_t size)
+{
+	void **p = array;
+	char *more = *p;
+
+	/* Doubled each time that it is full. */
+	if (!(*nr & (*nr - 1)) || !*nr) {
+		more = reallocarray(*p, *nr ? 2 * *nr : 1, size);
+		if (!more)
+			return NULL;
+		*p = more;
+	}
+	return memset(more + (*nr)++ * size, 0, size);
+}
+
+/* Each once; linear, as there are few: files of one kind that tasks have open. */
+static bool is_new(struct look *look, const struct stat *st)
+{
+	struct inode *inode;
+
+	for (size_t i = 0; i < look->nr_seen; i++) {
+		if (look->seen[i].dev == st->st_dev && look->seen[i].ino == st->st_ino)
+			return false;
+	}
+	inode = append(&look->seen, &look->nr_seen, sizeof(*inode));
+	if (!inode) {
+		look->failed = true;
+		return false;
+	}
+	*inode = (struct inode){ st->st_dev, st->st_ino };
+	return true;
+}
+
+/* The options of a line of mountinfo that is of that device, or NULL. */
+static const char *options_of(const char *line, dev_t dev)
+{
+	unsigned int major, minor;
+	const char *rest = strstr(line, " - ");
+
+	if (!rest || sscanf(line, "%*d %*d %u:%u", &major, &minor) != 2 ||
+	    makedev(major, minor) != dev)
+		return NULL;
+	/* Type, source, options of the file system. */
+	rest = strchr(rest + 3, ' ');
+	return rest ? strchr(rest + 1, ' ') : NULL;
+}
+
+/* Is the file system one that is saved for the next kernel? */
+static bool is_kept(pid_t pid, dev_t dev)
+{
+	char path[64], *line = NULL;
+	size_t size = 0;
+	bool kept = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
+	file = fopen(path, "re");
+	while (file && !kept && getline(&line, &size, file) > 0) {
+		const char *options = options_of(line, dev);
+
+		kept = options && (strstr(options, ",pram=") || strstr(options, " pram="));
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return kept;
+}
+
+/* A file by its link in /proc. */
+static void look_at_file(struct look *look, pid_t pid, const char *link)
+{
+	struct pram_task_file *lost;
+	struct statfs fs;
+	struct stat st;
+	char path[4096];
+	ssize_t len;
+
+	if (stat(link, &st) || !S_ISREG(st.st_mode) || statfs(link, &fs))
+		return;
+	if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+		return;
+	if (!is_new(look, &st))
+		return;
+	if (!st.st_nlink) {
+		look->tasks->shared_bytes += (uint64_t)st.st_blocks * 512;
+		return;
+	}
+	if (!look->same_namespace || is_kept(pid, st.st_dev))
+		return;
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = 0;
+	lost = append(&look->tasks->lost, &look->tasks->nr_lost, sizeof(*lost));
+	if (lost)
+		*lost = (struct pram_task_file){ st.st_dev, st.st_ino, pid, strdup(path) };
+	look->failed |= !lost || !lost->path;
+}
+
+static void look_at_fds(struct look *look, pid_t pid)
+{
+	char path[64], link[64 + 256];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
+		if (*entry->d_name != '.')
+			look_at_file(look, pid, link);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void look_at_maps(struct look *look, pid_t pid)
+{
+	unsigned long start, end, ino;
+	char path[64], *line = NULL;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	file = fopen(path, "re");
+	while (file && getline(&line, &size, file) > 0) {
+		if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &start, &end, &ino) != 3 || !ino)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid, start, end);
+		look_at_file(look, pid, path);
+	}
+	free(line);
+	if (file)
+		fclose(file);
+}
+
+/* A number behind @key at the begin of a line of a file in /proc; 0 if there is none. */
+static uint64_t number_in(const char *path, const char *key)
+{
+	uint64_t number = 0;
+	char *line = NULL;
+	size_t size = 0;
+	FILE *file = fopen(path, "re");
+
+	while (file && getline(&line, &size, file) > 0) {
+		if (strncmp(line, key, strlen(key)))
+			continue;
+		number = strtoull(line + strlen(key), NULL, 10);
+		break;
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return number;
+}
+
+static void look_at_task(struct look *look, pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	look->same_namespace = !stat(path, &st) && st.st_dev == look->namespace.dev &&
+			       st.st_ino == look->namespace.ino;
+	look_at_fds(look, pid);
+	look_at_maps(look, pid);
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	look->tasks->hugetlb_bytes += number_in(path, "HugetlbPages:") * 1024;
+	look->tasks->anon_bytes += number_in(path, "RssAnon:") * 1024;
+	snprintf(path, sizeof(path), "/proc/%d/ksm_stat", pid);
+	look->tasks->ksm_bytes += number_in(path, "ksm_merging_pages ") * sysconf(_SC_PAGESIZE);
+}
+
+/* Appends the children of all threads of a task. */
+static int add_children(struct pram_tasks *tasks, pid_t pid)
+{
+	char path[64], file_path[64 + 256 + 16];
+	struct dirent *entry;
+	int child, ret = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && !ret && (entry = readdir(dir))) {
+		FILE *file;
+
+		if (*entry->d_name == '.')
+			continue;
+		snprintf(file_path, sizeof(file_path), "%s/%s/children", path, entry->d_name);
+		file = fopen(file_path, "re");
+		while (file && !ret && fscanf(file, "%d", &child) == 1) {
+			pid_t *place = append(&tasks->pids, &tasks->nr, sizeof(*place));
+
+			if (place)
+				*place = child;
+			else
+				ret = -ENOMEM;
+		}
+		if (file)
+			fclose(file);
+	}
+	if (dir)
+		closedir(dir);
+	return ret;
+}
+
+int pram_tasks_look(pid_t root, struct pram_tasks *tasks)
+{
+	struct look look = { .tasks = tasks };
+	struct stat st;
+	char path[64];
+	pid_t *place;
+	int ret = 0;
+
+	*tasks = (struct pram_tasks){ 0 };
+	snprintf(path, sizeof(path), "/proc/%d", root);
+	if (root <= 0 || access(path, F_OK))
+		return -ESRCH;
+	place = append(&tasks->pids, &tasks->nr, sizeof(*place));
+	if (!place)
+		return -ENOMEM;
+	*place = root;
+	if (!stat("/proc/self/ns/mnt", &st))
+		look.namespace = (struct inode){ st.st_dev, st.st_ino };
+
+	/* The list grows while it is read: breadth first. */
+	for (size_t i = 0; i < tasks->nr && !ret; i++) {
+		const pid_t pid = tasks->pids[i];
+
+		look_at_task(&look, pid);
+		ret = look.failed ? -ENOMEM : add_children(tasks, pid);
+	}
+	free(look.seen);
+	return ret;
+}
+
+uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t *least)
+{
+	const uint64_t sure = tasks->shared_bytes + tasks->ksm_bytes + (all ? tasks->anon_bytes : 0);
+
+	/* All tasks may have the same huge pages. */
+	*least = sure + (tasks->nr ? tasks->hugetlb_bytes / tasks->nr : 0);
+	return sure + tasks->hugetlb_bytes;
+}
+
+void pram_tasks_free(struct pram_tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->nr_lost; i++)
+		free(tasks->lost[i].path);
+	free(tasks->lost);
+	free(tasks->pids);
+	*tasks = (struct pram_tasks){ 0 };
+}
+
+int pram_room_get(struct pram_room *room)
+{
+	static const char meminfo[] = "/proc/meminfo";
+	static const char *const droppable[] = {
+		"MemFree:", "Buffers:", "Cached:", "SReclaimable:", "SwapFree:",
+	};
+	uint64_t shmem;
+
+	*room = (struct pram_room){ 0 };
+	if (access(meminfo, R_OK))
+		return -errno;
+	room->available = number_in(meminfo, "MemAvailable:") * 1024;
+	for (size_t i = 0; i < sizeof(droppable) / sizeof(*droppable); i++)
+		room->most += number_in(meminfo, droppable[i]) * 1024;
+	/* It is counted as cached, but can only be swapped out. */
+	shmem = number_in(meminfo, "Shmem:") * 1024;
+	room->most -= shmem < room->most ? shmem : room->most;
+	if (room->most < room->available)
+		room->most = room->available;
+	return 0;
+}

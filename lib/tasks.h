@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is known of tasks before they are dumped: which of their files a kexec destroys,
+ * and how much of their memory a dump has to copy. All of it by /proc, without stopping
+ * anybody and without walking page tables; so it is an estimate of tasks that run.
+ */
+#ifndef PRAM_LIB_TASKS_H
+#define PRAM_LIB_TASKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/**
+ * struct pram_task_file - a file that tasks have open, mapped or both
+ * @dev: its device
+ * @ino: its inode
+ * @pid: the first task that has it
+ * @path: its path there
+ */
+struct pram_task_file {
+	dev_t	dev;
+	ino_t	ino;
+	pid_t	pid;
+	char	*path;
+};
+
+/**
+ * struct pram_tasks - a task and all its descendants
+ * @pids: their pids
+ * @nr: number of these
+ * @lost: files with a name on file systems in memory that no kexec leaves: a restore
+ *	looks for them in vain. Not those of tasks with a mount namespace that is not ours,
+ *	which CRIU dumps along with them.
+ * @nr_lost: number of these
+ * @shared_bytes: memory that has an inode but no name, which is copied: shared anonymous
+ *	mappings, memfds, SysV segments, deleted files of a tmpfs
+ * @hugetlb_bytes: memory in hugetlb pages; counted for each task that has them
+ * @ksm_bytes: memory merged by KSM, where each task gets a copy
+ * @anon_bytes: other private memory, which is copied only if nothing is to be taken over
+ */
+struct pram_tasks {
+	pid_t			*pids;
+	size_t			nr;
+	struct pram_task_file	*lost;
+	size_t			nr_lost;
+	uint64_t		shared_bytes;
+	uint64_t		hugetlb_bytes;
+	uint64_t		ksm_bytes;
+	uint64_t		anon_bytes;
+};
+
+/**
+ * pram_tasks_look() - look at a task and its descendants
+ * @root: the task's pid
+ * @tasks: filled; ended by pram_tasks_free(), also after an error
+ *
+ * What ends meanwhile, or may not be looked at, is left out.
+ *
+ * Return: 0; -ESRCH if there is no such task; -ENOMEM.
+ */
+int pram_tasks_look(pid_t root, struct pram_tasks *tasks);
+
+/**
+ * pram_tasks_copied() - how much memory a dump copies
+ * @tasks: from pram_tasks_look()
+ * @all: nothing is to be taken over
+ * @least: where to store what it cannot do without, in bytes
+ *
+ * Return: the most that it may be, in bytes. Pages that are pinned, and parts of large
+ * folios that others hold, are not known and not in it.
+ */
+uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t *least);
+
+void pram_tasks_free(struct pram_tasks *tasks);
+
+/**
+ * struct pram_room - memory that there is for copies
+ * @available: as the kernel estimates it, MemAvailable
+ * @most: if all that can be dropped or swapped out is
+ */
+struct pram_room {
+	uint64_t	available;
+	uint64_t	most;
+};
+
+/* 0, or -errno if /proc/meminfo can't be read. */
+int pram_room_get(struct pram_room *room);
+
+#endif /* PRAM_LIB_TASKS_H */
