@@ -533,7 +533,7 @@ void pram_migrate_isolated(struct list_head *isolated)
 		return;
 	/* As for a long-term pin: large folios would go to such areas again. */
 	flags = memalloc_pin_save();
-	if (migrate_pages(isolated, alloc_migration_target, NULL,
+	if (migrate_pages(isolated, pram_migration_target, NULL,
 			  (unsigned long)&mtc, MIGRATE_SYNC, MR_LONGTERM_PIN,
 			  &moved))
 		putback_movable_pages(isolated);
@@ -565,6 +565,19 @@ static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
 static void pram_split_folio(struct folio *folio, bool *drained)
 {
 	const unsigned int nr = folio_nr_pages(folio);
+static struct folio *pram_migration_target(struct folio *src,
+					   unsigned long private)
+{
+	struct folio *dst = alloc_migration_target(src, private);
+
+	/* Also what is not movable may be in memory that was added. */
+	if (dst && pram_in_scratch(dst)) {
+		folio_put(dst);
+		return NULL;
+	}
+	return dst;
+}
+
 	int err;
 
 	folio_lock(folio);

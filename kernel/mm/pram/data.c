@@ -166,7 +166,7 @@ struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp)
 	KUNIT_STATIC_STUB_REDIRECT(pram_data_alloc, order, exempt, gfp);
 	if (!exempt && pram_memory_is_short(1UL << order))
 		return NULL;
-	return folio_alloc(gfp & ~(__GFP_MOVABLE | __GFP_HIGHMEM), order);
+	return pram_folio_alloc(gfp & ~(__GFP_MOVABLE | __GFP_HIGHMEM), order);
 }
 
 /* The largest folio to be had without effort, of at most @order. */

@@ -93,7 +93,7 @@ enum pram_copy_reason {
 	PRAM_COPY_WRITTEN,		/* written: there was no page to take */
 	PRAM_COPY_UNALIGNED,		/* in a pipe, but not a whole page */
 	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
-	PRAM_COPY_SCRATCH,		/* in KHO's scratch areas, or other CMA */
+	PRAM_COPY_SCRATCH,		/* where no node may have it: pram_in_scratch() */
 	PRAM_COPY_PARTIAL,		/* of a large folio, the rest not seen */
 	PRAM_COPY_FILE,			/* in the page cache of a file */
 	PRAM_COPY_SHMEM,		/* in the page cache of shared memory */
@@ -250,10 +250,23 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 int pram_load_folios(struct pram_stream *ps, struct folio **folios,
 		     unsigned int nr);
 
-/* KHO's scratch areas are CMA; the next kernel is loaded there. */
+/* hotplug.c */
+extern bool pram_memory_was_added;
+
+bool pram_frame_at_boot(unsigned long pfn);
+struct folio *pram_folio_alloc(gfp_t gfp, unsigned int order);
+
+/*
+ * May a node not have a folio where it is? KHO's scratch areas are CMA; the next kernel
+ * is loaded there. From other CMA and ZONE_MOVABLE memory must always be able to leave,
+ * and a node keeps its folios for as long as it likes. Memory that was added since the
+ * boot the next kernel does not have.
+ */
 static inline bool pram_in_scratch(struct folio *folio)
 {
-	return is_migrate_cma_page(folio_page(folio, 0));
+	return !folio_is_longterm_pinnable(folio) ||
+	       (READ_ONCE(pram_memory_was_added) &&
+		!pram_frame_at_boot(folio_pfn(folio)));
 }
 
 /* adopt.c */
