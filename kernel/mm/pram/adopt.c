@@ -12,6 +12,7 @@
  */
 
 #include <linux/bvec.h>
+#include <linux/fs.h>
 #include <linux/hugetlb.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -675,7 +676,7 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
  * for one that is not aligned; -EPERM for a stream of bytes or a sealed one;
  * -ENOMEM, -ENOSPC, -EINTR, -ESTALE, -EBADF, -ESHUTDOWN.
  */
-int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
+int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages)
 {
@@ -763,7 +764,7 @@ void pram_drop_pending(struct pram_stream *ps)
 
 /**
  * pram_adopt_page - append a page that came in a pipe to a page stream
- * @ps: a stream for saving pages.
+ * @file: a stream for saving pages; its position and size follow.
  * @node: its node, locked.
  * @page: the page; the caller keeps its reference.
  *
@@ -781,6 +782,7 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 
 	lockdep_assert_held(&node->lock);
 	if (pram_is_next(ps, page)) {
+	struct pram_stream *ps = file->private_data;
 		if (++ps->nr_pending < folio_nr_pages(folio))
 			return 0;
 		ps->pending = NULL;
@@ -811,3 +813,5 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 	folio_get(folio);
 	return pram_append_one(ps, node, page, 1, reason);
 }
+	file->f_pos = node->bytes;
+	i_size_write(file_inode(file), node->bytes);

@@ -276,7 +276,7 @@ int pram_flush_pending(struct pram_stream *ps, struct pram_node *node);
 void pram_drop_pending(struct pram_stream *ps);
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		    struct page *page);
-int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
+int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages);
 

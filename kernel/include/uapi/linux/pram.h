@@ -124,7 +124,7 @@ struct pram_ioctl_info {
  * copying them, unless %PRAM_SAVE_COPY is set: the caller then guarantees that
  * nobody writes to them before the stream is committed or discarded. A byte
  * stream takes any number of bytes. Both append at the file position, which is
- * always the end.
+ * always the end; lseek(2) to elsewhere fails with EINVAL.
  *
  * Errors: EEXIST, also if another save of the same name is under way.
  */
@@ -143,7 +143,8 @@ struct pram_ioctl_save {
 /*
  * preadv(2) may map the node's pages into the reader, copy-on-write, where the
  * destination is whole empty pages of a private mapping. Page streams only;
- * a kernel that cannot map copies.
+ * a kernel that cannot map copies. With PRAM_LOAD_PEEK the node stays, and while it is
+ * mapped there a later load has to copy.
  */
 #define PRAM_LOAD_MAP		(1U << 1)
 
