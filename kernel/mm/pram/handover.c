@@ -321,8 +321,9 @@ static void __init pram_restore_broken(struct pram_node *node, u64 phys, int err
 		ser = page;
 		if (ser && (ser->hdr.magic == PRAM_MAGIC_NODE || ser->hdr.self == phys))
 			memcpy(name, ser->name, sizeof(name) - 1);
-		pr_err("node %s%s: cannot be loaded (%pe), all its pages are lost; take it off the list with: pramctl rm --id %llu\n",
-		       name[0] ? name : "without a name",
+		/* It is not known to be text. */
+		pr_err("node %s%*pE%s: cannot be loaded (%pe), all its pages are lost; take it off the list with: pramctl rm --id %llu\n",
+		       name[0] ? "" : "without a name", (int)strlen(name), name,
 		       name[0] ? " (by its damaged page)" : "", ERR_PTR(err),
 		       node->id);
 	}
@@ -525,8 +526,9 @@ static int pram_reboot(struct notifier_block *nb, unsigned long action,
 	WRITE_ONCE(pram_closed, true);
 	list_for_each_entry(node, &pram_nodes, link) {
 		if (node->state != PRAM_NODE_SAVING) {
-			if (node->state != PRAM_NODE_BROKEN &&
-			    pram_data_preserve(node))
+			if (!node->dir && !pram_slot_get(node))
+				pram_slot_publish(node);
+			if (!node->dir || pram_data_preserve(node))
 				pr_err("node %s: out of memory, does not survive this reboot\n",
 				       node->name);
 			continue;
@@ -541,11 +543,18 @@ static int pram_reboot(struct notifier_block *nb, unsigned long action,
 			msleep(20);
 		}
 		if (tries < 0) {
+		/* The next kernel would reserve what no directory leads to. */
+		if (node->state == PRAM_NODE_BROKEN) {
+			pram_node_forget(node);
+			continue;
+		}
 			pr_warn("node %s: still written; its pages stay reserved in the next kernel\n",
 				node->name);
 			tries = 0;
 			continue;
 		}
+			if (!node->dir)
+				pram_node_forget(node);
 		pram_node_forget(node);
 		mutex_unlock(&node->lock);
 	}
