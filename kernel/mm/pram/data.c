@@ -658,3 +658,29 @@ void pram_data_free(struct pram_node *node)
 	node->adopted_pages = 0;
 	node->bytes = 0;
 }
+/**
+ * pram_data_uncharge - charge a node's folios to nobody
+ * @node: the node, which a load had that has been given up. What is still mapped stays
+ *	charged to whom it was given; somebody who is killed lets go of his memory before
+ *	he closes the stream.
+ */
+void pram_data_uncharge(struct pram_node *node)
+{
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *folio = pram_entry_folio(map->entries[i]);
+
+			if (!folio_test_anon(folio) || folio_mapped(folio) ||
+			    !folio_trylock(folio))
+				continue;
+			/* If somebody looks at it the next load tries again. */
+			if (folio_test_anon(folio) && !folio_mapped(folio))
+				pram_folio_reset(folio);
+			folio_unlock(folio);
+		}
+		cond_resched();
+	}
+}
+

@@ -520,13 +520,16 @@ void pram_abort_load(struct pram_stream *ps)
 
 	if (pram_check_saving(pram_stream_state(ps), true) != -EBADF)
 		return;
+	/* Before others can load it. */
+	if (loading && !list_empty(&ps->node->mappings)) {
+		pram_map_drop(ps->node);
+		pram_data_uncharge(ps->node);
+	}
 	mutex_lock(&pram_lock);
 	node = pram_stream_end(ps);
 	if (loading)
 		node->state = PRAM_NODE_READY;
 	mutex_unlock(&pram_lock);
-	if (loading)
-		pram_map_drop(node);
 	pram_node_put(node);
 }
 EXPORT_SYMBOL_GPL(pram_abort_load);
