@@ -105,21 +105,24 @@ static void pram_data_drop_room(struct pram_node *node)
 }
 
 /**
- * pram_data_add_folio - append a folio to a node that is being saved
+ * pram_data_add_pages - append pages of a folio to a node that is being saved
  * @node: the node, locked.
- * @folio: the folio; the caller's reference passes to the node on success.
+ * @page: the first one; the caller's reference to the folio passes to the node on
+ *	success.
+ * @nr: how many.
  * @flags: PRAM_ENTRY_* flags.
  * @gfp: how to allocate.
  *
- * The folio is preserved. It must be one that KHO can preserve: not in scratch
- * areas. Another node may have it.
+ * The folio is preserved, whole. It must be one that KHO can preserve: not in scratch
+ * areas. Another node may have it, and the same node may have other parts of it.
  *
  * Return: 0, -ENOMEM, -ENOSPC beyond the limit, or -ESHUTDOWN once the machine
  * reboots.
  */
-int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
-			gfp_t gfp)
+int pram_data_add_pages(struct pram_node *node, struct page *page,
+			unsigned int nr, u64 flags, gfp_t gfp)
 {
+	struct folio *folio = page_folio(page);
 	struct pram_map_ser *map;
 	int err;
 
@@ -137,19 +140,37 @@ int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 	}
 	if (err) {
 		flags |= PRAM_ENTRY_SHARED;
-		pram_count(PRAM_PAGES_SHARED, folio_nr_pages(folio));
+		pram_count(PRAM_PAGES_SHARED, nr);
 	}
+	if (nr != folio_nr_pages(folio))
+		flags |= PRAM_ENTRY_PART | FIELD_PREP(PRAM_ENTRY_PAGES, nr - 1);
 
 	map->entries[map->nr_entries++] =
-		FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(folio)) |
+		FIELD_PREP(PRAM_ENTRY_PFN, page_to_pfn(page)) |
 		FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(folio)) | flags;
-	node->nr_pages += folio_nr_pages(folio);
+	node->nr_pages += nr;
 	node->nr_folios++;
 	if (flags & PRAM_ENTRY_ADOPTED)
-		node->adopted_pages += folio_nr_pages(folio);
+		node->adopted_pages += nr;
 	else
-		pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
+		pram_count(PRAM_DATA_PAGES, nr);
 	return 0;
+}
+
+/**
+ * pram_data_add_folio - append a folio to a node that is being saved
+ * @node: see pram_data_add_pages(), as for the other arguments.
+ * @folio: the folio, appended whole.
+ * @flags: PRAM_ENTRY_* flags.
+ * @gfp: how to allocate.
+ *
+ * Return: see pram_data_add_pages().
+ */
+int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
+			gfp_t gfp)
+{
+	return pram_data_add_pages(node, folio_page(folio, 0),
+				   folio_nr_pages(folio), flags, gfp);
 }
 
 /**
@@ -285,11 +306,6 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 	return done ?: err;
 }
 
-static u64 pram_entry_pages(u64 entry)
-{
-	return 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry);
-}
-
 /* What is behind the folio found last, if @page is. */
 static bool pram_data_next(struct pram_node *node, u64 page,
 			   struct pram_found *found)
@@ -344,12 +360,13 @@ static void pram_data_search(struct pram_node *node, u64 page,
 	found->index = lo * pram_map_capacity(node->flags) + i;
 }
 
-static u32 pram_folio_crc(struct folio *folio)
+static u32 pram_entry_crc(u64 entry)
 {
+	unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN, entry);
 	u32 crc = ~0;
 
-	for (size_t off = 0; off < folio_size(folio); off += PAGE_SIZE) {
-		crc = crc32c(crc, folio_address(folio) + off, PAGE_SIZE);
+	for (u64 i = 0; i < pram_entry_pages(entry); i++) {
+		crc = crc32c(crc, page_address(pfn_to_page(pfn + i)), PAGE_SIZE);
 		cond_resched();
 	}
 	return crc;
@@ -367,7 +384,7 @@ static int pram_data_verify_found(struct pram_node *node,
 	if (!node->verified || test_bit(found->index, node->verified))
 		return 0;
 	crcs = pram_map_crcs(node->maps[found->index / capacity]);
-	if (pram_folio_crc(found->folio) != crcs[found->index % capacity]) {
+	if (pram_entry_crc(found->entry) != crcs[found->index % capacity]) {
 		pram_count(PRAM_CHECKSUM_ERRORS, 1);
 		/* Each node is named, whatever others have said. */
 		if (!xchg(&node->reported, true) || __ratelimit(&pram_damage_limit))
@@ -380,21 +397,39 @@ static int pram_data_verify_found(struct pram_node *node,
 }
 
 /**
- * pram_data_find - find the folio that holds a page of a node
+ * pram_data_look - find the folio that holds a page of a node, damaged or not
  * @node: the node.
  * @page: number of the page in the node.
  * @found: what was found the last time, or zeros; filled in. To find folios one
  *	after the other is cheap.
  *
- * Return: 1, and the folio's checksum is right; 0 behind the end; -EBADMSG.
+ * Return: 1; 0 behind the end.
  */
-int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
+int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found)
 {
 	if (page >= node->nr_pages)
 		return 0;
 	if (!pram_data_next(node, page, found))
 		pram_data_search(node, page, found);
 	found->folio = pram_entry_folio(found->entry);
+	found->offset = FIELD_GET(PRAM_ENTRY_PFN, found->entry) -
+			folio_pfn(found->folio);
+	found->nr = pram_entry_pages(found->entry);
+	return 1;
+}
+
+/**
+ * pram_data_find - find the folio that holds a page of a node
+ * @node: the node.
+ * @page: number of the page in the node.
+ * @found: see pram_data_look().
+ *
+ * Return: 1, and the checksum is right; 0 behind the end; -EBADMSG.
+ */
+int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
+{
+	if (!pram_data_look(node, page, found))
+		return 0;
 	return pram_data_verify_found(node, found) ?: 1;
 }
 
@@ -428,9 +463,11 @@ ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
 			break;
 		}
 		off = pos - (found.first_page << PAGE_SHIFT);
-		n = min3(folio_size(found.folio) - off,
+		n = min3(((size_t)found.nr << PAGE_SHIFT) - off,
 			 (size_t)(node->bytes - pos), iov_iter_count(to));
-		n = copy_folio_to_iter(found.folio, off, n, to);
+		n = copy_folio_to_iter(found.folio,
+				       ((size_t)found.offset << PAGE_SHIFT) + off,
+				       n, to);
 		if (!n) {
 			err = -EFAULT;
 			break;
@@ -480,7 +517,7 @@ int pram_data_seal(struct pram_node *node)
 			u32 *crcs = pram_map_crcs(map);
 
 			for (u64 i = 0; i < map->nr_entries; i++)
-				crcs[i] = pram_folio_crc(pram_entry_folio(map->entries[i]));
+				crcs[i] = pram_entry_crc(map->entries[i]);
 		}
 		pram_meta_stamp(map, PRAM_MAGIC_MAP);
 		cond_resched();
@@ -511,10 +548,19 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 				continue;
 			if (fatal_signal_pending(current))
 				return -EINTR;
-			new = pram_data_alloc(folio_order(old), node->exempt, gfp);
+			if (folio_contain_hwpoisoned_page(old))
+				return -EHWPOISON;
+			new = pram_data_alloc(order_base_2(nr), node->exempt, gfp);
 			if (!new)
 				return -ENOMEM;
-			folio_copy(new, old);
+			for (u64 j = 0; j < nr; j++) {
+				copy_highpage(folio_page(new, j),
+					      pfn_to_page(pfn + j));
+				cond_resched();
+			}
+			if (nr != folio_nr_pages(new))
+				flags |= PRAM_ENTRY_PART |
+					 FIELD_PREP(PRAM_ENTRY_PAGES, nr - 1);
 			err = pram_frame_get(new, node->exempt);
 			if (err) {
 				folio_put(new);
@@ -524,9 +570,12 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 				FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(new)) |
 				FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(new)) |
 				flags;
-			node->adopted_pages -= folio_nr_pages(new);
-			pram_count_copied(PRAM_COPY_ASKED, folio_nr_pages(new));
+			node->adopted_pages -= nr;
+			pram_count_copied(PRAM_COPY_ASKED, nr);
 			pram_frame_put(old);
+			unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN,
+						      map->entries[i]);
+			u64 nr = pram_entry_pages(map->entries[i]);
 			folio_put(old);
 			cond_resched();
 		}
@@ -637,7 +686,8 @@ void pram_data_free(struct pram_node *node)
 			if (map->entries[i] & PRAM_ENTRY_GONE)
 				continue;
 			folio = pram_entry_folio(map->entries[i]);
-			pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
+			pram_count(PRAM_DATA_PAGES,
+				   -pram_entry_pages(map->entries[i]));
 			/* Mapped, and no list has it: now reclaim may see it. */
 			if (pram_frame_clear_off_lru(folio) &&
 			    folio_mapped(folio) && !folio_test_lru(folio))

@@ -169,6 +169,20 @@ void pram_slot_put(struct pram_node *node)
 		pram_dir_drop(dir);
 }
 
+/* Are the pages of an entry within its folio, and all of it if it is no part? */
+static bool __init pram_entry_sane(u64 entry)
+{
+	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
+	u64 offset = FIELD_GET(PRAM_ENTRY_PFN, entry) - pram_entry_pfn(entry);
+
+	if (order > MAX_PAGE_ORDER)
+		return false;
+	if (entry & PRAM_ENTRY_PART)
+		return pram_entry_pages(entry) < 1ULL << order &&
+		       offset + pram_entry_pages(entry) <= 1ULL << order;
+	return !offset;
+}
+
 /*
  * Take the data of a map page over from KHO. Stops at the first folio that KHO
  * does not have as the entry says; the entry count then covers what was taken.
@@ -182,12 +196,15 @@ static int __init pram_restore_folios(struct pram_node *node,
 	for (u64 i = 0; i < nr; i++) {
 		u64 entry = map->entries[i];
 		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
-		phys_addr_t phys = PFN_PHYS(FIELD_GET(PRAM_ENTRY_PFN, entry));
+		phys_addr_t phys = PFN_PHYS(pram_entry_pfn(entry));
 		struct folio *folio;
 		int err;
 
-		if (entry & ~PRAM_ENTRY_KNOWN)
+		if (entry & ~(entry & PRAM_ENTRY_PART ? PRAM_ENTRY_KNOWN_PART :
+							PRAM_ENTRY_KNOWN))
 			return -EPROTO;
+		if (!pram_entry_sane(entry))
+			return -EBADMSG;
 		/* Another node that shares it may have come first. */
 		if (pram_frame_known(PHYS_PFN(phys))) {
 			folio = pfn_folio(PHYS_PFN(phys));
@@ -206,8 +223,8 @@ static int __init pram_restore_folios(struct pram_node *node,
 		}
 		map->nr_entries++;
 		node->nr_folios++;
-		node->nr_pages += folio_nr_pages(folio);
-		pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
+		node->nr_pages += pram_entry_pages(entry);
+		pram_count(PRAM_DATA_PAGES, pram_entry_pages(entry));
 	}
 	return 0;
 }

@@ -187,6 +187,8 @@ struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp);
 u64 pram_map_capacity(u32 flags);
 int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
 		      gfp_t gfp);
+int pram_data_add_pages(struct pram_node *node, struct page *page,
+			unsigned int nr, u64 flags, gfp_t gfp);
 int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 			gfp_t gfp);
 ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
@@ -211,8 +213,10 @@ void pram_data_uncharge(struct pram_node *node);
  * @node: the node; NULL if nothing was found yet.
  * @folio: the folio.
  * @entry: its entry, see PRAM_ENTRY_*.
- * @first_page: its first page, counted from the start of the node.
+ * @first_page: the first page, counted from the start of the node.
  * @index: the folio itself, counted likewise.
+ * @offset: the first page of the node's in the folio.
+ * @nr: pages that the node has of it.
  */
 struct pram_found {
 	struct pram_node	*node;
@@ -220,10 +224,19 @@ struct pram_found {
 	u64			entry;
 	u64			first_page;
 	u64			index;
+	unsigned int		offset;
+	unsigned int		nr;
 };
 
+int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found);
 int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found);
 void pram_data_release(struct pram_node *node, u64 index);
+
+/* Has the node only a part of the folio here? */
+static inline bool pram_found_part(const struct pram_found *found)
+{
+	return found->entry & PRAM_ENTRY_PART;
+}
 
 static inline bool pram_found_gone(const struct pram_found *found)
 {
@@ -303,9 +316,24 @@ static inline u64 pram_saved_bytes(const struct pram_stream *ps,
 	return node->bytes + ((u64)ps->nr_pending << PAGE_SHIFT);
 }
 
+/* The frame where the folio of an entry begins. */
+static inline unsigned long pram_entry_pfn(u64 entry)
+{
+	return round_down(FIELD_GET(PRAM_ENTRY_PFN, entry),
+			  1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry));
+}
+
 static inline struct folio *pram_entry_folio(u64 entry)
 {
-	return pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
+	return pfn_folio(pram_entry_pfn(entry));
+}
+
+/* How many pages of its folio an entry is for. */
+static inline u64 pram_entry_pages(u64 entry)
+{
+	if (entry & PRAM_ENTRY_PART)
+		return FIELD_GET(PRAM_ENTRY_PAGES, entry) + 1;
+	return 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry);
 }
 
 /* meta.c */
