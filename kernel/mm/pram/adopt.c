@@ -19,6 +19,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
 #include <linux/rmap.h>
+#include <linux/secretmem.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -200,6 +201,9 @@ struct pram_taken {
  * @stop: why the walk stopped at a page that is there: it is in scratch, or part of
  *	a folio to be split; or %PRAM_COPY_NOT.
  * @part_of: the folio to be split, referenced.
+ * @copy: all is to be copied, so nothing has to be protected.
+ * @faulted: a page that was not there, was faulted in and has to be found now;
+ *	referenced.
  * @nr: of @taken, what was found in the last table.
  * @taken: that.
  */
@@ -209,6 +213,8 @@ struct pram_walk {
 	bool			drained;
 	enum pram_copy_reason	stop;
 	struct folio		*part_of;
+	bool			copy;
+	struct page		*faulted;
 	unsigned int		nr;
 	struct pram_taken	taken[PTRS_PER_PTE];
 };
@@ -285,7 +291,11 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			goto next;
 		}
 		folio = page_folio(page);
-		reason = pram_folio_copy_reason(folio);
+		/* Not even to be copied: that would be a machine check. */
+		if (folio_contain_hwpoisoned_page(folio))
+			break;
+		reason = walk->copy ? PRAM_COPY_ASKED :
+				      pram_folio_copy_reason(folio);
 		if (!reason && folio_test_large(folio)) {
 			nr = folio_pte_batch(folio, ptep, pte,
 					     (end - addr) >> PAGE_SHIFT);
@@ -330,7 +340,9 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 		return addr;
 	page = pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT);
 	folio = page_folio(page);
-	reason = pram_folio_copy_reason(folio);
+	if (folio_contain_hwpoisoned_page(folio))
+		return addr;
+	reason = walk->copy ? PRAM_COPY_ASKED : pram_folio_copy_reason(folio);
 	if (!reason && nr != folio_nr_pages(folio))
 		reason = PRAM_COPY_PARTIAL;
 	if (pram_stop_at(walk, addr, folio, reason))
@@ -458,13 +470,12 @@ static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
 
 	for (unsigned int i = 0; i < walk->nr; i++) {
 		struct pram_taken *taken = &walk->taken[i];
-		enum pram_copy_reason reason = taken->reason;
 
-		if (ps->flags & PRAM_SAVE_COPY)
-			reason = PRAM_COPY_ASKED;
 		if (!err)
 			err = pram_append(ps, node, taken->page, taken->nr,
-					  reason, &adopted);
+					  walk->copy ? PRAM_COPY_ASKED :
+						       taken->reason,
+					  &adopted);
 		else if (taken->page)
 			folio_put(page_folio(taken->page));
 	}
@@ -514,6 +525,19 @@ static void pram_isolate_scratch(struct vm_area_struct *vma, unsigned long addr,
 			isolate_folio_to_list(last, isolated);
 	}
 	pte_unmap_unlock(first, ptl);
+}
+
+static struct folio *pram_migration_target(struct folio *src,
+					   unsigned long private)
+{
+	struct folio *dst = alloc_migration_target(src, private);
+
+	/* Also what is not movable may be in memory that was added. */
+	if (dst && pram_in_scratch(dst)) {
+		folio_put(dst);
+		return NULL;
+	}
+	return dst;
 }
 
 /**
@@ -566,19 +590,6 @@ static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
 static void pram_split_folio(struct folio *folio, bool *drained)
 {
 	const unsigned int nr = folio_nr_pages(folio);
-static struct folio *pram_migration_target(struct folio *src,
-					   unsigned long private)
-{
-	struct folio *dst = alloc_migration_target(src, private);
-
-	/* Also what is not movable may be in memory that was added. */
-	if (dst && pram_in_scratch(dst)) {
-		folio_put(dst);
-		return NULL;
-	}
-	return dst;
-}
-
 	int err;
 
 	folio_lock(folio);
@@ -595,21 +606,96 @@ static struct folio *pram_migration_target(struct folio *src,
 		pram_count(PRAM_PAGES_SPLIT, nr);
 }
 
-/* Copy a page at @addr that no page table walk finds, be it swapped out. */
-static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
-			 struct vm_area_struct *vma, struct pram_walk *walk)
+/* Put the page that pram_fault_in() has brought, once it was looked for. */
+static void pram_put_faulted(struct pram_walk *walk)
 {
+	if (walk->faulted)
+		put_page(walk->faulted);
+	walk->faulted = NULL;
+}
+
+/*
+ * Bring a page at @addr that the page table walk does not find, be it swapped out.
+ * What the walk never finds is taken to be copied, up to @end.
+ */
+static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
+			 unsigned long end, struct vm_area_struct *vma,
+			 struct pram_walk *walk)
+{
+	struct folio *folio;
 	struct page *page;
 	long n;
 
-	n = get_user_pages_remote(mm, addr, 1, FOLL_FORCE, &page, NULL);
+	n = get_user_pages_remote(mm, addr, 1, FOLL_FORCE | FOLL_HWPOISON, &page,
+				  NULL);
 	if (n <= 0)
 		return n ?: -EFAULT;
-	/* Only to be found there the next time, if the walk can. */
-	if (is_vm_hugetlb_page(vma))
-		pram_take(walk, page, 1, PRAM_COPY_HUGETLB);
-	put_page(page);
+	folio = page_folio(page);
+	if (folio_contain_hwpoisoned_page(folio)) {
+		put_page(page);
+		return -EHWPOISON;
+	}
+	walk->faulted = page;
+	if (is_vm_hugetlb_page(vma)) {
+		unsigned long behind = folio_nr_pages(folio) -
+				       folio_page_idx(folio, page);
+
+		pram_take(walk, page, min(behind, (end - addr) >> PAGE_SHIFT),
+			  PRAM_COPY_HUGETLB);
+		pram_put_faulted(walk);
+	}
 	return 0;
+}
+
+/*
+ * How often a page is faulted in that then is not found. It may have been reclaimed
+ * again, or be about to be moved; but some pages the walk can never find.
+ */
+#define PRAM_MAX_FAULTS		100
+
+/*
+ * Take pages from @addr up to @end at most, of one page table and one VMA.
+ *
+ * mmap_lock is taken for writing, as fork() does: somebody who writes to the memory
+ * of another task looks up the page and writes to it with the lock held for reading.
+ *
+ * Return: 0 or an error; *@next is set to where it stopped.
+ */
+static int pram_take_some(struct mm_struct *mm, unsigned long addr,
+			  unsigned long end, struct pram_walk *walk,
+			  unsigned long *next)
+{
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	*next = addr;
+	walk->nr = 0;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, addr);
+	/* Memory that even the kernel itself has not mapped cannot be copied either. */
+	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) || vma_is_secretmem(vma)) {
+		mmap_write_unlock(mm);
+		return -EFAULT;
+	}
+	end = min3(pmd_addr_end(addr, end), vma->vm_end, end);
+	*next = pram_take_table(vma, addr, end, walk);
+	pram_put_faulted(walk);
+	mmap_write_downgrade(mm);
+	if (walk->stop == PRAM_COPY_PARTIAL) {
+		pram_split_folio(walk->part_of, &walk->drained);
+		walk->split = *next + PAGE_SIZE;
+	} else if (walk->stop && *next == addr) {
+		pram_migrate_scratch(vma, addr, end, !walk->drained);
+		walk->drained = true;
+		walk->moved = end;
+	} else if (*next == addr) {
+		err = pram_fault_in(mm, addr, end, vma, walk);
+		if (walk->nr)
+			*next = addr + ((unsigned long)walk->taken[0].nr << PAGE_SHIFT);
+	}
+	mmap_read_unlock(mm);
+	return err;
 }
 
 static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
@@ -617,69 +703,48 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 			    unsigned long end, struct pram_walk *walk)
 {
 	unsigned int faults = 0;
+	int err = 0;
 
 	/* No attempt is repeated; there is none if all is to be copied. */
-	walk->moved = ps->flags & PRAM_SAVE_COPY ? end : 0;
+	walk->moved = walk->copy ? end : 0;
 	walk->split = walk->moved;
-	while (addr < end) {
-		struct vm_area_struct *vma;
-		unsigned long last, next;
-		int err = 0;
+	while (addr < end && !err) {
+		unsigned long next;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (mmap_read_lock_killable(mm))
-			return -EINTR;
-		vma = vma_lookup(mm, addr);
-		if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP)) {
-			mmap_read_unlock(mm);
-			return -EFAULT;
-		}
-		last = min3(pmd_addr_end(addr, end), vma->vm_end, end);
-		next = pram_take_table(vma, addr, last, walk);
-		if (walk->stop == PRAM_COPY_PARTIAL) {
-			pram_split_folio(walk->part_of, &walk->drained);
-			walk->split = next + PAGE_SIZE;
-		} else if (walk->stop && next == addr) {
-			pram_migrate_scratch(vma, addr, last, !walk->drained);
-			walk->drained = true;
-			walk->moved = last;
-		} else if (next == addr) {
-			/* A second time in the same place: the walk cannot. */
-			err = faults++ ? -EFAULT :
-				pram_fault_in(mm, addr, vma, walk);
-			if (!err && walk->nr)
-				next = addr + PAGE_SIZE;
-		}
-		mmap_read_unlock(mm);
+		err = pram_take_some(mm, addr, end, walk, &next);
 		if (!err)
 			err = pram_append_taken(ps, node, walk);
-		if (err)
-			return err;
 		if (next != addr)
 			faults = 0;
+		else if (walk->faulted && ++faults > PRAM_MAX_FAULTS)
+			err = err ?: -EFAULT;
 		addr = next;
 		cond_resched();
 	}
-	return 0;
+	pram_put_faulted(walk);
+	return err;
 }
 
 /**
  * pram_adopt_ranges - append the memory of a task to a page stream
- * @ps: a stream for saving pages.
+ * @file: a stream for saving pages; its position and size follow.
  * @mm: the task's memory, with a reference by mmget().
  * @ranges: multiples of the page size, within the task's memory.
  * @nr: their number.
  * @pages: set to the number of pages appended, also on an error.
  *
- * Return: 0; -EFAULT for a range that is not mapped or cannot be read; -EINVAL
- * for one that is not aligned; -EPERM for a stream of bytes or a sealed one;
+ * Return: 0; -EFAULT for a range that is not mapped or cannot be read, as memory of
+ * memfd_secret(2); -EHWPOISON for a page that the hardware has damaged; -EINVAL for
+ * a range that is not aligned; -EPERM for a stream of bytes or a sealed one;
  * -ENOMEM, -ENOSPC, -EINTR, -ESTALE, -EBADF, -ESHUTDOWN.
  */
 int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages)
 {
+	struct pram_stream *ps = file->private_data;
 	struct pram_walk *walk;
 	struct pram_node *node;
 	int err = 0;
@@ -700,6 +765,8 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 	}
 
 	walk->drained = false;
+	walk->faulted = NULL;
+	walk->copy = ps->flags & PRAM_SAVE_COPY;
 	err = pram_flush_pending(ps, node);
 	before = node->bytes;
 	for (unsigned int i = 0; i < nr && !err; i++) {
@@ -714,6 +781,8 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 					       range->start + range->len, walk);
 	}
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
+	file->f_pos = node->bytes;
+	i_size_write(file_inode(file), node->bytes);
 	if (err == -ENOSPC)
 		pram_log_full(node->name);
 	kvfree(walk);
@@ -764,14 +833,14 @@ void pram_drop_pending(struct pram_stream *ps)
 
 /**
  * pram_adopt_page - append a page that came in a pipe to a page stream
- * @file: a stream for saving pages; its position and size follow.
+ * @ps: a stream for saving pages.
  * @node: its node, locked.
  * @page: the page; the caller keeps its reference.
  *
  * A page of a large folio waits until the folio was seen whole, or is copied
  * together with its like when something else comes.
  *
- * Return: 0; -ENOMEM, -ENOSPC, -EINTR, -ESHUTDOWN.
+ * Return: 0; -EHWPOISON, -ENOMEM, -ENOSPC, -EINTR, -ESHUTDOWN.
  */
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		    struct page *page)
@@ -781,8 +850,10 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 	int err;
 
 	lockdep_assert_held(&node->lock);
+	/* To copy it would be a machine check. */
+	if (folio_contain_hwpoisoned_page(folio))
+		return -EHWPOISON;
 	if (pram_is_next(ps, page)) {
-	struct pram_stream *ps = file->private_data;
 		if (++ps->nr_pending < folio_nr_pages(folio))
 			return 0;
 		ps->pending = NULL;
@@ -813,5 +884,3 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 	folio_get(folio);
 	return pram_append_one(ps, node, page, 1, reason);
 }
-	file->f_pos = node->bytes;
-	i_size_write(file_inode(file), node->bytes);

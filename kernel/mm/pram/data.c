@@ -483,6 +483,24 @@ ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
 	return done ?: err;
 }
 
+static bool pram_any_poisoned(void)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	return atomic_long_read(&num_poisoned_pages);
+#else
+	return false;
+#endif
+}
+
+/* Has the hardware damaged what a map page lists, since a node has it? */
+static bool pram_map_poisoned(const struct pram_map_ser *map)
+{
+	for (u64 i = 0; i < map->nr_entries; i++)
+		if (folio_contain_hwpoisoned_page(pram_entry_folio(map->entries[i])))
+			return true;
+	return false;
+}
+
 /**
  * pram_data_seal - make the data of a node final
  * @node: the node, locked.
@@ -491,7 +509,7 @@ ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
  * there, takes the checksums and stamps the map pages.
  *
  * Return: 0; -EINVAL if a page stream does not end with a whole page; -EINTR if
- * the caller is being killed.
+ * the caller is being killed; -EHWPOISON if the hardware has damaged some of it.
  */
 int pram_data_seal(struct pram_node *node)
 {
@@ -513,6 +531,11 @@ int pram_data_seal(struct pram_node *node)
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (pram_any_poisoned() && pram_map_poisoned(map)) {
+			pr_err("node %s: a page of it is damaged (hardware memory error)\n",
+			       node->name);
+			return -EHWPOISON;
+		}
 		if (node->flags & PRAM_NODE_CHECKSUM) {
 			u32 *crcs = pram_map_crcs(map);
 
@@ -530,7 +553,8 @@ int pram_data_seal(struct pram_node *node)
  * @node: the node, locked, not sealed.
  * @gfp: how to allocate.
  *
- * Return: 0, -ENOMEM, -ENOSPC or -EINTR; on an error a part of it may be done.
+ * Return: 0, -ENOMEM, -ENOSPC, -EINTR or -EHWPOISON; on an error a part of it may
+ * be done.
  */
 int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 {

@@ -246,7 +246,7 @@ EXPORT_SYMBOL_GPL(pram_prepare_save_flags);
  * Return: 0, also if it was sealed before; -ESTALE if the stream has ended;
  * -EBADF if it is for loading; -EOPNOTSUPP for an unknown flag; -EINVAL if a
  * page stream does not end with a whole page; -EPERM if %PRAM_SEAL_COPY comes
- * after an earlier sealing without it; -ENOMEM; -ENOSPC; -EINTR.
+ * after an earlier sealing without it; -EHWPOISON; -ENOMEM; -ENOSPC; -EINTR.
  */
 int pram_seal_save(struct pram_stream *ps, u32 flags)
 {

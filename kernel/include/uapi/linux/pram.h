@@ -33,6 +33,7 @@
  *  - EPERM: the node has another type than asked for; or the caller lacks
  *    CAP_SYS_ADMIN in the initial user namespace.
  *  - EBADMSG: a checksum does not match: what was saved is damaged.
+ *  - EHWPOISON: the hardware has damaged a page that is to be saved.
  *  - ESTALE: the stream has ended (committed, finished or failed).
  *  - ESHUTDOWN: the machine is rebooting; nothing can be saved any more.
  *  - ENOMEM: out of memory; what the call had begun is undone.
@@ -347,8 +348,9 @@ struct pram_range {
  *
  * Errors: EBADF or EINVAL for a wrong @pidfd or @ranges, ESRCH if the task is
  * gone, EACCES if the caller may not ptrace it, EFAULT for a range that is not
- * mapped or cannot be read, EPERM for a byte stream or a sealed one, ENOMEM,
- * ENOSPC, EINTR. After an error the stream holds @pages of what was asked for.
+ * mapped or cannot be read (memory of memfd_secret(2), too), EPERM for a byte stream
+ * or a sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream holds
+ * @pages of what was asked for.
  */
 struct pram_ioctl_adopt {
 	__u32		size;
