@@ -9,6 +9,10 @@
  * that has another reference, and gets a copy. So a node does not change, no
  * matter whether the task dies. What cannot be shared in this way is copied at
  * once.
+ *
+ * The page stays on its LRU list. Reclaim may unmap it and give it a swap slot before
+ * it sees that the page has another owner, and then cannot free it: the next fault
+ * finds it in the swap cache, and who writes gets a copy as ever.
  */
 
 #include <linux/bvec.h>
@@ -184,7 +188,7 @@ out:
  * struct pram_taken - pages that were found in a page table
  * @page: the first, referenced once; NULL for the zero page.
  * @nr: how many, one behind the other in one folio.
- * @reason: why they have to be copied; if they need not, they are a whole folio.
+ * @reason: why they have to be copied, or %PRAM_COPY_NOT.
  */
 struct pram_taken {
 	struct page		*page;
@@ -242,18 +246,33 @@ static void pram_take(struct pram_walk *walk, struct page *page,
 }
 
 /*
- * Whether to stop at pages that would have to be copied: if they could be moved out
- * of scratch, or be folios of their own, and nobody has tried yet.
+ * Should the pages of a large folio, of which only some are to be taken, become folios
+ * of their own? Else the node would keep the rest of it, too. But if others have the
+ * folio, as a family of processes has, what is one frame now has to be one afterwards:
+ * then the node has a part of it. So it has, too, if it could not be split.
+ */
+static bool pram_should_split(struct pram_walk *walk, unsigned long addr,
+			      struct folio *folio)
+{
+	return addr >= walk->split && !folio_maybe_mapped_shared(folio) &&
+	       !pram_frame_known(folio_pfn(folio));
+}
+
+/*
+ * Whether to stop at pages: if they would have to be copied but may be moved out of
+ * scratch, or if they are part of a folio that is to be split; and nobody has tried yet.
  */
 static bool pram_stop_at(struct pram_walk *walk, unsigned long addr,
-			 struct folio *folio, enum pram_copy_reason reason)
+			 struct folio *folio, unsigned int nr,
+			 enum pram_copy_reason reason)
 {
 	if (reason == PRAM_COPY_SCRATCH && addr >= walk->moved) {
 		walk->stop = reason;
 		return true;
 	}
-	if (reason == PRAM_COPY_PARTIAL && addr >= walk->split) {
-		walk->stop = reason;
+	if (!reason && nr != folio_nr_pages(folio) &&
+	    pram_should_split(walk, addr, folio)) {
+		walk->stop = PRAM_COPY_PARTIAL;
 		folio_get(folio);
 		walk->part_of = folio;
 		return true;
@@ -296,13 +315,10 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			break;
 		reason = walk->copy ? PRAM_COPY_ASKED :
 				      pram_folio_copy_reason(folio);
-		if (!reason && folio_test_large(folio)) {
+		if (!reason && folio_test_large(folio))
 			nr = folio_pte_batch(folio, ptep, pte,
 					     (end - addr) >> PAGE_SHIFT);
-			if (nr != folio_nr_pages(folio))
-				reason = PRAM_COPY_PARTIAL;
-		}
-		if (pram_stop_at(walk, addr, folio, reason))
+		if (pram_stop_at(walk, addr, folio, nr, reason))
 			break;
 		for (unsigned int i = 0; !reason && i < nr; i++)
 			if (!pram_share_pte(vma, addr + i * PAGE_SIZE, ptep + i,
@@ -343,9 +359,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	if (folio_contain_hwpoisoned_page(folio))
 		return addr;
 	reason = walk->copy ? PRAM_COPY_ASKED : pram_folio_copy_reason(folio);
-	if (!reason && nr != folio_nr_pages(folio))
-		reason = PRAM_COPY_PARTIAL;
-	if (pram_stop_at(walk, addr, folio, reason))
+	if (pram_stop_at(walk, addr, folio, nr, reason))
 		return addr;
 	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, page))
 		reason = PRAM_COPY_PINNED;
@@ -414,12 +428,43 @@ static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
 	return 0;
 }
 
+/* Put pages of one folio into a node; the caller's reference passes on if that succeeds. */
+static int pram_append_pages(struct pram_stream *ps, struct pram_node *node,
+			     struct page *page, unsigned int nr, u64 *adopted)
+{
+	struct folio *folio = page_folio(page);
+
+	while (nr) {
+		unsigned int now = nr;
+		int err;
+
+		if (nr != folio_nr_pages(folio))
+			now = min(now, PRAM_PART_PAGES);
+		/* The last one takes the caller's reference. */
+		if (now != nr)
+			folio_get(folio);
+		err = pram_data_add_pages(node, page, now,
+					  PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED,
+					  ps->gfp);
+		if (err) {
+			if (now != nr)
+				folio_put(folio);
+			return err;
+		}
+		node->bytes += (u64)now << PAGE_SHIFT;
+		*adopted += now;
+		page += now;
+		nr -= now;
+	}
+	return 0;
+}
+
 /*
  * Put pages of one folio, or copies of them, into a node; and the caller's
  * reference to the folio, one way or the other.
  *
  * @page: NULL for pages of zeros.
- * @reason: why copies; otherwise it is the whole folio, and is shared.
+ * @reason: why copies; otherwise they are shared.
  * @adopted: increased by the number of pages that were not copied, for the caller
  *	to count.
  */
@@ -433,12 +478,9 @@ static int pram_append(struct pram_stream *ps, struct pram_node *node,
 	if (!reason && node->bytes != node->nr_pages << PAGE_SHIFT)
 		reason = PRAM_COPY_WRITTEN;
 	if (!reason) {
-		err = pram_node_adopt(node, page_folio(page), PRAM_ENTRY_LRU,
-				      ps->gfp);
-		if (!err) {
-			*adopted += nr;
+		err = pram_append_pages(ps, node, page, nr, adopted);
+		if (!err)
 			return 0;
-		}
 	} else {
 		err = pram_append_copy(ps, node, page, nr, reason);
 	}

@@ -564,6 +564,9 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 
 		for (u64 i = 0; i < map->nr_entries; i++) {
 			struct folio *old = pram_entry_folio(map->entries[i]);
+			unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN,
+						      map->entries[i]);
+			u64 nr = pram_entry_pages(map->entries[i]);
 			u64 flags = map->entries[i] & PRAM_ENTRY_LRU;
 			struct folio *new;
 			int err;
@@ -597,9 +600,6 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 			node->adopted_pages -= nr;
 			pram_count_copied(PRAM_COPY_ASKED, nr);
 			pram_frame_put(old);
-			unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN,
-						      map->entries[i]);
-			u64 nr = pram_entry_pages(map->entries[i]);
 			folio_put(old);
 			cond_resched();
 		}
@@ -696,6 +696,32 @@ void pram_data_release(struct pram_node *node, u64 index)
 }
 
 /**
+ * pram_data_uncharge - charge a node's folios to nobody
+ * @node: the node, which a load had that has been given up. What is still mapped stays
+ *	charged to whom it was given; somebody who is killed lets go of his memory before
+ *	he closes the stream.
+ */
+void pram_data_uncharge(struct pram_node *node)
+{
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *folio = pram_entry_folio(map->entries[i]);
+
+			if (!folio_test_anon(folio) || folio_mapped(folio) ||
+			    !folio_trylock(folio))
+				continue;
+			/* If somebody looks at it the next load tries again. */
+			if (folio_test_anon(folio) && !folio_mapped(folio))
+				pram_folio_reset(folio);
+			folio_unlock(folio);
+		}
+		cond_resched();
+	}
+}
+
+/**
  * pram_data_free - free all that a node holds
  * @node: the node, forgotten; its map pages and data folios are gone afterwards.
  */
@@ -732,29 +758,3 @@ void pram_data_free(struct pram_node *node)
 	node->adopted_pages = 0;
 	node->bytes = 0;
 }
-/**
- * pram_data_uncharge - charge a node's folios to nobody
- * @node: the node, which a load had that has been given up. What is still mapped stays
- *	charged to whom it was given; somebody who is killed lets go of his memory before
- *	he closes the stream.
- */
-void pram_data_uncharge(struct pram_node *node)
-{
-	for (u64 m = 0; m < node->nr_maps; m++) {
-		struct pram_map_ser *map = node->maps[m];
-
-		for (u64 i = 0; i < map->nr_entries; i++) {
-			struct folio *folio = pram_entry_folio(map->entries[i]);
-
-			if (!folio_test_anon(folio) || folio_mapped(folio) ||
-			    !folio_trylock(folio))
-				continue;
-			/* If somebody looks at it the next load tries again. */
-			if (folio_test_anon(folio) && !folio_mapped(folio))
-				pram_folio_reset(folio);
-			folio_unlock(folio);
-		}
-		cond_resched();
-	}
-}
-

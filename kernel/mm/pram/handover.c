@@ -542,12 +542,19 @@ static int pram_reboot(struct notifier_block *nb, unsigned long action,
 	guard(mutex)(&pram_lock);
 	WRITE_ONCE(pram_closed, true);
 	list_for_each_entry(node, &pram_nodes, link) {
+		/* The next kernel would reserve what no directory leads to. */
+		if (node->state == PRAM_NODE_BROKEN) {
+			pram_node_forget(node);
+			continue;
+		}
 		if (node->state != PRAM_NODE_SAVING) {
 			if (!node->dir && !pram_slot_get(node))
 				pram_slot_publish(node);
 			if (!node->dir || pram_data_preserve(node))
 				pr_err("node %s: out of memory, does not survive this reboot\n",
 				       node->name);
+			if (!node->dir)
+				pram_node_forget(node);
 			continue;
 		}
 		/*
@@ -560,18 +567,11 @@ static int pram_reboot(struct notifier_block *nb, unsigned long action,
 			msleep(20);
 		}
 		if (tries < 0) {
-		/* The next kernel would reserve what no directory leads to. */
-		if (node->state == PRAM_NODE_BROKEN) {
-			pram_node_forget(node);
-			continue;
-		}
 			pr_warn("node %s: still written; its pages stay reserved in the next kernel\n",
 				node->name);
 			tries = 0;
 			continue;
 		}
-			if (!node->dir)
-				pram_node_forget(node);
 		pram_node_forget(node);
 		mutex_unlock(&node->lock);
 	}

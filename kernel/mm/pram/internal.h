@@ -199,9 +199,9 @@ int pram_data_prepare_verify(struct pram_node *node);
 int pram_data_unshare(struct pram_node *node, gfp_t gfp);
 int pram_data_preserve(struct pram_node *node);
 void pram_data_forget(struct pram_node *node);
+void pram_data_uncharge(struct pram_node *node);
 void pram_data_free(struct pram_node *node);
 
-void pram_data_uncharge(struct pram_node *node);
 /*
  * In the entry of a node that is off the list: the node's reference to the folio
  * is gone. Never in what is handed over.
