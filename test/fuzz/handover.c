@@ -77,6 +77,32 @@ void pram_limit_init(void)
 {
 }
 
+/* No memory is added here. */
+struct folio *pram_folio_alloc(gfp_t gfp, unsigned int order)
+{
+	return folio_alloc(gfp, order);
+}
+
+/* Nothing is saved, and no load is given up. */
+bool pram_folio_reset(struct folio *folio)
+{
+	(void)folio;
+	SHIM_BUG("a folio is reset");
+}
+
+void folio_unlock(struct folio *folio)
+{
+	(void)folio;
+	SHIM_BUG("a folio is unlocked");
+}
+
+void copy_highpage(struct page *to, struct page *from)
+{
+	(void)to;
+	(void)from;
+	SHIM_BUG("a page is copied");
+}
+
 /* Nothing is mapped here. */
 void pram_map_drop(struct pram_node *node)
 {
@@ -112,9 +138,14 @@ static void fill_crcs(unsigned long pfn)
 	struct pram_map_ser *map = (void *)shim_memory(pfn);
 	u32 *crcs = (u32 *)&map->entries[PRAM_MAP_ENTRIES_CRC];
 
-	for (u64 i = 0; i < map->nr_entries && i < PRAM_MAP_ENTRIES_CRC; i++)
-		crcs[i] = crc_of_range(FIELD_GET(PRAM_ENTRY_PFN, map->entries[i]),
-				       1ULL << (FIELD_GET(PRAM_ENTRY_ORDER, map->entries[i]) & 7));
+	for (u64 i = 0; i < map->nr_entries && i < PRAM_MAP_ENTRIES_CRC; i++) {
+		u64 entry = map->entries[i];
+		u64 nr = 1ULL << (FIELD_GET(PRAM_ENTRY_ORDER, entry) & 7);
+
+		if (entry & PRAM_ENTRY_PART)
+			nr = FIELD_GET(PRAM_ENTRY_PAGES, entry) + 1;
+		crcs[i] = crc_of_range(FIELD_GET(PRAM_ENTRY_PFN, entry), nr);
+	}
 }
 
 static void stamp(unsigned long pfn)

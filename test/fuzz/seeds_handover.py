@@ -7,7 +7,7 @@ from seeds_index import crc32c
 PRESERVED, STAMP, CRCS, SUPER, WRONG_SIZE = 0x08, 0x10, 0x20, 0x40, 0x80
 META = PRESERVED | STAMP
 PAGES, BYTES, CHECKSUM = 1, 2, 1
-LRU, ADOPTED, SHARED = 1 << 56, 1 << 57, 1 << 58
+LRU, ADOPTED, SHARED, PART = 1 << 56, 1 << 57, 1 << 58, 1 << 59
 CAPACITY, CAPACITY_CRC = 506, 337
 
 
@@ -43,6 +43,10 @@ def node_page(pfn, name, kind, size, pages, folios, maps, first_map, flags=0, ad
 
 def entry(pfn, order=0, flags=0):
     return pfn | order << 40 | flags
+
+
+def part_of(pfn, order, nr, flags=0):
+    return entry(pfn, order, (nr - 1) << 46 | PART | flags)
 
 
 def map_page(pfn, entries, next_map=0, first_page=0, nr=None, flags=META, version=1):
@@ -109,7 +113,25 @@ def seeds():
         map_page(4, two_maps[:CAPACITY_CRC], next_map=5, flags=META | CRCS),
         map_page(5, [entry(21)], first_page=337, flags=META | CRCS), data(20, b'z'), data(21, b'e'))
 
+    for name, flags in ('', 0), ('-checksums', CHECKSUM):
+        good[f'parts{name}'] = machine(
+            super_page(1, [2]), dir_page(2, [3, 4]),
+            node_page(3, 'a', PAGES, 5 * 4096, 5, 3, 1, 5, flags=flags),
+            node_page(4, 'b', PAGES, 9 * 4096, 9, 2, 1, 6, flags=flags),
+            map_page(5, [part_of(41, 3, 2, LRU), entry(9), part_of(46, 3, 2, SHARED)], flags=META | CRCS),
+            map_page(6, [entry(40, 3, SHARED), part_of(47, 3, 1, SHARED)], flags=META | CRCS),
+            data(9, b'nine'), data(40, b'forty', order=3))
+
     bad['nothing'] = machine()
+    for name, wrong in {'of-nothing': part_of(40, 0, 1), 'that-is-whole': part_of(40, 3, 8),
+                        'too-long': part_of(41, 3, 8), 'without-mark': entry(40, 3, 1 << 46),
+                        'of-other-order': part_of(41, 2, 2), 'of-all-memory': part_of(41, 63, 2),
+                        'whole-from-the-middle': entry(41, 3)}.items():
+        nr = 2 if name not in ('that-is-whole', 'too-long', 'whole-from-the-middle') else 8
+        bad[f'part-{name}'] = machine(
+            super_page(1, [2]), dir_page(2, [3]),
+            node_page(3, 'a', PAGES, nr * 4096, nr, 1, 1, 4), map_page(4, [wrong]),
+            data(40, b'forty', order=3))
     bad['no-memory-for-super'] = machine(*one_node(), fail=1)
     for n in range(2, 12):
         bad[f'allocation-{n}-fails'] = machine(*one_node(), fail=n)

@@ -9,15 +9,21 @@
  * that has another reference, and gets a copy. So a node does not change, no
  * matter whether the task dies. What cannot be shared in this way is copied at
  * once.
+ *
+ * The page stays on its LRU list. Reclaim may unmap it and give it a swap slot before
+ * it sees that the page has another owner, and then cannot free it: the next fault
+ * finds it in the swap cache, and who writes gets a copy as ever.
  */
 
 #include <linux/bvec.h>
+#include <linux/fs.h>
 #include <linux/hugetlb.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
 #include <linux/rmap.h>
+#include <linux/secretmem.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -182,7 +188,7 @@ out:
  * struct pram_taken - pages that were found in a page table
  * @page: the first, referenced once; NULL for the zero page.
  * @nr: how many, one behind the other in one folio.
- * @reason: why they have to be copied; if they need not, they are a whole folio.
+ * @reason: why they have to be copied, or %PRAM_COPY_NOT.
  */
 struct pram_taken {
 	struct page		*page;
@@ -199,6 +205,9 @@ struct pram_taken {
  * @stop: why the walk stopped at a page that is there: it is in scratch, or part of
  *	a folio to be split; or %PRAM_COPY_NOT.
  * @part_of: the folio to be split, referenced.
+ * @copy: all is to be copied, so nothing has to be protected.
+ * @faulted: a page that was not there, was faulted in and has to be found now;
+ *	referenced.
  * @nr: of @taken, what was found in the last table.
  * @taken: that.
  */
@@ -208,6 +217,8 @@ struct pram_walk {
 	bool			drained;
 	enum pram_copy_reason	stop;
 	struct folio		*part_of;
+	bool			copy;
+	struct page		*faulted;
 	unsigned int		nr;
 	struct pram_taken	taken[PTRS_PER_PTE];
 };
@@ -235,18 +246,33 @@ static void pram_take(struct pram_walk *walk, struct page *page,
 }
 
 /*
- * Whether to stop at pages that would have to be copied: if they could be moved out
- * of scratch, or be folios of their own, and nobody has tried yet.
+ * Should the pages of a large folio, of which only some are to be taken, become folios
+ * of their own? Else the node would keep the rest of it, too. But if others have the
+ * folio, as a family of processes has, what is one frame now has to be one afterwards:
+ * then the node has a part of it. So it has, too, if it could not be split.
+ */
+static bool pram_should_split(struct pram_walk *walk, unsigned long addr,
+			      struct folio *folio)
+{
+	return addr >= walk->split && !folio_maybe_mapped_shared(folio) &&
+	       !pram_frame_known(folio_pfn(folio));
+}
+
+/*
+ * Whether to stop at pages: if they would have to be copied but may be moved out of
+ * scratch, or if they are part of a folio that is to be split; and nobody has tried yet.
  */
 static bool pram_stop_at(struct pram_walk *walk, unsigned long addr,
-			 struct folio *folio, enum pram_copy_reason reason)
+			 struct folio *folio, unsigned int nr,
+			 enum pram_copy_reason reason)
 {
 	if (reason == PRAM_COPY_SCRATCH && addr >= walk->moved) {
 		walk->stop = reason;
 		return true;
 	}
-	if (reason == PRAM_COPY_PARTIAL && addr >= walk->split) {
-		walk->stop = reason;
+	if (!reason && nr != folio_nr_pages(folio) &&
+	    pram_should_split(walk, addr, folio)) {
+		walk->stop = PRAM_COPY_PARTIAL;
 		folio_get(folio);
 		walk->part_of = folio;
 		return true;
@@ -284,14 +310,15 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			goto next;
 		}
 		folio = page_folio(page);
-		reason = pram_folio_copy_reason(folio);
-		if (!reason && folio_test_large(folio)) {
+		/* Not even to be copied: that would be a machine check. */
+		if (folio_contain_hwpoisoned_page(folio))
+			break;
+		reason = walk->copy ? PRAM_COPY_ASKED :
+				      pram_folio_copy_reason(folio);
+		if (!reason && folio_test_large(folio))
 			nr = folio_pte_batch(folio, ptep, pte,
 					     (end - addr) >> PAGE_SHIFT);
-			if (nr != folio_nr_pages(folio))
-				reason = PRAM_COPY_PARTIAL;
-		}
-		if (pram_stop_at(walk, addr, folio, reason))
+		if (pram_stop_at(walk, addr, folio, nr, reason))
 			break;
 		for (unsigned int i = 0; !reason && i < nr; i++)
 			if (!pram_share_pte(vma, addr + i * PAGE_SIZE, ptep + i,
@@ -329,10 +356,10 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 		return addr;
 	page = pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT);
 	folio = page_folio(page);
-	reason = pram_folio_copy_reason(folio);
-	if (!reason && nr != folio_nr_pages(folio))
-		reason = PRAM_COPY_PARTIAL;
-	if (pram_stop_at(walk, addr, folio, reason))
+	if (folio_contain_hwpoisoned_page(folio))
+		return addr;
+	reason = walk->copy ? PRAM_COPY_ASKED : pram_folio_copy_reason(folio);
+	if (pram_stop_at(walk, addr, folio, nr, reason))
 		return addr;
 	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, page))
 		reason = PRAM_COPY_PINNED;
@@ -401,12 +428,43 @@ static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
 	return 0;
 }
 
+/* Put pages of one folio into a node; the caller's reference passes on if that succeeds. */
+static int pram_append_pages(struct pram_stream *ps, struct pram_node *node,
+			     struct page *page, unsigned int nr, u64 *adopted)
+{
+	struct folio *folio = page_folio(page);
+
+	while (nr) {
+		unsigned int now = nr;
+		int err;
+
+		if (nr != folio_nr_pages(folio))
+			now = min(now, PRAM_PART_PAGES);
+		/* The last one takes the caller's reference. */
+		if (now != nr)
+			folio_get(folio);
+		err = pram_data_add_pages(node, page, now,
+					  PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED,
+					  ps->gfp);
+		if (err) {
+			if (now != nr)
+				folio_put(folio);
+			return err;
+		}
+		node->bytes += (u64)now << PAGE_SHIFT;
+		*adopted += now;
+		page += now;
+		nr -= now;
+	}
+	return 0;
+}
+
 /*
  * Put pages of one folio, or copies of them, into a node; and the caller's
  * reference to the folio, one way or the other.
  *
  * @page: NULL for pages of zeros.
- * @reason: why copies; otherwise it is the whole folio, and is shared.
+ * @reason: why copies; otherwise they are shared.
  * @adopted: increased by the number of pages that were not copied, for the caller
  *	to count.
  */
@@ -420,12 +478,9 @@ static int pram_append(struct pram_stream *ps, struct pram_node *node,
 	if (!reason && node->bytes != node->nr_pages << PAGE_SHIFT)
 		reason = PRAM_COPY_WRITTEN;
 	if (!reason) {
-		err = pram_node_adopt(node, page_folio(page), PRAM_ENTRY_LRU,
-				      ps->gfp);
-		if (!err) {
-			*adopted += nr;
+		err = pram_append_pages(ps, node, page, nr, adopted);
+		if (!err)
 			return 0;
-		}
 	} else {
 		err = pram_append_copy(ps, node, page, nr, reason);
 	}
@@ -457,13 +512,12 @@ static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
 
 	for (unsigned int i = 0; i < walk->nr; i++) {
 		struct pram_taken *taken = &walk->taken[i];
-		enum pram_copy_reason reason = taken->reason;
 
-		if (ps->flags & PRAM_SAVE_COPY)
-			reason = PRAM_COPY_ASKED;
 		if (!err)
 			err = pram_append(ps, node, taken->page, taken->nr,
-					  reason, &adopted);
+					  walk->copy ? PRAM_COPY_ASKED :
+						       taken->reason,
+					  &adopted);
 		else if (taken->page)
 			folio_put(page_folio(taken->page));
 	}
@@ -515,6 +569,19 @@ static void pram_isolate_scratch(struct vm_area_struct *vma, unsigned long addr,
 	pte_unmap_unlock(first, ptl);
 }
 
+static struct folio *pram_migration_target(struct folio *src,
+					   unsigned long private)
+{
+	struct folio *dst = alloc_migration_target(src, private);
+
+	/* Also what is not movable may be in memory that was added. */
+	if (dst && pram_in_scratch(dst)) {
+		folio_put(dst);
+		return NULL;
+	}
+	return dst;
+}
+
 /**
  * pram_migrate_isolated - move folios to where they can be preserved
  * @isolated: folios, taken off their LRU lists; empty afterwards. Those that cannot
@@ -533,7 +600,7 @@ void pram_migrate_isolated(struct list_head *isolated)
 		return;
 	/* As for a long-term pin: large folios would go to such areas again. */
 	flags = memalloc_pin_save();
-	if (migrate_pages(isolated, alloc_migration_target, NULL,
+	if (migrate_pages(isolated, pram_migration_target, NULL,
 			  (unsigned long)&mtc, MIGRATE_SYNC, MR_LONGTERM_PIN,
 			  &moved))
 		putback_movable_pages(isolated);
@@ -581,21 +648,96 @@ static void pram_split_folio(struct folio *folio, bool *drained)
 		pram_count(PRAM_PAGES_SPLIT, nr);
 }
 
-/* Copy a page at @addr that no page table walk finds, be it swapped out. */
-static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
-			 struct vm_area_struct *vma, struct pram_walk *walk)
+/* Put the page that pram_fault_in() has brought, once it was looked for. */
+static void pram_put_faulted(struct pram_walk *walk)
 {
+	if (walk->faulted)
+		put_page(walk->faulted);
+	walk->faulted = NULL;
+}
+
+/*
+ * Bring a page at @addr that the page table walk does not find, be it swapped out.
+ * What the walk never finds is taken to be copied, up to @end.
+ */
+static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
+			 unsigned long end, struct vm_area_struct *vma,
+			 struct pram_walk *walk)
+{
+	struct folio *folio;
 	struct page *page;
 	long n;
 
-	n = get_user_pages_remote(mm, addr, 1, FOLL_FORCE, &page, NULL);
+	n = get_user_pages_remote(mm, addr, 1, FOLL_FORCE | FOLL_HWPOISON, &page,
+				  NULL);
 	if (n <= 0)
 		return n ?: -EFAULT;
-	/* Only to be found there the next time, if the walk can. */
-	if (is_vm_hugetlb_page(vma))
-		pram_take(walk, page, 1, PRAM_COPY_HUGETLB);
-	put_page(page);
+	folio = page_folio(page);
+	if (folio_contain_hwpoisoned_page(folio)) {
+		put_page(page);
+		return -EHWPOISON;
+	}
+	walk->faulted = page;
+	if (is_vm_hugetlb_page(vma)) {
+		unsigned long behind = folio_nr_pages(folio) -
+				       folio_page_idx(folio, page);
+
+		pram_take(walk, page, min(behind, (end - addr) >> PAGE_SHIFT),
+			  PRAM_COPY_HUGETLB);
+		pram_put_faulted(walk);
+	}
 	return 0;
+}
+
+/*
+ * How often a page is faulted in that then is not found. It may have been reclaimed
+ * again, or be about to be moved; but some pages the walk can never find.
+ */
+#define PRAM_MAX_FAULTS		100
+
+/*
+ * Take pages from @addr up to @end at most, of one page table and one VMA.
+ *
+ * mmap_lock is taken for writing, as fork() does: somebody who writes to the memory
+ * of another task looks up the page and writes to it with the lock held for reading.
+ *
+ * Return: 0 or an error; *@next is set to where it stopped.
+ */
+static int pram_take_some(struct mm_struct *mm, unsigned long addr,
+			  unsigned long end, struct pram_walk *walk,
+			  unsigned long *next)
+{
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	*next = addr;
+	walk->nr = 0;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, addr);
+	/* Memory that even the kernel itself has not mapped cannot be copied either. */
+	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) || vma_is_secretmem(vma)) {
+		mmap_write_unlock(mm);
+		return -EFAULT;
+	}
+	end = min3(pmd_addr_end(addr, end), vma->vm_end, end);
+	*next = pram_take_table(vma, addr, end, walk);
+	pram_put_faulted(walk);
+	mmap_write_downgrade(mm);
+	if (walk->stop == PRAM_COPY_PARTIAL) {
+		pram_split_folio(walk->part_of, &walk->drained);
+		walk->split = *next + PAGE_SIZE;
+	} else if (walk->stop && *next == addr) {
+		pram_migrate_scratch(vma, addr, end, !walk->drained);
+		walk->drained = true;
+		walk->moved = end;
+	} else if (*next == addr) {
+		err = pram_fault_in(mm, addr, end, vma, walk);
+		if (walk->nr)
+			*next = addr + ((unsigned long)walk->taken[0].nr << PAGE_SHIFT);
+	}
+	mmap_read_unlock(mm);
+	return err;
 }
 
 static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
@@ -603,69 +745,48 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 			    unsigned long end, struct pram_walk *walk)
 {
 	unsigned int faults = 0;
+	int err = 0;
 
 	/* No attempt is repeated; there is none if all is to be copied. */
-	walk->moved = ps->flags & PRAM_SAVE_COPY ? end : 0;
+	walk->moved = walk->copy ? end : 0;
 	walk->split = walk->moved;
-	while (addr < end) {
-		struct vm_area_struct *vma;
-		unsigned long last, next;
-		int err = 0;
+	while (addr < end && !err) {
+		unsigned long next;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (mmap_read_lock_killable(mm))
-			return -EINTR;
-		vma = vma_lookup(mm, addr);
-		if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP)) {
-			mmap_read_unlock(mm);
-			return -EFAULT;
-		}
-		last = min3(pmd_addr_end(addr, end), vma->vm_end, end);
-		next = pram_take_table(vma, addr, last, walk);
-		if (walk->stop == PRAM_COPY_PARTIAL) {
-			pram_split_folio(walk->part_of, &walk->drained);
-			walk->split = next + PAGE_SIZE;
-		} else if (walk->stop && next == addr) {
-			pram_migrate_scratch(vma, addr, last, !walk->drained);
-			walk->drained = true;
-			walk->moved = last;
-		} else if (next == addr) {
-			/* A second time in the same place: the walk cannot. */
-			err = faults++ ? -EFAULT :
-				pram_fault_in(mm, addr, vma, walk);
-			if (!err && walk->nr)
-				next = addr + PAGE_SIZE;
-		}
-		mmap_read_unlock(mm);
+		err = pram_take_some(mm, addr, end, walk, &next);
 		if (!err)
 			err = pram_append_taken(ps, node, walk);
-		if (err)
-			return err;
 		if (next != addr)
 			faults = 0;
+		else if (walk->faulted && ++faults > PRAM_MAX_FAULTS)
+			err = err ?: -EFAULT;
 		addr = next;
 		cond_resched();
 	}
-	return 0;
+	pram_put_faulted(walk);
+	return err;
 }
 
 /**
  * pram_adopt_ranges - append the memory of a task to a page stream
- * @ps: a stream for saving pages.
+ * @file: a stream for saving pages; its position and size follow.
  * @mm: the task's memory, with a reference by mmget().
  * @ranges: multiples of the page size, within the task's memory.
  * @nr: their number.
  * @pages: set to the number of pages appended, also on an error.
  *
- * Return: 0; -EFAULT for a range that is not mapped or cannot be read; -EINVAL
- * for one that is not aligned; -EPERM for a stream of bytes or a sealed one;
+ * Return: 0; -EFAULT for a range that is not mapped or cannot be read, as memory of
+ * memfd_secret(2); -EHWPOISON for a page that the hardware has damaged; -EINVAL for
+ * a range that is not aligned; -EPERM for a stream of bytes or a sealed one;
  * -ENOMEM, -ENOSPC, -EINTR, -ESTALE, -EBADF, -ESHUTDOWN.
  */
-int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
+int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages)
 {
+	struct pram_stream *ps = file->private_data;
 	struct pram_walk *walk;
 	struct pram_node *node;
 	int err = 0;
@@ -686,6 +807,8 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 	}
 
 	walk->drained = false;
+	walk->faulted = NULL;
+	walk->copy = ps->flags & PRAM_SAVE_COPY;
 	err = pram_flush_pending(ps, node);
 	before = node->bytes;
 	for (unsigned int i = 0; i < nr && !err; i++) {
@@ -700,6 +823,8 @@ int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
 					       range->start + range->len, walk);
 	}
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
+	file->f_pos = node->bytes;
+	i_size_write(file_inode(file), node->bytes);
 	if (err == -ENOSPC)
 		pram_log_full(node->name);
 	kvfree(walk);
@@ -757,7 +882,7 @@ void pram_drop_pending(struct pram_stream *ps)
  * A page of a large folio waits until the folio was seen whole, or is copied
  * together with its like when something else comes.
  *
- * Return: 0; -ENOMEM, -ENOSPC, -EINTR, -ESHUTDOWN.
+ * Return: 0; -EHWPOISON, -ENOMEM, -ENOSPC, -EINTR, -ESHUTDOWN.
  */
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		    struct page *page)
@@ -767,6 +892,9 @@ int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 	int err;
 
 	lockdep_assert_held(&node->lock);
+	/* To copy it would be a machine check. */
+	if (folio_contain_hwpoisoned_page(folio))
+		return -EHWPOISON;
 	if (pram_is_next(ps, page)) {
 		if (++ps->nr_pending < folio_nr_pages(folio))
 			return 0;

@@ -105,21 +105,24 @@ static void pram_data_drop_room(struct pram_node *node)
 }
 
 /**
- * pram_data_add_folio - append a folio to a node that is being saved
+ * pram_data_add_pages - append pages of a folio to a node that is being saved
  * @node: the node, locked.
- * @folio: the folio; the caller's reference passes to the node on success.
+ * @page: the first one; the caller's reference to the folio passes to the node on
+ *	success.
+ * @nr: how many.
  * @flags: PRAM_ENTRY_* flags.
  * @gfp: how to allocate.
  *
- * The folio is preserved. It must be one that KHO can preserve: not in scratch
- * areas. Another node may have it.
+ * The folio is preserved, whole. It must be one that KHO can preserve: not in scratch
+ * areas. Another node may have it, and the same node may have other parts of it.
  *
  * Return: 0, -ENOMEM, -ENOSPC beyond the limit, or -ESHUTDOWN once the machine
  * reboots.
  */
-int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
-			gfp_t gfp)
+int pram_data_add_pages(struct pram_node *node, struct page *page,
+			unsigned int nr, u64 flags, gfp_t gfp)
 {
+	struct folio *folio = page_folio(page);
 	struct pram_map_ser *map;
 	int err;
 
@@ -137,19 +140,37 @@ int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 	}
 	if (err) {
 		flags |= PRAM_ENTRY_SHARED;
-		pram_count(PRAM_PAGES_SHARED, folio_nr_pages(folio));
+		pram_count(PRAM_PAGES_SHARED, nr);
 	}
+	if (nr != folio_nr_pages(folio))
+		flags |= PRAM_ENTRY_PART | FIELD_PREP(PRAM_ENTRY_PAGES, nr - 1);
 
 	map->entries[map->nr_entries++] =
-		FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(folio)) |
+		FIELD_PREP(PRAM_ENTRY_PFN, page_to_pfn(page)) |
 		FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(folio)) | flags;
-	node->nr_pages += folio_nr_pages(folio);
+	node->nr_pages += nr;
 	node->nr_folios++;
 	if (flags & PRAM_ENTRY_ADOPTED)
-		node->adopted_pages += folio_nr_pages(folio);
+		node->adopted_pages += nr;
 	else
-		pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
+		pram_count(PRAM_DATA_PAGES, nr);
 	return 0;
+}
+
+/**
+ * pram_data_add_folio - append a folio to a node that is being saved
+ * @node: see pram_data_add_pages(), as for the other arguments.
+ * @folio: the folio, appended whole.
+ * @flags: PRAM_ENTRY_* flags.
+ * @gfp: how to allocate.
+ *
+ * Return: see pram_data_add_pages().
+ */
+int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
+			gfp_t gfp)
+{
+	return pram_data_add_pages(node, folio_page(folio, 0),
+				   folio_nr_pages(folio), flags, gfp);
 }
 
 /**
@@ -166,7 +187,7 @@ struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp)
 	KUNIT_STATIC_STUB_REDIRECT(pram_data_alloc, order, exempt, gfp);
 	if (!exempt && pram_memory_is_short(1UL << order))
 		return NULL;
-	return folio_alloc(gfp & ~(__GFP_MOVABLE | __GFP_HIGHMEM), order);
+	return pram_folio_alloc(gfp & ~(__GFP_MOVABLE | __GFP_HIGHMEM), order);
 }
 
 /* The largest folio to be had without effort, of at most @order. */
@@ -285,11 +306,6 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 	return done ?: err;
 }
 
-static u64 pram_entry_pages(u64 entry)
-{
-	return 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry);
-}
-
 /* What is behind the folio found last, if @page is. */
 static bool pram_data_next(struct pram_node *node, u64 page,
 			   struct pram_found *found)
@@ -344,12 +360,13 @@ static void pram_data_search(struct pram_node *node, u64 page,
 	found->index = lo * pram_map_capacity(node->flags) + i;
 }
 
-static u32 pram_folio_crc(struct folio *folio)
+static u32 pram_entry_crc(u64 entry)
 {
+	unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN, entry);
 	u32 crc = ~0;
 
-	for (size_t off = 0; off < folio_size(folio); off += PAGE_SIZE) {
-		crc = crc32c(crc, folio_address(folio) + off, PAGE_SIZE);
+	for (u64 i = 0; i < pram_entry_pages(entry); i++) {
+		crc = crc32c(crc, page_address(pfn_to_page(pfn + i)), PAGE_SIZE);
 		cond_resched();
 	}
 	return crc;
@@ -367,7 +384,7 @@ static int pram_data_verify_found(struct pram_node *node,
 	if (!node->verified || test_bit(found->index, node->verified))
 		return 0;
 	crcs = pram_map_crcs(node->maps[found->index / capacity]);
-	if (pram_folio_crc(found->folio) != crcs[found->index % capacity]) {
+	if (pram_entry_crc(found->entry) != crcs[found->index % capacity]) {
 		pram_count(PRAM_CHECKSUM_ERRORS, 1);
 		/* Each node is named, whatever others have said. */
 		if (!xchg(&node->reported, true) || __ratelimit(&pram_damage_limit))
@@ -380,21 +397,39 @@ static int pram_data_verify_found(struct pram_node *node,
 }
 
 /**
- * pram_data_find - find the folio that holds a page of a node
+ * pram_data_look - find the folio that holds a page of a node, damaged or not
  * @node: the node.
  * @page: number of the page in the node.
  * @found: what was found the last time, or zeros; filled in. To find folios one
  *	after the other is cheap.
  *
- * Return: 1, and the folio's checksum is right; 0 behind the end; -EBADMSG.
+ * Return: 1; 0 behind the end.
  */
-int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
+int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found)
 {
 	if (page >= node->nr_pages)
 		return 0;
 	if (!pram_data_next(node, page, found))
 		pram_data_search(node, page, found);
 	found->folio = pram_entry_folio(found->entry);
+	found->offset = FIELD_GET(PRAM_ENTRY_PFN, found->entry) -
+			folio_pfn(found->folio);
+	found->nr = pram_entry_pages(found->entry);
+	return 1;
+}
+
+/**
+ * pram_data_find - find the folio that holds a page of a node
+ * @node: the node.
+ * @page: number of the page in the node.
+ * @found: see pram_data_look().
+ *
+ * Return: 1, and the checksum is right; 0 behind the end; -EBADMSG.
+ */
+int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
+{
+	if (!pram_data_look(node, page, found))
+		return 0;
 	return pram_data_verify_found(node, found) ?: 1;
 }
 
@@ -428,9 +463,11 @@ ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
 			break;
 		}
 		off = pos - (found.first_page << PAGE_SHIFT);
-		n = min3(folio_size(found.folio) - off,
+		n = min3(((size_t)found.nr << PAGE_SHIFT) - off,
 			 (size_t)(node->bytes - pos), iov_iter_count(to));
-		n = copy_folio_to_iter(found.folio, off, n, to);
+		n = copy_folio_to_iter(found.folio,
+				       ((size_t)found.offset << PAGE_SHIFT) + off,
+				       n, to);
 		if (!n) {
 			err = -EFAULT;
 			break;
@@ -446,6 +483,24 @@ ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
 	return done ?: err;
 }
 
+static bool pram_any_poisoned(void)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	return atomic_long_read(&num_poisoned_pages);
+#else
+	return false;
+#endif
+}
+
+/* Has the hardware damaged what a map page lists, since a node has it? */
+static bool pram_map_poisoned(const struct pram_map_ser *map)
+{
+	for (u64 i = 0; i < map->nr_entries; i++)
+		if (folio_contain_hwpoisoned_page(pram_entry_folio(map->entries[i])))
+			return true;
+	return false;
+}
+
 /**
  * pram_data_seal - make the data of a node final
  * @node: the node, locked.
@@ -454,7 +509,7 @@ ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to)
  * there, takes the checksums and stamps the map pages.
  *
  * Return: 0; -EINVAL if a page stream does not end with a whole page; -EINTR if
- * the caller is being killed.
+ * the caller is being killed; -EHWPOISON if the hardware has damaged some of it.
  */
 int pram_data_seal(struct pram_node *node)
 {
@@ -476,11 +531,16 @@ int pram_data_seal(struct pram_node *node)
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (pram_any_poisoned() && pram_map_poisoned(map)) {
+			pr_err("node %s: a page of it is damaged (hardware memory error)\n",
+			       node->name);
+			return -EHWPOISON;
+		}
 		if (node->flags & PRAM_NODE_CHECKSUM) {
 			u32 *crcs = pram_map_crcs(map);
 
 			for (u64 i = 0; i < map->nr_entries; i++)
-				crcs[i] = pram_folio_crc(pram_entry_folio(map->entries[i]));
+				crcs[i] = pram_entry_crc(map->entries[i]);
 		}
 		pram_meta_stamp(map, PRAM_MAGIC_MAP);
 		cond_resched();
@@ -493,7 +553,8 @@ int pram_data_seal(struct pram_node *node)
  * @node: the node, locked, not sealed.
  * @gfp: how to allocate.
  *
- * Return: 0, -ENOMEM, -ENOSPC or -EINTR; on an error a part of it may be done.
+ * Return: 0, -ENOMEM, -ENOSPC, -EINTR or -EHWPOISON; on an error a part of it may
+ * be done.
  */
 int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 {
@@ -503,6 +564,9 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 
 		for (u64 i = 0; i < map->nr_entries; i++) {
 			struct folio *old = pram_entry_folio(map->entries[i]);
+			unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN,
+						      map->entries[i]);
+			u64 nr = pram_entry_pages(map->entries[i]);
 			u64 flags = map->entries[i] & PRAM_ENTRY_LRU;
 			struct folio *new;
 			int err;
@@ -511,10 +575,19 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 				continue;
 			if (fatal_signal_pending(current))
 				return -EINTR;
-			new = pram_data_alloc(folio_order(old), node->exempt, gfp);
+			if (folio_contain_hwpoisoned_page(old))
+				return -EHWPOISON;
+			new = pram_data_alloc(order_base_2(nr), node->exempt, gfp);
 			if (!new)
 				return -ENOMEM;
-			folio_copy(new, old);
+			for (u64 j = 0; j < nr; j++) {
+				copy_highpage(folio_page(new, j),
+					      pfn_to_page(pfn + j));
+				cond_resched();
+			}
+			if (nr != folio_nr_pages(new))
+				flags |= PRAM_ENTRY_PART |
+					 FIELD_PREP(PRAM_ENTRY_PAGES, nr - 1);
 			err = pram_frame_get(new, node->exempt);
 			if (err) {
 				folio_put(new);
@@ -524,8 +597,8 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 				FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(new)) |
 				FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(new)) |
 				flags;
-			node->adopted_pages -= folio_nr_pages(new);
-			pram_count_copied(PRAM_COPY_ASKED, folio_nr_pages(new));
+			node->adopted_pages -= nr;
+			pram_count_copied(PRAM_COPY_ASKED, nr);
 			pram_frame_put(old);
 			folio_put(old);
 			cond_resched();
@@ -623,6 +696,32 @@ void pram_data_release(struct pram_node *node, u64 index)
 }
 
 /**
+ * pram_data_uncharge - charge a node's folios to nobody
+ * @node: the node, which a load had that has been given up. What is still mapped stays
+ *	charged to whom it was given; somebody who is killed lets go of his memory before
+ *	he closes the stream.
+ */
+void pram_data_uncharge(struct pram_node *node)
+{
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *folio = pram_entry_folio(map->entries[i]);
+
+			if (!folio_test_anon(folio) || folio_mapped(folio) ||
+			    !folio_trylock(folio))
+				continue;
+			/* If somebody looks at it the next load tries again. */
+			if (folio_test_anon(folio) && !folio_mapped(folio))
+				pram_folio_reset(folio);
+			folio_unlock(folio);
+		}
+		cond_resched();
+	}
+}
+
+/**
  * pram_data_free - free all that a node holds
  * @node: the node, forgotten; its map pages and data folios are gone afterwards.
  */
@@ -637,7 +736,8 @@ void pram_data_free(struct pram_node *node)
 			if (map->entries[i] & PRAM_ENTRY_GONE)
 				continue;
 			folio = pram_entry_folio(map->entries[i]);
-			pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
+			pram_count(PRAM_DATA_PAGES,
+				   -pram_entry_pages(map->entries[i]));
 			/* Mapped, and no list has it: now reclaim may see it. */
 			if (pram_frame_clear_off_lru(folio) &&
 			    folio_mapped(folio) && !folio_test_lru(folio))

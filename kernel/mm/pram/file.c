@@ -53,8 +53,16 @@ static int pram_stream_release(struct inode *inode, struct file *file)
 
 static loff_t pram_stream_llseek(struct file *file, loff_t offset, int whence)
 {
-	return fixed_size_llseek(file, offset, whence,
-				 i_size_read(file_inode(file)));
+	loff_t size = i_size_read(file_inode(file));
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return fixed_size_llseek(file, offset, whence, size);
+	/* A stream for saving is at its end, always. */
+	if (whence == SEEK_CUR || whence == SEEK_END)
+		offset += size;
+	else if (whence != SEEK_SET)
+		return -EINVAL;
+	return offset == size ? size : -EINVAL;
 }
 
 /* Why a page that was to be appended to a page stream is copied. */
@@ -185,7 +193,7 @@ static int pram_ioctl_seal(struct file *file, union pram_stream_buffer *buf)
 	return pram_seal_save(file->private_data, buf->seal.flags);
 }
 
-static int pram_adopt_task(struct pram_stream *ps, struct task_struct *task,
+static int pram_adopt_task(struct file *file, struct task_struct *task,
 			   const struct pram_range *ranges, unsigned int nr,
 			   u64 *pages)
 {
@@ -194,7 +202,7 @@ static int pram_adopt_task(struct pram_stream *ps, struct task_struct *task,
 
 	if (IS_ERR_OR_NULL(mm))
 		return mm ? PTR_ERR(mm) : -ESRCH;
-	err = pram_adopt_ranges(ps, mm, ranges, nr, pages);
+	err = pram_adopt_ranges(file, mm, ranges, nr, pages);
 	mmput(mm);
 	return err;
 }
@@ -202,7 +210,6 @@ static int pram_adopt_task(struct pram_stream *ps, struct task_struct *task,
 static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 {
 	struct pram_ioctl_adopt *adopt = &buf->adopt;
-	struct pram_stream *ps = file->private_data;
 	struct pram_range *ranges;
 	struct task_struct *task;
 	unsigned int flags;
@@ -223,11 +230,8 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 		err = PTR_ERR(task);
 		goto out;
 	}
-	err = pram_adopt_task(ps, task, ranges, adopt->nr_ranges, &adopt->pages);
+	err = pram_adopt_task(file, task, ranges, adopt->nr_ranges, &adopt->pages);
 	put_task_struct(task);
-
-	file->f_pos += adopt->pages << PAGE_SHIFT;
-	i_size_write(file_inode(file), file->f_pos);
 out:
 	kvfree(ranges);
 	return err;
@@ -253,14 +257,38 @@ static int pram_ioctl_map(struct file *file, union pram_stream_buffer *buf)
 	return err;
 }
 
-static const struct pram_stream_ioctl {
+/**
+ * struct pram_stream_ioctl - one ioctl of a stream
+ * @cmd: the ioctl.
+ * @size: size of its structure in bytes, as this kernel knows it.
+ * @min_size: size of its structure in bytes, as the first version had it.
+ * @copy_out: the structure is written back, also on an error: it says what was done.
+ * @fn: does it; the structure has been copied in.
+ */
+struct pram_stream_ioctl {
 	unsigned int	cmd;
-	size_t		size;
+	unsigned int	size;
+	unsigned int	min_size;
+	bool		copy_out;
 	int		(*fn)(struct file *file, union pram_stream_buffer *buf);
-} pram_stream_ioctls[] = {
-	{ PRAM_IOCTL_SEAL, sizeof(struct pram_ioctl_seal), pram_ioctl_seal },
-	{ PRAM_IOCTL_ADOPT, sizeof(struct pram_ioctl_adopt), pram_ioctl_adopt },
-	{ PRAM_IOCTL_MAP, sizeof(struct pram_ioctl_map), pram_ioctl_map },
+};
+
+#define PRAM_STREAM_IOCTL(_cmd, _struct, _last, _copy_out, _fn)	\
+{									\
+	.cmd = _cmd,							\
+	.size = sizeof(struct _struct),					\
+	.min_size = offsetofend(struct _struct, _last),			\
+	.copy_out = _copy_out,						\
+	.fn = _fn,							\
+}
+
+static const struct pram_stream_ioctl pram_stream_ioctls[] = {
+	PRAM_STREAM_IOCTL(PRAM_IOCTL_SEAL, pram_ioctl_seal, flags, false,
+			  pram_ioctl_seal),
+	PRAM_STREAM_IOCTL(PRAM_IOCTL_ADOPT, pram_ioctl_adopt, pages, true,
+			  pram_ioctl_adopt),
+	PRAM_STREAM_IOCTL(PRAM_IOCTL_MAP, pram_ioctl_map, same, true,
+			  pram_ioctl_map),
 };
 
 static long pram_stream_ioctl(struct file *file, unsigned int cmd,
@@ -278,14 +306,13 @@ static long pram_stream_ioctl(struct file *file, unsigned int cmd,
 			continue;
 		if (get_user(size, (u32 __user *)user))
 			return -EFAULT;
-		if (size < op->size)
+		if (size < op->min_size)
 			return -EINVAL;
 		err = copy_struct_from_user(&buf, op->size, user, size);
 		if (err)
 			return err;
 		err = op->fn(file, &buf);
-		/* The caller hears of what was done also on an error. */
-		if (cmd != PRAM_IOCTL_SEAL && copy_to_user(user, &buf, op->size))
+		if (op->copy_out && copy_to_user(user, &buf, min(size, op->size)))
 			return err ?: -EFAULT;
 		return err;
 	}

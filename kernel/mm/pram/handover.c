@@ -169,6 +169,20 @@ void pram_slot_put(struct pram_node *node)
 		pram_dir_drop(dir);
 }
 
+/* Are the pages of an entry within its folio, and all of it if it is no part? */
+static bool __init pram_entry_sane(u64 entry)
+{
+	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
+	u64 offset = FIELD_GET(PRAM_ENTRY_PFN, entry) - pram_entry_pfn(entry);
+
+	if (order > MAX_PAGE_ORDER)
+		return false;
+	if (entry & PRAM_ENTRY_PART)
+		return pram_entry_pages(entry) < 1ULL << order &&
+		       offset + pram_entry_pages(entry) <= 1ULL << order;
+	return !offset;
+}
+
 /*
  * Take the data of a map page over from KHO. Stops at the first folio that KHO
  * does not have as the entry says; the entry count then covers what was taken.
@@ -182,12 +196,15 @@ static int __init pram_restore_folios(struct pram_node *node,
 	for (u64 i = 0; i < nr; i++) {
 		u64 entry = map->entries[i];
 		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
-		phys_addr_t phys = PFN_PHYS(FIELD_GET(PRAM_ENTRY_PFN, entry));
+		phys_addr_t phys = PFN_PHYS(pram_entry_pfn(entry));
 		struct folio *folio;
 		int err;
 
-		if (entry & ~PRAM_ENTRY_KNOWN)
+		if (entry & ~(entry & PRAM_ENTRY_PART ? PRAM_ENTRY_KNOWN_PART :
+							PRAM_ENTRY_KNOWN))
 			return -EPROTO;
+		if (!pram_entry_sane(entry))
+			return -EBADMSG;
 		/* Another node that shares it may have come first. */
 		if (pram_frame_known(PHYS_PFN(phys))) {
 			folio = pfn_folio(PHYS_PFN(phys));
@@ -206,8 +223,8 @@ static int __init pram_restore_folios(struct pram_node *node,
 		}
 		map->nr_entries++;
 		node->nr_folios++;
-		node->nr_pages += folio_nr_pages(folio);
-		pram_count(PRAM_DATA_PAGES, folio_nr_pages(folio));
+		node->nr_pages += pram_entry_pages(entry);
+		pram_count(PRAM_DATA_PAGES, pram_entry_pages(entry));
 	}
 	return 0;
 }
@@ -321,8 +338,9 @@ static void __init pram_restore_broken(struct pram_node *node, u64 phys, int err
 		ser = page;
 		if (ser && (ser->hdr.magic == PRAM_MAGIC_NODE || ser->hdr.self == phys))
 			memcpy(name, ser->name, sizeof(name) - 1);
-		pr_err("node %s%s: cannot be loaded (%pe), all its pages are lost; take it off the list with: pramctl rm --id %llu\n",
-		       name[0] ? name : "without a name",
+		/* It is not known to be text. */
+		pr_err("node %s%*pE%s: cannot be loaded (%pe), all its pages are lost; take it off the list with: pramctl rm --id %llu\n",
+		       name[0] ? "" : "without a name", (int)strlen(name), name,
 		       name[0] ? " (by its damaged page)" : "", ERR_PTR(err),
 		       node->id);
 	}
@@ -524,11 +542,19 @@ static int pram_reboot(struct notifier_block *nb, unsigned long action,
 	guard(mutex)(&pram_lock);
 	WRITE_ONCE(pram_closed, true);
 	list_for_each_entry(node, &pram_nodes, link) {
+		/* The next kernel would reserve what no directory leads to. */
+		if (node->state == PRAM_NODE_BROKEN) {
+			pram_node_forget(node);
+			continue;
+		}
 		if (node->state != PRAM_NODE_SAVING) {
-			if (node->state != PRAM_NODE_BROKEN &&
-			    pram_data_preserve(node))
+			if (!node->dir && !pram_slot_get(node))
+				pram_slot_publish(node);
+			if (!node->dir || pram_data_preserve(node))
 				pr_err("node %s: out of memory, does not survive this reboot\n",
 				       node->name);
+			if (!node->dir)
+				pram_node_forget(node);
 			continue;
 		}
 		/*

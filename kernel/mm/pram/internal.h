@@ -93,7 +93,7 @@ enum pram_copy_reason {
 	PRAM_COPY_WRITTEN,		/* written: there was no page to take */
 	PRAM_COPY_UNALIGNED,		/* in a pipe, but not a whole page */
 	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
-	PRAM_COPY_SCRATCH,		/* in KHO's scratch areas, or other CMA */
+	PRAM_COPY_SCRATCH,		/* where no node may have it: pram_in_scratch() */
 	PRAM_COPY_PARTIAL,		/* of a large folio, the rest not seen */
 	PRAM_COPY_FILE,			/* in the page cache of a file */
 	PRAM_COPY_SHMEM,		/* in the page cache of shared memory */
@@ -187,6 +187,8 @@ struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp);
 u64 pram_map_capacity(u32 flags);
 int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
 		      gfp_t gfp);
+int pram_data_add_pages(struct pram_node *node, struct page *page,
+			unsigned int nr, u64 flags, gfp_t gfp);
 int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 			gfp_t gfp);
 ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
@@ -197,6 +199,7 @@ int pram_data_prepare_verify(struct pram_node *node);
 int pram_data_unshare(struct pram_node *node, gfp_t gfp);
 int pram_data_preserve(struct pram_node *node);
 void pram_data_forget(struct pram_node *node);
+void pram_data_uncharge(struct pram_node *node);
 void pram_data_free(struct pram_node *node);
 
 /*
@@ -210,8 +213,10 @@ void pram_data_free(struct pram_node *node);
  * @node: the node; NULL if nothing was found yet.
  * @folio: the folio.
  * @entry: its entry, see PRAM_ENTRY_*.
- * @first_page: its first page, counted from the start of the node.
+ * @first_page: the first page, counted from the start of the node.
  * @index: the folio itself, counted likewise.
+ * @offset: the first page of the node's in the folio.
+ * @nr: pages that the node has of it.
  */
 struct pram_found {
 	struct pram_node	*node;
@@ -219,10 +224,19 @@ struct pram_found {
 	u64			entry;
 	u64			first_page;
 	u64			index;
+	unsigned int		offset;
+	unsigned int		nr;
 };
 
+int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found);
 int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found);
 void pram_data_release(struct pram_node *node, u64 index);
+
+/* Has the node only a part of the folio here? */
+static inline bool pram_found_part(const struct pram_found *found)
+{
+	return found->entry & PRAM_ENTRY_PART;
+}
 
 static inline bool pram_found_gone(const struct pram_found *found)
 {
@@ -250,10 +264,23 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 int pram_load_folios(struct pram_stream *ps, struct folio **folios,
 		     unsigned int nr);
 
-/* KHO's scratch areas are CMA; the next kernel is loaded there. */
+/* hotplug.c */
+extern bool pram_memory_was_added;
+
+bool pram_frame_at_boot(unsigned long pfn);
+struct folio *pram_folio_alloc(gfp_t gfp, unsigned int order);
+
+/*
+ * May a node not have a folio where it is? KHO's scratch areas are CMA; the next kernel
+ * is loaded there. From other CMA and ZONE_MOVABLE memory must always be able to leave,
+ * and a node keeps its folios for as long as it likes. Memory that was added since the
+ * boot the next kernel does not have.
+ */
 static inline bool pram_in_scratch(struct folio *folio)
 {
-	return is_migrate_cma_page(folio_page(folio, 0));
+	return !folio_is_longterm_pinnable(folio) ||
+	       (READ_ONCE(pram_memory_was_added) &&
+		!pram_frame_at_boot(folio_pfn(folio)));
 }
 
 /* adopt.c */
@@ -263,7 +290,7 @@ int pram_flush_pending(struct pram_stream *ps, struct pram_node *node);
 void pram_drop_pending(struct pram_stream *ps);
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		    struct page *page);
-int pram_adopt_ranges(struct pram_stream *ps, struct mm_struct *mm,
+int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages);
 
@@ -289,9 +316,24 @@ static inline u64 pram_saved_bytes(const struct pram_stream *ps,
 	return node->bytes + ((u64)ps->nr_pending << PAGE_SHIFT);
 }
 
+/* The frame where the folio of an entry begins. */
+static inline unsigned long pram_entry_pfn(u64 entry)
+{
+	return round_down(FIELD_GET(PRAM_ENTRY_PFN, entry),
+			  1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry));
+}
+
 static inline struct folio *pram_entry_folio(u64 entry)
 {
-	return pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
+	return pfn_folio(pram_entry_pfn(entry));
+}
+
+/* How many pages of its folio an entry is for. */
+static inline u64 pram_entry_pages(u64 entry)
+{
+	if (entry & PRAM_ENTRY_PART)
+		return FIELD_GET(PRAM_ENTRY_PAGES, entry) + 1;
+	return 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry);
 }
 
 /* meta.c */

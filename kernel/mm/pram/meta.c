@@ -35,7 +35,7 @@ void *pram_meta_alloc(bool exempt, gfp_t gfp)
 	if (err)
 		return ERR_PTR(err);
 	gfp &= ~(__GFP_MOVABLE | __GFP_HIGHMEM);
-	folio = folio_alloc(gfp | __GFP_ZERO, 0);
+	folio = pram_folio_alloc(gfp | __GFP_ZERO, 0);
 	if (!folio || kho_preserve_folio(folio)) {
 		if (folio)
 			folio_put(folio);

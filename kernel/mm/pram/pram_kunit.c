@@ -9,6 +9,7 @@
 #include <kunit/test.h>
 #include <linux/crc32.h>
 #include <linux/io.h>
+#include <linux/memblock.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -442,6 +443,146 @@ static void test_same_folio_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
 	KUNIT_EXPECT_EQ(test, shared + 4, pram_counter_read(PRAM_PAGES_SHARED));
 	pram_discard_save(&ps);
+	folio_put(folio);
+}
+
+/* Which pages of a folio of 16 a node has, in this order. */
+static const struct {
+	unsigned int	first;
+	unsigned int	nr;
+} part_list[] = { { 8, 8 }, { 0, 4 }, { 5, 1 }, { 0, 16 }, { 6, 2 }, { 0, 3 } };
+
+static void save_parts(struct kunit *test, struct pram_stream *ps,
+		       struct folio *folio)
+{
+	struct pram_node *node = pram_stream_write_begin(ps, false);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(node));
+	for (int i = 0; i < ARRAY_SIZE(part_list); i++) {
+		folio_get(folio);
+		KUNIT_EXPECT_EQ(test, 0,
+				pram_data_add_pages(node,
+						    folio_page(folio, part_list[i].first),
+						    part_list[i].nr,
+						    PRAM_ENTRY_ADOPTED, GFP_KERNEL));
+		pram_count(PRAM_DATA_PAGES, part_list[i].nr);
+		node->bytes += part_list[i].nr * PAGE_SIZE;
+	}
+	pram_stream_write_end(node);
+}
+
+/* Does the node have what these parts had? */
+static void expect_parts(struct kunit *test, struct pram_node *node, u32 pattern)
+{
+	u32 *page = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct pram_found found = {};
+	u64 first = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	for (int i = 0; i < ARRAY_SIZE(part_list); i++) {
+		for (u32 j = 0; j < part_list[i].nr; j++) {
+			struct kvec kvec = { page, PAGE_SIZE };
+			struct iov_iter to;
+
+			KUNIT_ASSERT_EQ(test, 1, pram_data_find(node, first + j,
+								&found));
+			KUNIT_EXPECT_EQ(test, found.first_page, first);
+			KUNIT_EXPECT_EQ(test, found.nr, part_list[i].nr);
+			iov_iter_kvec(&to, ITER_DEST, &kvec, 1, PAGE_SIZE);
+			KUNIT_EXPECT_EQ(test, (ssize_t)PAGE_SIZE,
+					pram_data_read(node, (first + j) << PAGE_SHIFT,
+						       &to));
+			KUNIT_EXPECT_EQ(test, page[0], pattern + part_list[i].first + j);
+			KUNIT_EXPECT_EQ(test, page[PAGE_SIZE / 4 - 1],
+					pattern + part_list[i].first + j);
+		}
+		first += part_list[i].nr;
+	}
+	KUNIT_EXPECT_EQ(test, 0, pram_data_find(node, first, &found));
+}
+
+/* Of a large folio a node may have only some pages, and these more than once. */
+static void test_parts(struct kunit *test)
+{
+	struct folio *folio = make_folio(test, 4, 100);
+	struct pram_stream ps;
+	u32 flags;
+	u64 held;
+
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, PRAM_SAVE_CHECKSUM);
+	held = pram_held_bytes();
+	save_parts(test, &ps, folio);
+	KUNIT_EXPECT_EQ(test, ARRAY_SIZE(part_list), pram_frame_holders(folio));
+	KUNIT_EXPECT_EQ(test, 1 + (int)ARRAY_SIZE(part_list),
+			folio_ref_count(folio));
+	/* Its frames count once, all of them; and a map page. */
+	KUNIT_EXPECT_EQ(test, held + 17 * PAGE_SIZE, pram_held_bytes());
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+
+	open_load(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	expect_parts(test, ps.node, 100);
+	/* Who wants whole folios cannot have them. */
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR(pram_load_folio(&ps, &flags)));
+	KUNIT_EXPECT_EQ(test, -EINVAL, pram_load_folios(&ps, &folio, 1));
+	pram_abort_load(&ps);
+
+	/* Damage in one page is damage of the parts that have it. */
+	*(u32 *)(folio_address(folio) + 5 * PAGE_SIZE) ^= 1;
+	open_load(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	ps.node->verified[0] = 0;
+	{
+		struct pram_found found = {};
+
+		KUNIT_EXPECT_EQ(test, 1, pram_data_find(ps.node, 0, &found));
+		KUNIT_EXPECT_EQ(test, -EBADMSG, pram_data_find(ps.node, 12, &found));
+		KUNIT_EXPECT_EQ(test, -EBADMSG, pram_data_find(ps.node, 13, &found));
+		KUNIT_EXPECT_EQ(test, 1, pram_data_find(ps.node, 29, &found));
+	}
+	*(u32 *)(folio_address(folio) + 5 * PAGE_SIZE) ^= 1;
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
+
+	/* Copied when sealed: each part by itself. */
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	save_parts(test, &ps, folio);
+	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, PRAM_SEAL_COPY));
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+	memset(folio_address(folio), 0, folio_size(folio));
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+	open_load(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	expect_parts(test, ps.node, 100);
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
+	folio_put(folio);
+}
+
+#ifdef CONFIG_MEMORY_FAILURE
+/* What the hardware has damaged is not committed, nor is it read. */
+static void test_poisoned(struct kunit *test)
+{
+	struct folio *folio = make_folio(test, 0, 1);
+	struct pram_stream ps;
+
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, PRAM_SAVE_CHECKSUM);
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
+	folio_set_hwpoison(folio);
+	atomic_long_inc(&num_poisoned_pages);
+	KUNIT_EXPECT_EQ(test, -EHWPOISON, pram_finish_save(&ps));
+	KUNIT_EXPECT_EQ(test, -EHWPOISON, pram_seal_save(&ps, PRAM_SEAL_COPY));
+	folio_clear_hwpoison(folio);
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+	atomic_long_dec(&num_poisoned_pages);
+	folio_put(folio);
+}
+#endif
+
+static void test_boot_memory(struct kunit *test)
+{
+	struct folio *folio = make_folio(test, 0, 1);
+
+	KUNIT_EXPECT_TRUE(test, pram_frame_at_boot(folio_pfn(folio)));
+	KUNIT_EXPECT_FALSE(test, pram_frame_at_boot(max_possible_pfn + (1UL << 32)));
+	KUNIT_EXPECT_FALSE(test, pram_in_scratch(folio));
 	folio_put(folio);
 }
 
@@ -1141,6 +1282,11 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_pages),
 	KUNIT_CASE(test_many),
 	KUNIT_CASE(test_same_folio_twice),
+	KUNIT_CASE(test_parts),
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE(test_poisoned),
+#endif
+	KUNIT_CASE(test_boot_memory),
 	KUNIT_CASE(test_frames_again),
 	KUNIT_CASE(test_scratch),
 	KUNIT_CASE(test_on_lru),

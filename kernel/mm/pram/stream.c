@@ -246,7 +246,7 @@ EXPORT_SYMBOL_GPL(pram_prepare_save_flags);
  * Return: 0, also if it was sealed before; -ESTALE if the stream has ended;
  * -EBADF if it is for loading; -EOPNOTSUPP for an unknown flag; -EINVAL if a
  * page stream does not end with a whole page; -EPERM if %PRAM_SEAL_COPY comes
- * after an earlier sealing without it; -ENOMEM; -ENOSPC; -EINTR.
+ * after an earlier sealing without it; -EHWPOISON; -ENOMEM; -ENOSPC; -EINTR.
  */
 int pram_seal_save(struct pram_stream *ps, u32 flags)
 {
@@ -520,13 +520,16 @@ void pram_abort_load(struct pram_stream *ps)
 
 	if (pram_check_saving(pram_stream_state(ps), true) != -EBADF)
 		return;
+	/* Before others can load it. */
+	if (loading && !list_empty(&ps->node->mappings)) {
+		pram_map_drop(ps->node);
+		pram_data_uncharge(ps->node);
+	}
 	mutex_lock(&pram_lock);
 	node = pram_stream_end(ps);
 	if (loading)
 		node->state = PRAM_NODE_READY;
 	mutex_unlock(&pram_lock);
-	if (loading)
-		pram_map_drop(node);
 	pram_node_put(node);
 }
 EXPORT_SYMBOL_GPL(pram_abort_load);

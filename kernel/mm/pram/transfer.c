@@ -174,7 +174,8 @@ EXPORT_SYMBOL_GPL(pram_save_page);
  * caller must not write to it before pram_finish_load(). Of a stream that was
  * written by way of /dev/pram the last folio may be larger than what is left of
  * the data; zeros are behind that. NULL at the end of the
- * stream; -EINVAL for a stream of bytes, -EBADMSG if the data is damaged,
+ * stream; -EINVAL for a stream of bytes, or where the stream has only a part of a
+ * folio, as it may have of a task's memory; -EBADMSG if the data is damaged,
  * -ESTALE or -EBADF as error pointer.
  */
 struct folio *pram_load_folio(struct pram_stream *ps, u32 *flags)
@@ -190,6 +191,8 @@ struct folio *pram_load_folio(struct pram_stream *ps, u32 *flags)
 		return ERR_PTR(-EINVAL);
 	}
 	ret = pram_data_find(node, ps->next_page, &found);
+	if (ret > 0 && pram_found_part(&found))
+		ret = -EINVAL;
 	if (ret > 0) {
 		folio_get(found.folio);
 		ps->next_page = found.first_page + folio_nr_pages(found.folio);
@@ -208,7 +211,7 @@ EXPORT_SYMBOL_GPL(pram_load_folio);
  * @nr: room in @folios, at least 1.
  *
  * Return: the number of folios, 0 at the end of the stream; -EBADMSG if the first
- * one is damaged; -ESTALE, -EBADF.
+ * one is damaged; -EINVAL if the stream has only a part of it; -ESTALE, -EBADF.
  */
 int pram_load_folios(struct pram_stream *ps, struct folio **folios,
 		     unsigned int nr)
@@ -223,6 +226,8 @@ int pram_load_folios(struct pram_stream *ps, struct folio **folios,
 		return PTR_ERR(node);
 	for (i = 0; i < nr; i++) {
 		ret = pram_data_find(node, ps->next_page, &found);
+		if (ret > 0 && pram_found_part(&found))
+			ret = -EINVAL;
 		if (ret <= 0)
 			break;
 		folios[i] = found.folio;

@@ -42,8 +42,9 @@ void shim_print(bool error, const char *format, ...)
 	for (const char *p = format; (p = strchr(p, '%')); p++) {
 		unsigned int nr_long = 0;
 
-		while (strchr("#-0123456789.", *++p))
-			;
+		while (strchr("#-0123456789.*", *++p))
+			if (*p == '*')
+				(void)va_arg(args, int);
 		for (; *p == 'l' || *p == 'z'; p++)
 			nr_long++;
 		switch (*p) {

@@ -48,10 +48,12 @@ typedef unsigned long pgoff_t;
 #define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK_ULL(high, low)	((~0ULL << (low)) & (~0ULL >> (63 - (high))))
 #define FIELD_GET(mask, value)	(((value) & (mask)) >> __builtin_ctzll(mask))
+#define FIELD_MAX(mask)		((mask) >> __builtin_ctzll(mask))
 #define FIELD_PREP(mask, value)	(((u64)(value) << __builtin_ctzll(mask)) & (mask))
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define round_up(n, to)		((((n) - 1) | ((__typeof__(n))(to) - 1)) + 1)
+#define round_down(n, to)	((n) & ~((__typeof__(n))(to) - 1))
 #define IS_ALIGNED(n, to)	(((n) & ((__typeof__(n))(to) - 1)) == 0)
 #define min(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); _a < _b ? _a : _b; })
 #define max(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); _a > _b ? _a : _b; })
@@ -59,6 +61,7 @@ typedef unsigned long pgoff_t;
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
 #define ilog2(n)		(63 - __builtin_clzll(n))
+#define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
 #define READ_ONCE(x)		(x)
 #define WRITE_ONCE(x, value)	((x) = (value))
 #define smp_store_release(p, value) (*(p) = (value))
@@ -451,6 +454,7 @@ void xa_destroy(struct xarray *xa);
 #define PHYS_PFN(phys)		((unsigned long)((phys) >> PAGE_SHIFT))
 #define PFN_PHYS(pfn)		((u64)(pfn) << PAGE_SHIFT)
 #define PMD_ORDER		9
+#define MAX_PAGE_ORDER		10
 #define MAX_LFS_FILESIZE	((loff_t)LLONG_MAX)
 
 /* The machine's memory. */
@@ -512,7 +516,33 @@ static inline unsigned int folio_order(const struct folio *folio)
 #define folio_mapped(folio)	((void)(folio), false)
 #define folio_test_lru(folio)	((void)(folio), false)
 #define folio_add_lru(folio)	((void)(folio))
-#define is_migrate_cma_page(page) ((void)(page), false)
+#define folio_test_anon(folio)	((void)(folio), false)
+#define folio_trylock(folio)	((void)(folio), true)
+void folio_unlock(struct folio *folio);
+#define folio_contain_hwpoisoned_page(folio) ((void)(folio), false)
+#define folio_is_longterm_pinnable(folio) ((void)(folio), true)
+
+static inline struct page *pfn_to_page(unsigned long pfn)
+{
+	return &pfn_folio(pfn)->page;
+}
+
+static inline unsigned long page_to_pfn(const struct page *page)
+{
+	return (const struct folio *)page - shim_folios;
+}
+
+static inline struct folio *page_folio(struct page *page)
+{
+	struct folio *folio = (struct folio *)page;
+
+	while (folio->page.tail)
+		folio--;
+	return folio;
+}
+
+#define page_address(page)	folio_address((struct folio *)(page))
+void copy_highpage(struct page *to, struct page *from);
 
 void folio_zero_range(struct folio *folio, size_t start, size_t len);
 void folio_copy(struct folio *to, struct folio *from);

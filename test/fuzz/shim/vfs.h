@@ -233,8 +233,6 @@ void set_cached_acl(struct inode *inode, int type, struct posix_acl *acl);
 extern unsigned int shim_max_folio_order;
 #define mapping_max_folio_order(mapping)	((void)(mapping), shim_max_folio_order)
 void folio_lock(struct folio *folio);
-void folio_unlock(struct folio *folio);
-void copy_highpage(struct page *to, struct page *from);
 struct folio *filemap_get_folio(struct address_space *mapping, pgoff_t index);
 pgoff_t folio_next_index(struct folio *folio);
 

@@ -6,8 +6,9 @@
  *
  *	adopt [CASE]...
  *
- * Runs these cases, or all but those that need swap space ("swapped", "pageout"),
- * process_vm_writev(2) ("vm_writev"), or that leave little memory outside of the
+ * Runs these cases, or all but those that need swap space ("swapped", "reclaimed",
+ * "pageout"),
+ * process_vm_writev(2) ("vm_writev"), memory that can only be movable ("movable"), or that leave little memory outside of the
  * scratch areas ("scratch"), each in a process of its own and, where that makes
  * a difference, by pipe and by ioctl.
  */
@@ -24,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -100,7 +102,7 @@ static void partial_by_pipe(enum kind kind)
 	take(BY_PIPE, mem + 2 * PAGE, nr - 2, 0, { "partial", nr - 2 });
 }
 
-/* From the task: split, and so not copied. */
+/* From the task: split, or taken in part, and so not copied. */
 static void partial_by_range(enum kind kind)
 {
 	size_t nr = kind_pages[kind];
@@ -128,10 +130,10 @@ static void partial_by_range(enum kind kind)
 	take(BY_RANGE, mem, 4 * nr, 1 + 3 * nr, { "adopted", 4 * nr }, { "split", 3 * nr });
 	expect(filled(mem, 4 * nr, 5));
 
-	/* It is another task's, too, for whom nothing changes. */
+	/* It is another task's, too, for whom nothing changes: one folio, not all of it. */
 	mem = memory(nr, kind, 6);
 	child = other_start();
-	take(BY_RANGE, mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
+	take(BY_RANGE, mem, nr - 1, 1, { "adopted", nr - 1 });
 	fill(mem, nr, 7);
 	expect(other_do(&child, DO_CHECK, mem, nr, 6));
 	other_end(&child);
@@ -140,7 +142,7 @@ static void partial_by_range(enum kind kind)
 	/* A node has it whole already. */
 	mem = memory(nr, kind, 8);
 	save("whole", BY_RANGE, mem, nr);
-	take(BY_RANGE, mem, nr - 1, 0, { "partial", nr - 1 });
+	take(BY_RANGE, mem, nr - 1, 1, { "adopted", nr - 1 }, { "shared", nr - 1 });
 	expect(node_filled("whole", nr, 8));
 	node_free("whole");
 	take(BY_RANGE, mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
@@ -253,6 +255,90 @@ static void case_shared(enum way way)
 {
 	shared_with_child(way, SMALL);
 	shared_with_child(way, MID);
+}
+
+/* A page that the child of part_of_child() writes to. */
+static bool childs_own(size_t i)
+{
+	return i % 7 == 3;
+}
+
+/*
+ * A forked child has a part of each folio: all but the pages that it has written to.
+ * Saved @child_first or after its parent, its pages are no copies.
+ */
+static void part_of_child(enum kind kind, bool child_first)
+{
+	const size_t nr = 2 * kind_pages[kind];
+	char *mem = memory(nr, kind, 1), *want = malloc(nr * PAGE), *got = malloc(nr * PAGE);
+	struct other child = other_start();
+	struct pram_range range = { (uintptr_t)mem, nr * PAGE };
+	int pidfd = syscall(SYS_pidfd_open, child.pid, 0);
+	size_t shared = 0;
+	int stream;
+
+	fill(want, nr, 1);
+	for (size_t i = 0; i < nr; i++) {
+		bool first = true;
+
+		if (childs_own(i)) {
+			other_do(&child, DO_FILL, mem + i * PAGE, 1, 2);
+			fill(want + i * PAGE, 1, 2);
+			continue;
+		}
+		/* The first part of a folio is nobody else's, if the parent is not saved. */
+		for (size_t j = i - i % kind_pages[kind]; j < i; j++)
+			first &= !childs_own(j);
+		shared += !child_first || !first;
+	}
+	if (!child_first)
+		save("parent", BY_RANGE, mem, nr);
+	for (int round = 0; round < 2; round++) {
+		struct counters before = counters_now();
+
+		stream = save_pages(NODE, PRAM_SAVE_CHECKSUM);
+		expect(adopt(stream, pidfd, &range, 1, NULL) == 0);
+		commit(stream);
+		counted(&before, { "adopted", nr }, { "shared", shared });
+		if (round)
+			break;
+		node_free(NODE);
+	}
+	if (child_first) {
+		struct counters before = counters_now();
+
+		save("parent", BY_RANGE, mem, nr);
+		counted(&before, { "adopted", nr }, { "shared", nr });
+	}
+
+	/* Whatever both do to it. */
+	fill(mem, nr, 3);
+	expect(node_filled("parent", nr, 1));
+	node_free("parent");
+	other_do(&child, DO_FILL, mem, nr, 4);
+	other_end(&child);
+	stream = load_pages(NODE, PRAM_LOAD_PEEK);
+	expect(pread(stream, got, nr * PAGE, 0) == (ssize_t)(nr * PAGE) &&
+	       !memcmp(got, want, nr * PAGE));
+	/* From the middle of a part, over its end, into the next one. */
+	expect(pread(stream, got, 5 * PAGE, PAGE + 100) == 5 * (ssize_t)PAGE &&
+	       !memcmp(got, want + PAGE + 100, 5 * PAGE));
+	close(stream);
+	node_free(NODE);
+	expect(filled(mem, nr, 3));
+	munmap(mem, nr * PAGE);
+	free(want);
+	free(got);
+	close(pidfd);
+}
+
+static void case_parts(enum way way)
+{
+	(void)way;
+	for (enum kind kind = MID; kind < NR_KINDS; kind++) {
+		part_of_child(kind, false);
+		part_of_child(kind, true);
+	}
 }
 
 static bool all_merged(void *mem, size_t nr)
@@ -383,13 +469,67 @@ static void case_hugetlb(enum way way)
 	if (mem == MAP_FAILED)
 		err(1, "no page of hugetlb");
 	fill(mem, HUGE_PAGES, 1);
-	take(way, mem, HUGE_PAGES, 0, { "hugetlb", HUGE_PAGES });
+	/* Copied as what it is, one large page. */
+	take(way, mem, HUGE_PAGES, way == BY_RANGE, { "hugetlb", HUGE_PAGES });
+	take(BY_RANGE, mem + 100 * PAGE, 300UL, 0, { "hugetlb", 300 });
 	save(NODE, way, mem, HUGE_PAGES);
 	fill(mem, HUGE_PAGES, 2);
 	expect(node_filled(NODE, HUGE_PAGES, 1));
 	node_free(NODE);
 	munmap(mem, HUGE_SIZE);
 	write_text("/proc/sys/vm/nr_hugepages", "0");
+}
+
+/* Memory that not even the kernel has mapped. */
+static void case_secret(enum way way)
+{
+	int fd = syscall(SYS_memfd_secret, O_CLOEXEC), stream;
+	struct pram_range ranges[2];
+	uint64_t pages;
+	char *mem;
+
+	(void)way;
+	if (fd < 0 || ftruncate(fd, 4 * PAGE))
+		err(1, "memfd_secret");
+	mem = map_file(fd, 4, MAP_SHARED);
+	fill(mem, 4, 1);
+	stream = save_pages(NODE, 0);
+	ranges[0] = (struct pram_range){ (uintptr_t)memory(4, SMALL, 2), 4 * PAGE };
+	ranges[1] = (struct pram_range){ (uintptr_t)mem, 4 * PAGE };
+	expect(adopt(stream, self_pidfd(), ranges, 2, &pages) == -EFAULT && pages == 4);
+	commit(stream);
+	expect(filled(mem, 4, 1));
+	expect(node_filled(NODE, 4, 2));
+	node_free(NODE);
+	stream = save_pages(NODE, PRAM_SAVE_COPY);
+	expect(adopt(stream, self_pidfd(), ranges + 1, 1, &pages) == -EFAULT && pages == 0);
+	close(stream);
+	close(fd);
+}
+
+/* A page that the hardware has damaged: it is not even read. */
+static void case_poisoned(enum way way)
+{
+	char *mem = memory(8, SMALL, 1);
+	int stream;
+
+	if (madvise(mem + 5 * PAGE, PAGE, MADV_HWPOISON))
+		err(1, "MADV_HWPOISON");
+	stream = save_pages(NODE, 0);
+	expect(adopt_range(stream, self_pidfd(), mem, 8) == -EHWPOISON);
+	expect(lseek(stream, 0, SEEK_END) == 5 * (off_t)PAGE);
+	commit(stream);
+	expect(node_filled(NODE, 5, 1));
+	node_free(NODE);
+
+	/* Damaged when the node has it already: that is not committed. */
+	mem = memory(8, SMALL, 1);
+	stream = save_pages(NODE, 0);
+	append(stream, way, mem, 8);
+	if (madvise(mem + 5 * PAGE, PAGE, MADV_HWPOISON))
+		err(1, "MADV_HWPOISON");
+	expect(pram_commit(dev, &stream, 1) == -EHWPOISON);
+	close(stream);
 }
 
 static void case_special(enum way way)
@@ -500,6 +640,15 @@ static void case_pinned(enum way way)
 	}
 }
 
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage))
+		err(1, "getrusage");
+	return usage.ru_minflt;
+}
+
 static void case_asked(enum way way)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
@@ -507,11 +656,16 @@ static void case_asked(enum way way)
 		char *mem = memory(nr, kind, 1);
 		struct counters before = counters_now();
 		int stream = save_pages(NODE, PRAM_SAVE_COPY);
+		long faults;
 
 		append(stream, way, mem, nr);
 		commit(stream);
 		counted(&before, { "asked", nr });
+		/* Nothing of it was protected. */
+		faults = minor_faults();
 		fill(mem, nr, 2);
+		faults = minor_faults() - faults;
+		expect(faults < (long)kind_pages[kind] && faults < 4);
 		expect(node_filled(NODE, nr, 1));
 		node_free(NODE);
 
@@ -650,6 +804,38 @@ static void case_unmapped(enum way way)
 	}
 }
 
+/*
+ * In memory that the next kernel does not have at boot, or that has to be able to leave:
+ * moved elsewhere, or copied.
+ */
+static void case_movable(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
+		size_t nr = FROM_TASK(kind);
+		uint64_t *pfns = calloc(nr, sizeof(*pfns));
+		char *mem = any_memory(nr, kind, 1);
+		struct counters before = counters_now();
+
+		frames(0, mem, nr, pfns);
+		for (size_t i = 0; i < nr; i++)
+			expect(in_movable(pfns[i]));
+		save(NODE, way, mem, nr);
+		if (way == BY_PIPE)
+			counted(&before, { "scratch", nr });
+		else
+			counted(&before, { "adopted", nr }, { "migrated", nr });
+		expect(same_frames(0, mem, nr, pfns) == (way == BY_PIPE ? nr : 0));
+		frames(0, mem, nr, pfns);
+		for (size_t i = 0; i < nr && way == BY_RANGE; i++)
+			expect(pfns[i] && !in_movable(pfns[i]) && !in_scratch(pfns[i]));
+		fill(mem, nr, 2);
+		expect(node_filled(NODE, nr, 1));
+		node_free(NODE);
+		munmap(mem, nr * PAGE);
+		free(pfns);
+	}
+}
+
 /* By ioctl: whatever the protection of the mapping, and over its ends. */
 static void case_ranges(enum way way)
 {
@@ -749,6 +935,45 @@ static void case_swapped(enum way way)
 	expect(node_filled(NODE, nr, 1));
 	node_free(NODE);
 	free(entries);
+}
+
+/* A task that is not stopped. */
+struct racer {
+	volatile uint64_t	*words;
+	size_t			nr;
+	volatile bool		stop;
+};
+
+/* Swapped out again all the time, and so perhaps before it is found. */
+static void *reclaim_main(void *arg)
+{
+	struct racer *racer = arg;
+
+	while (!racer->stop)
+		madvise((void *)racer->words, racer->nr * PAGE, MADV_PAGEOUT);
+	return NULL;
+}
+
+static void case_reclaimed(enum way way)
+{
+	const size_t nr = 256;
+	struct racer racer = { .nr = nr };
+	pthread_t thread;
+
+	(void)way;
+	racer.words = memory(nr, SMALL, 1);
+	if (pthread_create(&thread, NULL, reclaim_main, &racer))
+		errx(1, "pthread_create");
+	for (int round = 0; round < 20; round++) {
+		int stream = save_pages(NODE, 0);
+
+		expect(adopt_range(stream, self_pidfd(), (void *)racer.words, nr) == 0);
+		commit(stream);
+		expect(node_filled(NODE, nr, 1));
+		node_free(NODE);
+	}
+	racer.stop = true;
+	pthread_join(thread, NULL);
 }
 
 /* --- a node never changes --- */
@@ -1037,12 +1262,6 @@ GUARD(piped)
 GUARD(pageout)
 
 /* A task that is not stopped: what it writes while its pages are taken. */
-struct racer {
-	volatile uint64_t	*words;
-	size_t			nr;
-	volatile bool		stop;
-};
-
 static void *race_main(void *arg)
 {
 	struct racer *racer = arg;
@@ -1209,7 +1428,10 @@ static void case_errors(enum way way)
 	ranges[1] = (struct pram_range){ (uintptr_t)mem + 4 * PAGE, 4 * PAGE };
 	expect(adopt(stream, pidfd, ranges, 2, &pages) == -EFAULT && pages == 4);
 	expect(lseek(stream, 0, SEEK_END) == 4 * (off_t)PAGE);
-	/* It goes on from there. */
+	/* It goes on from there, and nowhere else. */
+	expect(lseek(stream, 0, SEEK_SET) == -1 && errno == EINVAL);
+	expect(lseek(stream, PAGE, SEEK_CUR) == -1 && errno == EINVAL);
+	expect(lseek(stream, 4 * PAGE, SEEK_SET) == 4 * (off_t)PAGE);
 	expect(adopt(stream, pidfd, &good, 1, &pages) == 0 && pages == 2);
 	expect(adopt(stream, pidfd, NULL, 0, &pages) == 0 && pages == 0);
 	expect(adopt(stream, pidfd, (void *)8, 1, &pages) == -EFAULT);
@@ -1272,7 +1494,10 @@ static const struct test_case cases[] = {
 	CASE(file), CASE(shmem), CASE(hugetlb), CASE(special), CASE(aio),
 	CASE(pinned), CASE(asked), CASE(discarded),
 	{ "unaligned", case_unaligned, true, false },
+	{ "parts", case_parts, true, false },
 	{ "unmapped", case_unmapped, true, false },
+	{ "secret", case_secret, true, false },
+	{ "poisoned", case_poisoned, false, false },
 	{ "ranges", case_ranges, true, false },
 	{ "errors", case_errors, true, false },
 	CASE(self), CASE(forked_before), CASE(forked_after), CASE(fork_gone),
@@ -1280,7 +1505,9 @@ static const struct test_case cases[] = {
 	CASE(protected), CASE(soft_dirty), CASE(split), CASE(collapsed),
 	CASE(populate), CASE(uring), CASE(piped), CASE(race),
 	{ "scratch", case_scratch, false, true },
+	{ "movable", case_movable, false, true },
 	{ "swapped", case_swapped, false, true },
+	{ "reclaimed", case_reclaimed, true, true },
 	{ "pageout", case_pageout, false, true },
 	{ "vm_writev", case_vm_writev, false, true },
 };

@@ -3,11 +3,11 @@
  * A task that is little more than memory, alone or with forked children that
  * share most of it.
  *
- *	bigmem [--small MIB] [--huge MIB] [--children N] READY RESULT
+ *	bigmem [--small MIB] [--huge MIB] [--children N] [--every M] READY RESULT
  *
  * It touches MIB of pages by themselves and of huge pages, with two words on
  * each page that follow from its place. Of both, each child writes to a part of
- * its own, 1/2N, in pieces of 2 MiB. The pid is written to READY when all is
+ * its own, 1/2N, in pieces of 2 MiB; with --every, to every Mth page. The pid is written to READY when all is
  * there. On SIGUSR1 everybody verifies his memory, on SIGUSR2 writes to each page
  * without changing it, and on SIGHUP spoils it; then "PASS" or what is wrong is
  * written to RESULT.
@@ -39,7 +39,7 @@ struct area {
 };
 
 static struct area areas[2] = { { .name = "small" }, { .name = "huge", .huge = true } };
-static unsigned int nr_children;
+static unsigned int nr_children, every;
 /* Which child this is, from 1; 0: the parent. */
 static unsigned int self;
 static char failure[256];
@@ -54,6 +54,8 @@ static uint64_t word_of(const struct area *area, size_t page, unsigned int write
 
 static bool written_by(size_t page, unsigned int child)
 {
+	if (every)
+		return child && page % every == child - 1;
 	return child && page / PIECE % (2 * nr_children) == child - 1;
 }
 
@@ -173,13 +175,14 @@ int main(int argc, char **argv)
 		{ "small", required_argument, NULL, 's' },
 		{ "huge", required_argument, NULL, 'h' },
 		{ "children", required_argument, NULL, 'c' },
+		{ "every", required_argument, NULL, 'e' },
 		{}
 	};
 	char pid[16];
 	sigset_t set;
 	int opt, sig;
 
-	while ((opt = getopt_long(argc, argv, "s:h:c:", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "s:h:c:e:", options, NULL)) != -1) {
 		unsigned long n = optarg ? strtoul(optarg, NULL, 10) : 0;
 
 		switch (opt) {
@@ -192,12 +195,15 @@ int main(int argc, char **argv)
 		case 'c':
 			nr_children = n;
 			break;
+		case 'e':
+			every = n;
+			break;
 		default:
 			return 2;
 		}
 	}
 	if (argc - optind != 2 || nr_children > MAX_CHILDREN)
-		errx(2, "usage: bigmem [--small MIB] [--huge MIB] [--children N] READY RESULT");
+		errx(2, "usage: bigmem [--small MIB] [--huge MIB] [--children N] [--every M] READY RESULT");
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);

@@ -799,6 +799,19 @@ static void child_source(void *arg)
 	make_node(NODE, NR, *(enum kind *)arg);
 }
 
+/* Killed, or gone, before the load was finished: also of that nothing stays. */
+static void child_given_up(void *arg)
+{
+	int stream;
+
+	cgroup_enter("target");
+	stream = load_pages(NODE, PRAM_LOAD_MAP);
+	load_in(stream, NR, *(enum kind *)arg);
+	expect(cgroup_current("target") >= (long)NR * 4);
+	fflush(stdout);
+	kill(getpid(), SIGKILL);
+}
+
 /* NR pages are 4 MiB. */
 static void child_too_much(void *arg)
 {
@@ -837,6 +850,11 @@ static void case_memcg(void)
 		expect(in_child(child_charged, &kind) == 0);
 		/* What was the source's is no longer charged to it. */
 		expect(cgroup_current("source") <= 1024);
+
+		expect(in_child(child_source, &kind) == 0);
+		expect(in_child(child_given_up, &kind) == SIGKILL);
+		expect(cgroup_current("target") <= 1024);
+		node_free(NODE);
 
 		expect(in_child(child_source, &kind) == 0);
 		status = in_child(child_too_much, &kind);

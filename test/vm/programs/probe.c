@@ -274,6 +274,28 @@ uint64_t page_flags(uint64_t pfn)
 	return flags;
 }
 
+bool in_movable(uint64_t pfn)
+{
+	static uint64_t start, spanned;
+	char line[128], zone[32];
+	bool movable = false;
+	FILE *file;
+
+	if (!spanned) {
+		file = fopen("/proc/zoneinfo", "re");
+		while (file && fgets(line, sizeof(line), file)) {
+			if (sscanf(line, "Node %*d, zone %31s", zone) == 1)
+				movable = !strcmp(zone, "Movable");
+			if (movable && sscanf(line, " spanned %lu", &spanned) != 1)
+				sscanf(line, " start_pfn: %lu", &start);
+		}
+		if (!spanned)
+			errx(1, "there is no memory in ZONE_MOVABLE");
+		fclose(file);
+	}
+	return pfn >= start && pfn < start + spanned;
+}
+
 bool in_scratch(uint64_t pfn)
 {
 	static uint64_t start[16], len[16];

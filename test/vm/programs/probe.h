@@ -108,6 +108,9 @@ uint64_t page_flags(uint64_t pfn);
 /* Is a frame in KHO's scratch areas? */
 bool in_scratch(uint64_t pfn);
 
+/* Is a frame in memory that is only for what can be moved (ZONE_MOVABLE)? */
+bool in_movable(uint64_t pfn);
+
 /**
  * field() - the number behind a name in a file of /proc
  * @path: the file

@@ -33,6 +33,7 @@
  *  - EPERM: the node has another type than asked for; or the caller lacks
  *    CAP_SYS_ADMIN in the initial user namespace.
  *  - EBADMSG: a checksum does not match: what was saved is damaged.
+ *  - EHWPOISON: the hardware has damaged a page that is to be saved.
  *  - ESTALE: the stream has ended (committed, finished or failed).
  *  - ESHUTDOWN: the machine is rebooting; nothing can be saved any more.
  *  - ENOMEM: out of memory; what the call had begun is undone.
@@ -124,7 +125,7 @@ struct pram_ioctl_info {
  * copying them, unless %PRAM_SAVE_COPY is set: the caller then guarantees that
  * nobody writes to them before the stream is committed or discarded. A byte
  * stream takes any number of bytes. Both append at the file position, which is
- * always the end.
+ * always the end; lseek(2) to elsewhere fails with EINVAL.
  *
  * Errors: EEXIST, also if another save of the same name is under way.
  */
@@ -143,7 +144,8 @@ struct pram_ioctl_save {
 /*
  * preadv(2) may map the node's pages into the reader, copy-on-write, where the
  * destination is whole empty pages of a private mapping. Page streams only;
- * a kernel that cannot map copies.
+ * a kernel that cannot map copies. With PRAM_LOAD_PEEK the node stays, and while it is
+ * mapped there a later load has to copy.
  */
 #define PRAM_LOAD_MAP		(1U << 1)
 
@@ -346,8 +348,9 @@ struct pram_range {
  *
  * Errors: EBADF or EINVAL for a wrong @pidfd or @ranges, ESRCH if the task is
  * gone, EACCES if the caller may not ptrace it, EFAULT for a range that is not
- * mapped or cannot be read, EPERM for a byte stream or a sealed one, ENOMEM,
- * ENOSPC, EINTR. After an error the stream holds @pages of what was asked for.
+ * mapped or cannot be read (memory of memfd_secret(2), too), EPERM for a byte stream
+ * or a sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream holds
+ * @pages of what was asked for.
  */
 struct pram_ioctl_adopt {
 	__u32		size;

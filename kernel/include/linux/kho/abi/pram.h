@@ -2,6 +2,7 @@
 #ifndef _LINUX_KHO_ABI_PRAM_H
 #define _LINUX_KHO_ABI_PRAM_H
 
+#include <linux/bitfield.h>
 #include <linux/build_bug.h>
 #include <linux/mm.h>
 #include <linux/types.h>
@@ -135,16 +136,30 @@ struct pram_node_ser {
  *
  * Several nodes may have the same folio, which KHO preserves once: of their
  * entries all but at most one say so (PRAM_ENTRY_SHARED).
+ *
+ * Of a large folio a node may have only some of the pages, as a task may that has
+ * written to others since it was forked: then the entry's pfn is that of the first
+ * one, and %PRAM_ENTRY_PAGES is their number less one. The order is that of the
+ * folio, which is preserved whole, and which begins at a multiple of its size.
  */
 #define PRAM_ENTRY_PFN_BITS	40
 #define PRAM_ENTRY_PFN		GENMASK_ULL(PRAM_ENTRY_PFN_BITS - 1, 0)
 #define PRAM_ENTRY_ORDER	GENMASK_ULL(45, 40)
+#define PRAM_ENTRY_PAGES	GENMASK_ULL(55, 46)	/* of a part, less one */
 #define PRAM_ENTRY_LRU		BIT_ULL(56)	/* goes back on the LRU */
 #define PRAM_ENTRY_ADOPTED	BIT_ULL(57)	/* was not copied when saved */
 #define PRAM_ENTRY_SHARED	BIT_ULL(58)	/* other nodes have it, too */
+#define PRAM_ENTRY_PART		BIT_ULL(59)	/* is not all of the folio */
 #define PRAM_ENTRY_KNOWN						\
 	(PRAM_ENTRY_PFN | PRAM_ENTRY_ORDER | PRAM_ENTRY_LRU |		\
 	 PRAM_ENTRY_ADOPTED | PRAM_ENTRY_SHARED)
+
+/* Most pages of a part. */
+#define PRAM_PART_PAGES		(FIELD_MAX(PRAM_ENTRY_PAGES) + 1)
+
+/* In an entry of a part more bits are known. */
+#define PRAM_ENTRY_KNOWN_PART						\
+	(PRAM_ENTRY_KNOWN | PRAM_ENTRY_PAGES | PRAM_ENTRY_PART)
 
 /* Bytes that a map page has for entries and checksums. */
 #define PRAM_MAP_ROOM							\
@@ -163,7 +178,7 @@ struct pram_node_ser {
  * @entries: the folios, see PRAM_ENTRY_*. In a node that is
  *	%PRAM_NODE_CHECKSUM only %PRAM_MAP_ENTRIES_CRC elements are entries,
  *	and behind them is one u32 for each: the CRC32C (seed ~0) of all bytes
- *	of the folio.
+ *	of the folio, or of the part that the entry describes.
  */
 struct pram_map_ser {
 	struct pram_meta_hdr	hdr;
