@@ -190,9 +190,15 @@ struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp)
 	return pram_folio_alloc(gfp & ~(__GFP_MOVABLE | __GFP_HIGHMEM), order);
 }
 
-/* The largest folio to be had without effort, of at most @order. */
-static struct folio *pram_data_alloc_upto(unsigned int order, bool exempt,
-					  gfp_t gfp)
+/**
+ * pram_data_alloc_upto - allocate the largest folio to be had without effort
+ * @order: at most this order.
+ * @exempt: see pram_data_alloc().
+ * @gfp: likewise.
+ *
+ * Return: the folio, or NULL if there is not even a page.
+ */
+struct folio *pram_data_alloc_upto(unsigned int order, bool exempt, gfp_t gfp)
 {
 	struct folio *folio;
 

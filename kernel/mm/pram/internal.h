@@ -184,6 +184,7 @@ void pram_stream_write_end(struct pram_node *node);
 
 /* data.c */
 struct folio *pram_data_alloc(unsigned int order, bool exempt, gfp_t gfp);
+struct folio *pram_data_alloc_upto(unsigned int order, bool exempt, gfp_t gfp);
 u64 pram_map_capacity(u32 flags);
 int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
 		      gfp_t gfp);
@@ -260,7 +261,10 @@ int pram_node_adopt(struct pram_node *node, struct folio *folio,
 		    u64 entry_flags, gfp_t gfp);
 
 int pram_save_folios(struct pram_stream *ps, struct folio **folios,
-		     const enum pram_copy_reason *reasons, unsigned int nr);
+		     unsigned int nr);
+int pram_save_copy(struct pram_stream *ps, struct folio *folio,
+		   unsigned long first, unsigned long nr,
+		   enum pram_copy_reason reason, unsigned long *done);
 int pram_load_folios(struct pram_stream *ps, struct folio **folios,
 		     unsigned int nr);
 

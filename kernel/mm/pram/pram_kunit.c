@@ -1070,6 +1070,76 @@ static void test_no_large_folio(struct kunit *test)
 	kvfree(out);
 }
 
+static struct folio *only_small_folios(unsigned int order, bool exempt,
+				       gfp_t gfp)
+{
+	return order > 2 ? NULL : folio_alloc(gfp, order);
+}
+
+/*
+ * The folios of a page stream hold pages that make_folio() has filled, each of them
+ * aligned as in the first folio that they come from.
+ */
+static unsigned int expect_pieces(struct kunit *test, u32 pattern,
+				  unsigned long at, unsigned long end)
+{
+	unsigned int nr_folios = 0;
+	struct pram_stream ps;
+
+	open_load(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	while (at < end) {
+		struct folio *folio;
+		u32 flags;
+
+		folio = pram_load_folio(&ps, &flags);
+		KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(folio));
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(at, folio_nr_pages(folio)));
+		KUNIT_EXPECT_TRUE(test, folio_holds(folio, pattern + at));
+		at += folio_nr_pages(folio);
+		nr_folios++;
+		folio_put(folio);
+	}
+	KUNIT_EXPECT_EQ(test, end, at);
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
+	return nr_folios;
+}
+
+/* A large folio that has to be copied, and there is none as large to copy it to. */
+static void test_copy_in_pieces(struct kunit *test)
+{
+	u64 copied = pram_counter_read(PRAM_PAGES_COPIED);
+	struct folio *folio = make_folio(test, 6, 3000);
+	unsigned long done;
+	struct pram_stream ps;
+
+	kunit_activate_static_stub(test, pram_data_alloc, only_small_folios);
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, PRAM_SAVE_COPY);
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
+	kunit_deactivate_static_stub(test, pram_data_alloc);
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+	KUNIT_EXPECT_EQ(test, copied + 64, pram_counter_read(PRAM_PAGES_COPIED));
+	KUNIT_EXPECT_EQ(test, 16U, expect_pieces(test, 3000, 0, 64));
+
+	/* A part of one: pages 3; 4 to 7; 8 to 15; 16 and 17. */
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	KUNIT_EXPECT_EQ(test, 0, pram_save_copy(&ps, folio, 3, 15,
+						PRAM_COPY_PINNED, &done));
+	KUNIT_EXPECT_EQ(test, 15UL, done);
+	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+	KUNIT_EXPECT_EQ(test, 4U, expect_pieces(test, 3000, 3, 18));
+
+	/* No memory at all: what has been copied by then is counted. */
+	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+	kunit_activate_static_stub(test, pram_data_alloc, no_folio);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_save_copy(&ps, folio, 0, 64,
+						      PRAM_COPY_PINNED, &done));
+	kunit_deactivate_static_stub(test, pram_data_alloc);
+	KUNIT_EXPECT_EQ(test, 0UL, done);
+	pram_discard_save(&ps);
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+	folio_put(folio);
+}
+
 /* Written page by page, a node nevertheless consists of few folios. */
 static void test_growth(struct kunit *test)
 {
@@ -1304,6 +1374,7 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_reboot),
 	KUNIT_CASE(test_no_memory),
 	KUNIT_CASE(test_no_large_folio),
+	KUNIT_CASE(test_copy_in_pieces),
 	KUNIT_CASE(test_growth),
 	KUNIT_CASE(test_padding),
 	KUNIT_CASE(test_meta),

@@ -14,6 +14,7 @@
 
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/iversion.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
@@ -49,6 +50,7 @@
  * @last: the entry that details belong to; NULL: none, there has been a LINK or UP.
  * @nr_lost: pages that were lost before.
  * @last_index: where an extent of its file may start.
+ * @nr_pages: pages that its file has to have so far.
  * @have: bytes in @buffer.
  * @used: of these, how many have been taken.
  * @buffer: metadata that has been read.
@@ -72,6 +74,7 @@ struct pram_tmpfs_loader {
 	struct dentry			*last;
 	u64				nr_lost;
 	u64				last_index;
+	u64				nr_pages;
 	size_t				have;
 	size_t				used;
 	char				*buffer;
@@ -460,6 +463,7 @@ static int pram_tmpfs_load_new(struct pram_tmpfs_loader *loader)
 	loader->counts->nr_inodes++;
 	loader->last = dentry;
 	loader->last_index = 0;
+	loader->nr_pages = 0;
 	if (S_ISDIR(inode->i_mode))
 		loader->dir = dentry;
 	if (!pram_tmpfs_has_cookie(dentry, ser->cookie))
@@ -601,25 +605,60 @@ static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
 }
 
 /*
- * Somebody else has the folio, say a task that mapped it by way of /dev/pram; or it
- * is larger than this kernel can handle in a file.
+ * Put a mark at @index on which reading fails. It is counted as a page that is swapped
+ * out, because that is how it is taken off the account when it is truncated; it has to
+ * be on the account already.
+ */
+static int pram_tmpfs_mark_lost(struct inode *inode, pgoff_t index)
+{
+	struct shmem_inode_info *info = SHMEM_I(inode);
+	void *entry = swp_to_radix_entry(make_poisoned_swp_entry());
+	int err;
+
+	err = xa_err(xa_store_irq(&inode->i_mapping->i_pages, index, entry,
+				  GFP_KERNEL));
+	if (err)
+		return err;
+	guard(spinlock)(&info->lock);
+	info->swapped++;
+	return 0;
+}
+
+static int pram_tmpfs_insert_page_copy(struct inode *inode, pgoff_t index,
+				       struct page *page, bool written)
+{
+	struct folio *copy;
+	int err;
+
+	copy = folio_alloc(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL |
+			   __GFP_NOWARN, 0);
+	if (!copy)
+		return -ENOMEM;
+	if (PageHWPoison(page) || copy_mc_highpage(folio_page(copy, 0), page)) {
+		folio_put(copy);
+		err = pram_tmpfs_mark_lost(inode, index);
+		shmem_add_swapped(inode);
+		return err;
+	}
+	folio_lock(copy);
+	err = pram_tmpfs_insert(inode, index, copy, written);
+	folio_unlock(copy);
+	folio_put(copy);
+	return err;
+}
+
+/*
+ * Somebody else has the folio, say a task that mapped it by way of /dev/pram, or
+ * another node; or it is larger than this kernel can handle in a file.
  */
 static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
 				  struct folio *folio, bool written)
 {
 	for (long i = 0; i < folio_nr_pages(folio); i++) {
-		struct folio *copy = folio_alloc(GFP_HIGHUSER_MOVABLE |
-						 __GFP_RETRY_MAYFAIL |
-						 __GFP_NOWARN, 0);
-		int err;
+		int err = pram_tmpfs_insert_page_copy(inode, index + i,
+						      folio_page(folio, i),
+						      written);
 
-		if (!copy)
-			return -ENOMEM;
-		copy_highpage(folio_page(copy, 0), folio_page(folio, i));
-		folio_lock(copy);
-		err = pram_tmpfs_insert(inode, index + i, copy, written);
-		folio_unlock(copy);
-		folio_put(copy);
 		if (err)
 			return err;
 	}
@@ -633,8 +672,10 @@ static int pram_tmpfs_load_folio(struct inode *inode, pgoff_t index,
 	int err = -EBUSY;
 
 	folio_lock(folio);
+	/* Writing to the file must not change what another node has. */
 	if (folio_order(folio) <= mapping_max_folio_order(inode->i_mapping) &&
-	    !folio_mapped(folio) && pram_folio_reset(folio)) {
+	    !folio_mapped(folio) && pram_frame_holders(folio) == 1 &&
+	    pram_folio_reset(folio)) {
 		err = pram_tmpfs_insert(inode, index, folio, written);
 		if (!err)
 			pram_count(PRAM_PAGES_INSERTED, folio_nr_pages(folio));
@@ -703,17 +744,10 @@ static long pram_tmpfs_load_some(struct pram_tmpfs_loader *loader,
 	return err ?: pages;
 }
 
-/*
- * Put marks there on which reading fails. They are accounted for as pages that are
- * swapped out, because that is how they are taken off the account when they are
- * truncated.
- */
 static int pram_tmpfs_load_lost(struct pram_tmpfs_loader *loader,
 				struct inode *inode, pgoff_t index, u64 nr)
 {
-	void *entry = swp_to_radix_entry(make_poisoned_swp_entry());
 	struct shmem_inode_info *info = SHMEM_I(inode);
-	u64 done;
 	int err;
 
 	/* Some orders more than can have been swapped out and lost. */
@@ -723,20 +757,47 @@ static int pram_tmpfs_load_lost(struct pram_tmpfs_loader *loader,
 	err = shmem_inode_acct_blocks(inode, nr);
 	if (err)
 		return err;
-	for (done = 0; done < nr; done++) {
-		err = fatal_signal_pending(current) ? -EINTR :
-			xa_err(xa_store_irq(&inode->i_mapping->i_pages,
-					    index + done, entry, GFP_KERNEL));
-		if (err)
-			break;
-		cond_resched();
-	}
-	scoped_guard(spinlock, &info->lock) {
+	scoped_guard(spinlock, &info->lock)
 		info->alloced += nr;
-		info->swapped += done;
+	for (u64 done = 0; done < nr && !err; done++) {
+		err = fatal_signal_pending(current) ? -EINTR :
+			pram_tmpfs_mark_lost(inode, index + done);
+		cond_resched();
 	}
 	shmem_add_swapped(inode);
 	return err;
+}
+
+/* Those behind the end of the file may go at any moment, to save memory. */
+static void pram_tmpfs_expect_pages(struct pram_tmpfs_loader *loader,
+				    struct inode *inode, u64 index, u64 nr)
+{
+	u64 end = shmem_fallocend(inode, DIV_ROUND_UP_ULL(i_size_read(inode),
+							  PAGE_SIZE));
+
+	if (index < end)
+		loader->nr_pages += min(nr, end - index);
+}
+
+/* Does the file that has just been loaded have all its pages? */
+static int pram_tmpfs_check_pages(struct pram_tmpfs_loader *loader)
+{
+	struct inode *inode;
+	u64 pages;
+
+	if (!loader->nr_pages)
+		return 0;
+	inode = d_inode(loader->last);
+	shmem_recalc_inode(inode, 0, 0);
+	scoped_guard(spinlock, &SHMEM_I(inode)->lock)
+		pages = SHMEM_I(inode)->alloced;
+	if (pages >= loader->nr_pages) {
+		loader->nr_pages = 0;
+		return 0;
+	}
+	pr_err("inode %llu: it has %llu pages, and should have %llu\n",
+	       (u64)inode->i_ino, pages, loader->nr_pages);
+	return -EIO;
 }
 
 static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
@@ -752,6 +813,7 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 	    nr > max - ser->index)
 		return -EBADMSG;
 	loader->last_index = ser->index + nr;
+	pram_tmpfs_expect_pages(loader, inode, ser->index, nr);
 	if (ser->pages & PRAM_TMPFS_EXTENT_LOST)
 		return pram_tmpfs_load_lost(loader, inode, ser->index, nr);
 
@@ -866,6 +928,12 @@ static int pram_tmpfs_load_root(struct pram_tmpfs_loader *loader)
 
 static int pram_tmpfs_load_rec(struct pram_tmpfs_loader *loader)
 {
+	int err = 0;
+
+	if (loader->type != PRAM_TMPFS_EXTENTS)
+		err = pram_tmpfs_check_pages(loader);
+	if (err)
+		return err;
 	switch (loader->type) {
 	case PRAM_TMPFS_NEW:
 		return pram_tmpfs_load_new(loader);
@@ -932,7 +1000,7 @@ static int pram_tmpfs_load_all(struct pram_tmpfs_loader *loader,
  *
  * Return: 0; -EBADMSG for what makes no sense; -EPROTO for an unknown format;
  * -ENOSPC if the limits given are too low; -ENOMEM; -EINTR if the caller is being
- * killed. On an error a part of the tree may be there.
+ * killed; -EIO if a file has not got all its pages. On an error a part of the tree may be there.
  */
 int pram_tmpfs_load_tree(struct super_block *sb,
 			 struct pram_tmpfs_streams *streams,

@@ -15,6 +15,7 @@
 
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/iversion.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
@@ -25,6 +26,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/xarray.h>
 #include <linux/xattr.h>
 
 /* After <linux/swap.h>, which Linux 7.2 needs to be included by hand. */
@@ -39,7 +41,6 @@ struct pram_tmpfs_batch {
 	struct folio_batch	found;
 	pgoff_t			indices[FOLIO_BATCH_SIZE];
 	struct folio_batch	locked;
-	enum pram_copy_reason	reasons[FOLIO_BATCH_SIZE];
 };
 
 /**
@@ -57,6 +58,8 @@ struct pram_tmpfs_batch {
  * @value: for their values.
  * @nr_extents: elements of @extents.
  * @extents: of the file at hand, not yet in @buffer.
+ * @nr_pages: pages of it that extents name.
+ * @nr_lost: of these, lost ones.
  * @batch: pages of it.
  */
 struct pram_tmpfs_saver {
@@ -73,6 +76,8 @@ struct pram_tmpfs_saver {
 	char				*value;
 	unsigned int			nr_extents;
 	struct pram_tmpfs_extent_ser	extents[128];
+	u64				nr_pages;
+	u64				nr_lost;
 	struct pram_tmpfs_batch		batch;
 };
 
@@ -146,6 +151,25 @@ static int pram_tmpfs_put_one(struct pram_tmpfs_saver *saver, u32 type,
 	return pram_tmpfs_put_rec(saver, type, &part, 1);
 }
 
+#ifdef CONFIG_NUMA
+/* s_umount is held, so nobody replaces the policy. */
+static void pram_tmpfs_save_mpol(struct shmem_sb_info *sbinfo,
+				 struct pram_tmpfs_super_ser *ser)
+{
+	if (sbinfo->mpol)
+		mpol_to_str(ser->mpol, sizeof(ser->mpol), sbinfo->mpol);
+	if (strlen(ser->mpol) == sizeof(ser->mpol) - 1) {
+		pr_warn("mpol= is too long to be saved, and dropped\n");
+		memset(ser->mpol, 0, sizeof(ser->mpol));
+	}
+}
+#else
+static void pram_tmpfs_save_mpol(struct shmem_sb_info *sbinfo,
+				 struct pram_tmpfs_super_ser *ser)
+{
+}
+#endif
+
 static int pram_tmpfs_save_super(struct pram_tmpfs_saver *saver)
 {
 	struct shmem_sb_info *sbinfo = pram_tmpfs_sb(saver->sb);
@@ -170,13 +194,7 @@ static int pram_tmpfs_save_super(struct pram_tmpfs_saver *saver)
 	if (sbinfo->noswap)
 		ser.flags |= PRAM_TMPFS_NOSWAP;
 	memcpy(ser.uuid, saver->sb->s_uuid.b, sizeof(ser.uuid));
-	/* s_umount is held, so nobody replaces the policy. */
-	if (sbinfo->mpol)
-		mpol_to_str(ser.mpol, sizeof(ser.mpol), sbinfo->mpol);
-	if (strlen(ser.mpol) == sizeof(ser.mpol) - 1) {
-		pr_warn("mpol= is too long to be saved, and dropped\n");
-		memset(ser.mpol, 0, sizeof(ser.mpol));
-	}
+	pram_tmpfs_save_mpol(sbinfo, &ser);
 	return pram_tmpfs_put_one(saver, PRAM_TMPFS_SUPER, &ser, sizeof(ser));
 }
 
@@ -324,6 +342,9 @@ static int pram_tmpfs_add_extent(struct pram_tmpfs_saver *saver, pgoff_t index,
 	struct pram_tmpfs_extent_ser *last;
 	int err;
 
+	saver->nr_pages += nr;
+	if (flags & PRAM_TMPFS_EXTENT_LOST)
+		saver->nr_lost += nr;
 	if (saver->nr_extents) {
 		last = &saver->extents[saver->nr_extents - 1];
 		if ((last->pages & ~PRAM_TMPFS_EXTENT_PAGES) == flags &&
@@ -398,34 +419,31 @@ static struct folio *pram_tmpfs_lock(struct inode *inode, struct folio *folio,
 	return folio;
 }
 
-static int pram_tmpfs_add_folio(struct pram_tmpfs_saver *saver,
-				struct pram_tmpfs_batch *batch,
-				struct folio *folio)
+/*
+ * How many pages are lost with one that could not be read back? Behind a mark it is
+ * as many as the mark stands for, and that may be more than one.
+ */
+static unsigned long pram_tmpfs_count_lost(struct inode *inode, pgoff_t index)
 {
-	unsigned long nr = folio_nr_pages(folio);
-	pgoff_t index = folio->index;
-	u64 flags = 0;
+	struct xarray *pages = &inode->i_mapping->i_pages;
+	unsigned long nr = 1;
+	void *entry;
 
-	if (folio_contain_hwpoisoned_page(folio)) {
-		flags = PRAM_TMPFS_EXTENT_LOST;
-		folio_unlock(folio);
-		folio_put(folio);
-	} else {
-		/*
-		 * fallocate() has reserved it, and nothing was written to it
-		 * yet. What somebody else left there must not be seen in PRAM.
-		 */
-		if (!folio_test_uptodate(folio)) {
-			folio_zero_range(folio, 0, folio_size(folio));
-			flags = PRAM_TMPFS_EXTENT_UNWRITTEN;
-		}
-		/* Somebody's device may be writing to it even now. */
-		batch->reasons[folio_batch_count(&batch->locked)] =
-			folio_maybe_dma_pinned(folio) ? PRAM_COPY_PINNED :
-							PRAM_COPY_NOT;
-		folio_batch_add(&batch->locked, folio);
+	/* Marks stay as they are until the file is truncated. */
+	entry = xa_load(pages, index);
+	if (xa_is_value(entry) &&
+	    softleaf_is_poison_marker(radix_to_swp_entry(entry)))
+		nr <<= xa_get_order(pages, index);
+	return round_down(index, nr) + nr - index;
+}
+
+/* fallocate() has reserved it, and nothing was written to it yet. */
+static void pram_tmpfs_clear(struct folio *folio)
+{
+	for (long i = 0; i < folio_nr_pages(folio); i++) {
+		if (!PageHWPoison(folio_page(folio, i)))
+			clear_highpage(folio_page(folio, i));
 	}
-	return pram_tmpfs_add_extent(saver, index, nr, flags);
 }
 
 /*
@@ -453,66 +471,226 @@ static void pram_tmpfs_take_out(struct inode *inode, struct folio_batch *locked)
 	}
 }
 
+/* Save the locked folios of a batch as they are, and let go of them. */
+static int pram_tmpfs_save_locked(struct pram_tmpfs_saver *saver,
+				  struct inode *inode)
+{
+	struct folio_batch *locked = &saver->batch.locked;
+	int err = 0;
+
+	if (folio_batch_count(locked))
+		err = pram_save_folios(&saver->streams->pages, locked->folios,
+				       folio_batch_count(locked));
+	if (!err && saver->last)
+		pram_tmpfs_take_out(inode, locked);
+	for (unsigned int i = 0; i < folio_batch_count(locked); i++) {
+		struct folio *folio = locked->folios[i];
+
+		saver->counts->nr_pages += folio_nr_pages(folio);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	folio_batch_init(locked);
+	return err;
+}
+
+/*
+ * Save copies of the pages of a locked folio, from @first on. Those that cannot be read
+ * are lost, the others are not.
+ */
+static int pram_tmpfs_save_copies(struct pram_tmpfs_saver *saver,
+				  struct folio *folio, unsigned long first,
+				  enum pram_copy_reason reason, u64 flags)
+{
+	const unsigned long end = folio_nr_pages(folio);
+	int err = 0;
+
+	while (first < end && !err) {
+		unsigned long nr = 0, done = 0;
+		bool lost;
+
+		while (first + nr < end &&
+		       !PageHWPoison(folio_page(folio, first + nr)))
+			nr++;
+		if (nr)
+			err = pram_save_copy(&saver->streams->pages, folio,
+					     first, nr, reason, &done);
+		lost = !nr || err == -EHWPOISON;
+		if (err && !lost)
+			break;
+		err = 0;
+		if (done)
+			err = pram_tmpfs_add_extent(saver, folio->index + first,
+						    done, flags);
+		saver->counts->nr_pages += done;
+		first += done;
+		if (!err && lost)
+			err = pram_tmpfs_add_extent(saver, folio->index + first++,
+						    1, PRAM_TMPFS_EXTENT_LOST);
+	}
+	return err;
+}
+
+/*
+ * Save what a locked folio has behind @next, what is before it having been saved, and
+ * set @next to its end. Takes the caller's reference.
+ */
+static int pram_tmpfs_save_folio(struct pram_tmpfs_saver *saver,
+				 struct inode *inode, struct folio *folio,
+				 pgoff_t *next)
+{
+	struct folio_batch *locked = &saver->batch.locked;
+	enum pram_copy_reason reason = PRAM_COPY_NOT;
+	unsigned long first = 0;
+	u64 flags = 0;
+	int err;
+
+	/* What somebody else left there must not be seen in PRAM. */
+	if (!folio_test_uptodate(folio)) {
+		pram_tmpfs_clear(folio);
+		flags = PRAM_TMPFS_EXTENT_UNWRITTEN;
+	}
+	/* Made into one meanwhile, of pages of which some were copied. */
+	if (folio->index < *next)
+		first = *next - folio->index;
+	if (first || folio_contain_hwpoisoned_page(folio))
+		reason = PRAM_COPY_PARTIAL;
+	/* Somebody's device may be writing to it even now. */
+	else if (folio_maybe_dma_pinned(folio))
+		reason = PRAM_COPY_PINNED;
+	else if (pram_in_scratch(folio))
+		reason = PRAM_COPY_SCRATCH;
+
+	*next = folio_next_index(folio);
+	if (!reason) {
+		folio_batch_add(locked, folio);
+		return pram_tmpfs_add_extent(saver, folio->index,
+					     folio_nr_pages(folio), flags);
+	}
+
+	/* In the order of the extents. */
+	err = pram_tmpfs_save_locked(saver, inode);
+	if (!err)
+		err = pram_tmpfs_save_copies(saver, folio, first, reason, flags);
+	if (!err && saver->last) {
+		folio_batch_add(locked, folio);
+		pram_tmpfs_take_out(inode, locked);
+		folio_batch_init(locked);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return err;
+}
+
+/*
+ * Is there anything between two pages of a file? What was found as one folio may have
+ * been split since, and of what was swapped out as one a part may have been read back.
+ */
+static bool pram_tmpfs_any_between(struct inode *inode, pgoff_t next, pgoff_t at)
+{
+	unsigned long index = next;
+
+	return next < at && xa_find(&inode->i_mapping->i_pages, &index, at - 1,
+				    XA_PRESENT);
+}
+
 /*
  * Save what a batch has.
  *
- * Return: 0 or an error; *@index is set to where to go on.
+ * Return: 0 or an error; *@index is set to where to go on: all before that has been
+ * saved.
  */
 static int pram_tmpfs_save_batch(struct pram_tmpfs_saver *saver,
-				 struct inode *inode,
-				 struct pram_tmpfs_batch *batch, pgoff_t *index)
+				 struct inode *inode, pgoff_t *index)
 {
+	struct pram_tmpfs_batch *batch = &saver->batch;
 	pgoff_t next = *index;
-	int err = 0;
+	int err = 0, err2;
 
 	folio_batch_init(&batch->locked);
 	for (unsigned int i = 0; i < folio_batch_count(&batch->found); i++) {
 		struct folio *folio = batch->found.folios[i];
 		pgoff_t at = batch->indices[i];
 
-		/* A part of what was found as one large folio before. */
+		/* A part of what is a larger folio now. */
 		if (at < next)
 			continue;
+		if (pram_tmpfs_any_between(inode, next, at))
+			break;
+		next = at;
 		folio = pram_tmpfs_lock(inode, folio, at);
 		/* Swapped out, migrated or split: look again. */
-		if (!folio) {
-			next = at;
+		if (!folio)
 			break;
-		}
-		if (PTR_ERR_OR_ZERO(folio) == -EIO) {
-			err = pram_tmpfs_add_extent(saver, at, 1,
+		if (!IS_ERR(folio)) {
+			err = pram_tmpfs_save_folio(saver, inode, folio, &next);
+		} else if (PTR_ERR(folio) == -EIO) {
+			unsigned long nr = pram_tmpfs_count_lost(inode, at);
+
+			err = pram_tmpfs_add_extent(saver, at, nr,
 						    PRAM_TMPFS_EXTENT_LOST);
-			next = at + 1;
-		} else if (IS_ERR(folio)) {
-			err = PTR_ERR(folio);
-		} else if (folio->index < next) {
-			/* Collapsed, together with pages that were copied. */
-			folio_unlock(folio);
-			folio_put(folio);
-			err = -EAGAIN;
+			next = at + nr;
 		} else {
-			next = folio_next_index(folio);
-			err = pram_tmpfs_add_folio(saver, batch, folio);
+			err = PTR_ERR(folio);
 		}
 		if (err)
 			break;
 	}
-
-	if (!err && folio_batch_count(&batch->locked))
-		err = pram_save_folios(&saver->streams->pages,
-				       batch->locked.folios, batch->reasons,
-				       folio_batch_count(&batch->locked));
-	if (!err && saver->last)
-		pram_tmpfs_take_out(inode, &batch->locked);
-	for (unsigned int i = 0; i < folio_batch_count(&batch->locked); i++) {
-		struct folio *folio = batch->locked.folios[i];
-
-		saver->counts->nr_pages += folio_nr_pages(folio);
-		folio_unlock(folio);
-		folio_put(folio);
-	}
+	err2 = pram_tmpfs_save_locked(saver, inode);
 	*index = next;
-	return err;
+	return err ?: err2;
+}
+
+/* The pages that a file has, in memory and in the swap. */
+static u64 pram_tmpfs_blocks(struct inode *inode)
+{
+	struct shmem_inode_info *info = SHMEM_I(inode);
+
+	/* Reclaim may have taken some that are behind the end of the file. */
+	shmem_recalc_inode(inode, 0, 0);
+	guard(spinlock)(&info->lock);
+	return info->alloced;
+}
+
+/* The pages that are in a file after all that can be saved has been taken out. */
+static u64 pram_tmpfs_left(struct inode *inode)
+{
+	struct xarray *pages = &inode->i_mapping->i_pages;
+	unsigned long index;
+	void *entry;
+	u64 left = 0;
+
+	xa_for_each(pages, index, entry)
+		left += 1UL << xa_get_order(pages, index);
+	return left;
+}
+
+/*
+ * Has all of a file been saved? The pages were found by a search that others change
+ * while it goes on, so count: it has to be as many as there are.
+ *
+ * As long as somebody may use the file a few can come, when holes are mapped, and go,
+ * from behind its end. So it is no less than there were, or than there are.
+ */
+static int pram_tmpfs_check_whole(struct pram_tmpfs_saver *saver,
+				  struct inode *inode, u64 before)
+{
+	u64 missed = 0, pages;
+
+	if (saver->last) {
+		pages = pram_tmpfs_left(inode);
+		if (pages > saver->nr_lost)
+			missed = pages - saver->nr_lost;
+	} else {
+		pages = min(before, pram_tmpfs_blocks(inode));
+		if (pages > saver->nr_pages)
+			missed = pages - saver->nr_pages;
+	}
+	if (!missed)
+		return 0;
+	pr_err("inode %llu: %llu of its %llu pages were not found\n",
+	       (u64)inode->i_ino, missed, missed + saver->nr_pages);
+	return -EIO;
 }
 
 static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
@@ -522,10 +700,14 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 	gfp_t gfp = mapping_gfp_mask(mapping);
 	struct pram_tmpfs_batch *batch = &saver->batch;
 	pgoff_t index = 0, tried = 0;
+	u64 before;
 	int err = 0;
 
 	if (mapping_empty(mapping))
 		return 0;
+	before = pram_tmpfs_blocks(inode);
+	saver->nr_pages = 0;
+	saver->nr_lost = 0;
 	/*
 	 * What is swapped in goes where it can be preserved. If there is not
 	 * enough memory for it, the save is to fail, and nobody to be killed.
@@ -550,7 +732,7 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 			continue;
 		}
 		all = folio_batch_space(&batch->found);
-		err = pram_tmpfs_save_batch(saver, inode, batch, &index);
+		err = pram_tmpfs_save_batch(saver, inode, &index);
 		folio_batch_remove_exceptionals(&batch->found);
 		folio_batch_release(&batch->found);
 		if (all && index >= next)
@@ -558,7 +740,11 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 		cond_resched();
 	}
 	mapping_set_gfp_mask(mapping, gfp);
-	return err ?: pram_tmpfs_flush_extents(saver);
+	if (!err)
+		err = pram_tmpfs_check_whole(saver, inode, before);
+	if (!err)
+		err = pram_tmpfs_flush_extents(saver);
+	return err;
 }
 
 static int pram_tmpfs_save_details(struct pram_tmpfs_saver *saver,
@@ -765,8 +951,8 @@ static int pram_tmpfs_save_all(struct pram_tmpfs_saver *saver)
  * Folios go into the page stream as they are, and stay in their files as well
  * unless @last is set.
  *
- * Return: 0; -ENOMEM; -EINTR if the caller is being killed; -EAGAIN if a page was
- * made a part of a larger one meanwhile; -ESHUTDOWN.
+ * Return: 0; -ENOMEM; -EINTR if the caller is being killed; -EIO if pages of a file
+ * were not found; -ESHUTDOWN.
  */
 int pram_tmpfs_save_tree(struct super_block *sb, bool last,
 			 struct pram_tmpfs_streams *streams,

@@ -5,6 +5,8 @@
  */
 
 #include <linux/export.h>
+#include <linux/highmem.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 
 #include "internal.h"
@@ -34,39 +36,79 @@ int pram_node_adopt(struct pram_node *node, struct folio *folio,
 	return 0;
 }
 
-static int pram_node_copy(struct pram_node *node, struct folio *folio,
-			  u64 entry_flags, gfp_t gfp)
+/* Copy pages of a folio. Return: 0; -EHWPOISON if one of them cannot be read. */
+static int pram_copy_pages(struct folio *to, struct folio *from,
+			   unsigned long first)
 {
-	struct folio *copy;
-	int err;
-
-	copy = pram_data_alloc(folio_order(folio), node->exempt, gfp);
-	if (!copy)
-		return -ENOMEM;
-	folio_copy(copy, folio);
-	err = pram_data_add_folio(node, copy, entry_flags, gfp);
-	if (err) {
-		folio_put(copy);
-		return err;
+	for (long i = 0; i < folio_nr_pages(to); i++) {
+		if (copy_mc_highpage(folio_page(to, i),
+				     folio_page(from, first + i)))
+			return -EHWPOISON;
+		cond_resched();
 	}
-	node->bytes += folio_size(folio);
-	pram_count(PRAM_BYTES_SAVED, folio_size(folio));
 	return 0;
 }
 
 /*
- * @reason: why the folio has to be copied, or %PRAM_COPY_NOT.
- * @adopted: increased by the pages that were taken over, for the caller to count.
+ * Append a copy of the pages of a folio, @nr of them from @first on. It is made of
+ * folios as large as they can be had: memory may be too fragmented for another one
+ * of the same order. Each is aligned as what it is a copy of.
+ *
+ * @done: set to how many have been appended, also on an error.
  */
-static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
-			 struct folio *folio, enum pram_copy_reason reason,
-			 u64 entry_flags, u64 *adopted)
+static int pram_node_copy(struct pram_node *node, struct folio *folio,
+			  unsigned long first, unsigned long nr,
+			  u64 entry_flags, gfp_t gfp, unsigned long *done)
 {
+	unsigned int max_order = MAX_PAGE_ORDER;
+
+	*done = 0;
+	while (*done < nr) {
+		unsigned long at = first + *done;
+		unsigned int order = min_t(unsigned int, max_order,
+					   ilog2(nr - *done));
+		struct folio *copy;
+		int err;
+
+		if (at)
+			order = min_t(unsigned int, order, __ffs(at));
+		copy = pram_data_alloc_upto(order, node->exempt, gfp);
+		if (!copy)
+			return -ENOMEM;
+		/* There will be no larger ones for the rest, either. */
+		if (folio_order(copy) < order)
+			max_order = folio_order(copy);
+		order = folio_order(copy);
+		err = pram_copy_pages(copy, folio, at);
+		if (!err)
+			err = pram_data_add_folio(node, copy, entry_flags, gfp);
+		if (err)
+			folio_put(copy);
+		/* All but the page that cannot be read can be copied. */
+		if (err == -EHWPOISON && order) {
+			max_order = 0;
+			continue;
+		}
+		if (err)
+			return err;
+		*done += 1UL << order;
+		node->bytes += PAGE_SIZE << order;
+		pram_count(PRAM_BYTES_SAVED, PAGE_SIZE << order);
+	}
+	return 0;
+}
+
+/* @adopted: increased by the pages that were taken over, for the caller to count. */
+static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
+			 struct folio *folio, u64 entry_flags, u64 *adopted)
+{
+	enum pram_copy_reason reason = PRAM_COPY_NOT;
+	unsigned long done;
 	int err;
 
 	if (ps->flags & PRAM_SAVE_COPY)
 		reason = PRAM_COPY_ASKED;
-	else if (!reason && pram_in_scratch(folio))
+	else if (pram_in_scratch(folio))
 		reason = PRAM_COPY_SCRATCH;
 	if (!reason) {
 		folio_get(folio);
@@ -77,9 +119,9 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
 			*adopted += folio_nr_pages(folio);
 		return err;
 	}
-	err = pram_node_copy(node, folio, entry_flags, ps->gfp);
-	if (!err)
-		pram_count_copied(reason, folio_nr_pages(folio));
+	err = pram_node_copy(node, folio, 0, folio_nr_pages(folio), entry_flags,
+			     ps->gfp, &done);
+	pram_count_copied(reason, done);
 	return err;
 }
 
@@ -87,13 +129,12 @@ static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
  * pram_save_folios - append folios to a page stream
  * @ps: a stream for saving pages, which nothing else is written to.
  * @folios: the folios; see pram_save_folio().
- * @reasons: for each why it has to be copied, or %PRAM_COPY_NOT.
  * @nr: how many.
  *
  * Return: as pram_save_folio(). On an error some may have been appended.
  */
 int pram_save_folios(struct pram_stream *ps, struct folio **folios,
-		     const enum pram_copy_reason *reasons, unsigned int nr)
+		     unsigned int nr)
 {
 	struct pram_node *node;
 	u64 adopted = 0;
@@ -103,9 +144,38 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 	if (IS_ERR(node))
 		return PTR_ERR(node);
 	for (unsigned int i = 0; i < nr && !err; i++)
-		err = pram_node_add(node, ps, folios[i], reasons[i],
-				    PRAM_ENTRY_LRU, &adopted);
+		err = pram_node_add(node, ps, folios[i], PRAM_ENTRY_LRU,
+				    &adopted);
 	pram_count_adopted(adopted);
+	pram_stream_write_end(node);
+	return err;
+}
+
+/**
+ * pram_save_copy - append a copy of pages of a folio to a page stream
+ * @ps: a stream for saving pages, which nothing else is written to.
+ * @folio: the folio.
+ * @first: the first page of it.
+ * @nr: how many.
+ * @reason: why they are not taken over.
+ * @done: set to how many have been appended, also on an error.
+ *
+ * Return: as pram_save_folio(). -EHWPOISON: the page that comes next cannot be read.
+ */
+int pram_save_copy(struct pram_stream *ps, struct folio *folio,
+		   unsigned long first, unsigned long nr,
+		   enum pram_copy_reason reason, unsigned long *done)
+{
+	struct pram_node *node;
+	int err;
+
+	*done = 0;
+	node = pram_stream_write_begin(ps, false);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	err = pram_node_copy(node, folio, first, nr, PRAM_ENTRY_LRU, ps->gfp,
+			     done);
+	pram_count_copied(reason, *done);
 	pram_stream_write_end(node);
 	return err;
 }
@@ -118,12 +188,14 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
  * @flags: %PRAM_PAGE_LRU or 0.
  *
  * The folio itself is kept, or a copy of it where that cannot be: in KHO's
- * scratch areas, or with %PRAM_SAVE_COPY.
+ * scratch areas, or with %PRAM_SAVE_COPY. A copy may be made of several smaller
+ * folios; on an error some of them may have been appended.
  *
  * Return: 0; -EINVAL for a stream of bytes, an unknown flag, or a stream that
  * was written by other means and has room left in its last folio; -ENOMEM;
- * -ENOSPC if nodes would hold more than they may; -EPERM once sealed; -ESTALE once
- * ended; -EBADF for a stream for loading; -ESHUTDOWN.
+ * -ENOSPC if nodes would hold more than they may; -EHWPOISON if the folio has to be
+ * copied and cannot be read; -EPERM once sealed; -ESTALE once ended; -EBADF for a
+ * stream for loading; -ESHUTDOWN.
  */
 int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 {
@@ -140,7 +212,7 @@ int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 	    node->bytes != node->nr_pages << PAGE_SHIFT)
 		err = -EINVAL;
 	else
-		err = pram_node_add(node, ps, folio, PRAM_COPY_NOT,
+		err = pram_node_add(node, ps, folio,
 				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0,
 				    &adopted);
 	pram_count_adopted(adopted);

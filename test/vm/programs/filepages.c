@@ -7,6 +7,8 @@
  *	filepages write DIR LIST
  *	filepages huge DIR
  *	filepages pageout DIR
+ *	filepages poison FILE PAGE
+ *	filepages lost FILE PAGE
  *
  * "save" writes the frames of all files below DIR to LIST and prints their number,
  * and how many there are in KHO's scratch areas, which it leaves out: those have to
@@ -14,11 +16,16 @@
  * they were, and the number of those in LIST. "write" writes to each page, without
  * changing it, and then compares. "huge" prints how many pages are in folios of
  * 2 MiB, and how many kilobytes of the files can be mapped as such. "pageout" pushes
- * pages to the swap and prints how many are still in memory, and of how many.
+ * pages to the swap and prints how many are still in memory, and of how many. "poison" has
+ * the memory of a page fail, while somebody else has a reference to it, so that a huge
+ * folio stays one. "lost" fails unless that page of the file, and no other, cannot be read;
+ * "lost FILE none" if there is any.
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -243,6 +250,52 @@ static void visit_pageout(uint64_t file, uint64_t first, char *mem, size_t nr)
 	free(there);
 }
 
+static void ignore_error(int sig)
+{
+	(void)sig;
+}
+
+static void poison(const char *path, const char *page)
+{
+	/* The kernel kills who ignores this signal. */
+	struct sigaction action = { .sa_handler = ignore_error };
+	off_t at = strtoul(page, NULL, 0) * PAGE;
+	int fd = open(path, O_RDWR | O_CLOEXEC), pipes[2];
+	char *mem;
+
+	if (fd < 0 || pipe(pipes) || sigaction(SIGBUS, &action, NULL))
+		err(1, "%s", path);
+	mem = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, at);
+	if (mem == MAP_FAILED || madvise(mem, PAGE, MADV_POPULATE_READ))
+		err(1, "%s: cannot be mapped", path);
+	/* The pipe has a reference to the page. */
+	if (splice(fd, &at, pipes[1], NULL, PAGE, 0) != (ssize_t)PAGE)
+		err(1, "%s: splice", path);
+	if (madvise(mem, PAGE, MADV_HWPOISON) && errno != EBUSY)
+		err(1, "%s: MADV_HWPOISON", path);
+}
+
+static void lost(const char *path, const char *page)
+{
+	size_t wanted = strcmp(page, "none") ? strtoul(page, NULL, 0) : SIZE_MAX;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[PAGE];
+	bool found = false;
+	ssize_t n;
+
+	if (fd < 0)
+		err(1, "%s", path);
+	for (size_t at = 0; (n = pread(fd, buf, PAGE, at * PAGE)); at++) {
+		if (n < 0 && errno != EIO)
+			err(1, "%s: page %zu", path, at);
+		if (n < 0 && at != wanted)
+			errx(1, "%s: page %zu is lost", path, at);
+		found = found || n < 0;
+	}
+	if (wanted != SIZE_MAX && !found)
+		errx(1, "%s: page %zu can be read", path, wanted);
+}
+
 static void read_list(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -293,8 +346,12 @@ int main(int argc, char **argv)
 		visit = visit_pageout;
 		each(argv[2]);
 		printf("%zu %zu\n", same, all);
+	} else if (argc == 4 && !strcmp(what, "poison")) {
+		poison(argv[2], argv[3]);
+	} else if (argc == 4 && !strcmp(what, "lost")) {
+		lost(argv[2], argv[3]);
 	} else {
-		errx(2, "usage: filepages save|compare|write DIR LIST, or filepages huge|pageout DIR");
+		errx(2, "usage: filepages save|compare|write DIR LIST, filepages huge|pageout DIR, or filepages poison|lost FILE PAGE");
 	}
 	return 0;
 }
