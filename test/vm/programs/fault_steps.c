@@ -77,7 +77,7 @@ static enum action action;
 static int error;
 static long nth;
 static pid_t main_pid;
-static const char *first_child;
+static bool dumps;
 static bool active;		/* in criu, and wanted */
 
 /* Every name so far, without its number. */
@@ -118,7 +118,7 @@ static void set_up(int argc, char **argv)
 		return;
 	unsetenv("LD_PRELOAD");
 	main_pid = getpid();
-	first_child = argc > 1 && !strcmp(argv[1], "dump") ? "helper" : "root";
+	dumps = argc > 1 && !strcmp(argv[1], "dump");
 	list = getenv("FAULT_LIST");
 	hit = getenv("FAULT_HIT");
 	active = list || fault;
@@ -239,8 +239,13 @@ static const char *process(void)
 	const pid_t pid = syscall(SYS_getpid);
 
 	if (pid != known) {
-		name = pid == main_pid ? "criu" :
-		       syscall(SYS_getppid) == main_pid ? first_child : "child";
+		const bool first = syscall(SYS_getppid) == main_pid;
+
+		/* A dump is made by a child of the criu that was started. */
+		if (dumps)
+			name = first ? "criu" : "helper";
+		else
+			name = pid == main_pid ? "criu" : first ? "root" : "child";
 		known = pid;
 	}
 	return name;
