@@ -380,22 +380,62 @@ static int pram_data_verify_found(struct pram_node *node,
 }
 
 /**
- * pram_data_find - find the folio that holds a page of a node
+ * pram_data_look - find the folio that holds a page of a node, damaged or not
  * @node: the node.
  * @page: number of the page in the node.
  * @found: what was found the last time, or zeros; filled in. To find folios one
  *	after the other is cheap.
  *
- * Return: 1, and the folio's checksum is right; 0 behind the end; -EBADMSG.
+ * Return: 1; 0 behind the end.
  */
-int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
+int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found)
 {
 	if (page >= node->nr_pages)
 		return 0;
 	if (!pram_data_next(node, page, found))
 		pram_data_search(node, page, found);
 	found->folio = pram_entry_folio(found->entry);
+	found->offset = 0;
+	found->nr = pram_entry_pages(found->entry);
+	return 1;
+}
+
+/**
+ * pram_data_find - find the folio that holds a page of a node
+ * @node: the node.
+ * @page: number of the page in the node.
+ * @found: see pram_data_look().
+ *
+ * Return: 1, and the folio's checksum is right; 0 behind the end; -EBADMSG.
+ */
+int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
+{
+	if (!pram_data_look(node, page, found))
+		return 0;
 	return pram_data_verify_found(node, found) ?: 1;
+}
+
+/**
+ * pram_data_is_shared - does a node have folios that other nodes have, too?
+ * @node: the node, committed.
+ *
+ * Return: true if so.
+ */
+bool pram_data_is_shared(struct pram_node *node)
+{
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			u64 entry = map->entries[i];
+
+			if (entry & PRAM_ENTRY_SHARED ||
+			    pram_frame_is_shared(pram_entry_folio(entry)))
+				return true;
+		}
+		cond_resched();
+	}
+	return false;
 }
 
 /**
@@ -640,8 +680,10 @@ void pram_data_free(struct pram_node *node)
 			pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
 			/* Mapped, and no list has it: now reclaim may see it. */
 			if (pram_frame_clear_off_lru(folio) &&
-			    folio_mapped(folio) && !folio_test_lru(folio))
+			    folio_mapped(folio) && !folio_test_lru(folio)) {
 				folio_add_lru(folio);
+				pram_queue_split(folio);
+			}
 			folio_put(folio);
 		}
 		pram_meta_free(map);
