@@ -873,6 +873,7 @@ again:
 	}
 	ret = pram_prepare_vma(mapper, vma, addr, end, page, may_move);
 	if (ret == -EAGAIN) {
+		ret = PRAM_MAPPED;
 		may_move = false;
 		goto again;
 	}
