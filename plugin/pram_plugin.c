@@ -124,9 +124,9 @@ static int plugin_images_done(int stage, int ret)
 	return -ENOTSUP;
 }
 
-static int plugin_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages)
+static int plugin_share_pages(void)
 {
-	return pram_restore_active() ? pram_restore_pages(fd, offset, addr, nr_pages) : -ENOTSUP;
+	return pram_restore_shares_pages() ? 0 : -ENOTSUP;
 }
 
 /* After an error that CRIU met without IMAGES_DONE, or that was ours. */
@@ -145,4 +145,4 @@ CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__OPEN_IMAGE, plugin_open_image)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__UNLINK_IMAGE, plugin_unlink_image)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__IMAGES_DONE, plugin_images_done)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__DUMP_PAGES, plugin_dump_pages)
-CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__RESTORE_PAGES, plugin_restore_pages)
+CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__SHARE_PAGES, plugin_share_pages)

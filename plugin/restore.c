@@ -32,6 +32,7 @@ static int stream_id = -1;
 static int *pages_ids;
 static bool can_map;	/* the kernel can, and is to */
 static uint64_t checksum_errors;	/* before anything was read */
+static bool can_share;	/* and what is mapped is shared as it was */
 
 /* How often the kernel has found data damaged, in this boot. */
 static uint64_t count_checksum_errors(void)
@@ -209,6 +210,7 @@ static int begin(void)
 		return ret;
 	}
 	can_map = session.settings.map && (info.features & PRAM_FEATURE_MAP);
+	can_share = can_map && (info.features & PRAM_FEATURE_SHARE);
 
 	checksum_errors = count_checksum_errors();
 
@@ -304,20 +306,9 @@ int pram_restore_open(const char *image, int flags)
 	return pram_checkpoint_is_pages_image(image) ? open_pages(image) : open_small(image);
 }
 
-int pram_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages)
+bool pram_restore_shares_pages(void)
 {
-	uint64_t same;
-	int ret;
-
-	if (!can_map)
-		return -ENOTSUP;
-	ret = pram_map(fd, addr, offset, nr_pages, &same);
-	if (ret) {
-		pr_err("can't map %lu pages of checkpoint \"%s\": %s; see the kernel's log, or "
-		       "try CRIU_PRAM_MAP=no\n", nr_pages, session.name, strerror(-ret));
-		return ret;
-	}
-	return same;
+	return can_share;
 }
 
 int pram_restore_share(void)
@@ -401,6 +392,7 @@ void pram_restore_end(void)
 	pages_ids = NULL;
 	stream_id = -1;
 	can_map = false;
+	can_share = false;
 	pram_session_end(&session);
 	source = SOURCE_UNKNOWN;
 }

@@ -20,12 +20,8 @@ int pram_restore_open(const char *image, int flags);
 /* Makes the checkpoint reachable for the tasks that are going to be restored. */
 int pram_restore_share(void);
 
-/*
- * CR_PLUGIN_HOOK__RESTORE_PAGES, in a task that is being restored: gives inherited
- * memory the contents of a pages image from @offset on. The number of pages, at most
- * INT_MAX, that were there already; -ENOTSUP: CRIU compares them itself.
- */
-int pram_restore_pages(int fd, off_t offset, void *addr, unsigned long nr_pages);
+/* CR_PLUGIN_HOOK__SHARE_PAGES: does the kernel share what tasks read that had it in common? */
+bool pram_restore_shares_pages(void);
 
 /* Says what has become of the checkpoint, and of what is damaged in it where. */
 void pram_restore_failed(void);

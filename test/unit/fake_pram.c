@@ -797,7 +797,7 @@ void fake_pram_setup(void)
 		die("memfd_create");
 	fake->dev_ino = st.st_ino;
 	fake->abi_version = PRAM_ABI_VERSION;
-	fake->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP;
+	fake->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP | PRAM_FEATURE_SHARE;
 	keeper_put(dev);
 }
 

@@ -13,6 +13,7 @@
 
 struct folio;
 struct page;
+struct pram_family;
 struct pram_node;
 
 /* Flags of a page in a page stream. */
@@ -40,6 +41,7 @@ enum pram_stream_state {
  * @pending: a large folio of which the first pages came through a pipe, and
  *	which waits for the others; NULL if none does. Under the node's lock.
  * @nr_pending: how many of its pages came.
+ * @family: whom pages are shared with that are mapped; NULL if the node shares none.
  */
 struct pram_stream {
 	struct pram_node	*node;
@@ -52,6 +54,7 @@ struct pram_stream {
 	bool			ending;
 	struct folio		*pending;
 	unsigned int		nr_pending;
+	struct pram_family	*family;
 };
 
 bool pram_is_enabled(void);

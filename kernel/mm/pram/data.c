@@ -440,6 +440,29 @@ int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
 }
 
 /**
+ * pram_data_is_shared - does a node have folios that other nodes have, too?
+ * @node: the node, committed.
+ *
+ * Return: true if so.
+ */
+bool pram_data_is_shared(struct pram_node *node)
+{
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		struct pram_map_ser *map = node->maps[m];
+
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			u64 entry = map->entries[i];
+
+			if (entry & PRAM_ENTRY_SHARED ||
+			    pram_frame_is_shared(pram_entry_folio(entry)))
+				return true;
+		}
+		cond_resched();
+	}
+	return false;
+}
+
+/**
  * pram_data_read - copy bytes out of a node
  * @node: the node, committed.
  * @pos: where to start, in bytes.
@@ -746,8 +769,10 @@ void pram_data_free(struct pram_node *node)
 				   -pram_entry_pages(map->entries[i]));
 			/* Mapped, and no list has it: now reclaim may see it. */
 			if (pram_frame_clear_off_lru(folio) &&
-			    folio_mapped(folio) && !folio_test_lru(folio))
+			    folio_mapped(folio) && !folio_test_lru(folio)) {
 				folio_add_lru(folio);
+				pram_queue_split(folio);
+			}
 			folio_put(folio);
 		}
 		pram_meta_free(map);

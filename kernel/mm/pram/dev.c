@@ -47,12 +47,14 @@ static int pram_check_user_name(const u8 *name)
 	return strnlen(name, PRAM_NAME_MAX) == PRAM_NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int pram_ioctl_info(union pram_ioctl_buffer *buf, void __user *user)
+static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
+			   void __user *user)
 {
 	struct pram_ioctl_info *info = &buf->info;
 
 	info->abi_version = PRAM_ABI_VERSION;
-	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP;
+	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP |
+			 PRAM_FEATURE_SHARE;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
 	info->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	info->meta_pages = pram_counter_read(PRAM_META_PAGES);
@@ -63,7 +65,8 @@ static int pram_ioctl_info(union pram_ioctl_buffer *buf, void __user *user)
 	return 0;
 }
 
-static int pram_ioctl_save(union pram_ioctl_buffer *buf, void __user *user)
+static int pram_ioctl_save(struct file *dev, union pram_ioctl_buffer *buf,
+			   void __user *user)
 {
 	struct pram_ioctl_save __user *usave = user;
 	struct pram_ioctl_save *save = &buf->save;
@@ -79,7 +82,8 @@ static int pram_ioctl_save(union pram_ioctl_buffer *buf, void __user *user)
 	return pram_give_fd(file, &save->fd, &usave->fd);
 }
 
-static int pram_ioctl_load(union pram_ioctl_buffer *buf, void __user *user)
+static int pram_ioctl_load(struct file *dev, union pram_ioctl_buffer *buf,
+			   void __user *user)
 {
 	struct pram_ioctl_load __user *uload = user;
 	struct pram_ioctl_load *load = &buf->load;
@@ -89,7 +93,8 @@ static int pram_ioctl_load(union pram_ioctl_buffer *buf, void __user *user)
 	err = pram_check_user_name(load->name);
 	if (err)
 		return err;
-	err = pram_stream_open_load(load->name, load->type, load->flags, &file);
+	err = pram_stream_open_load(load->name, load->type, load->flags,
+				    dev->private_data, &file);
 	if (err)
 		return err;
 	return pram_give_fd(file, &load->fd, &uload->fd);
@@ -121,7 +126,8 @@ static int pram_commit_files(const s32 *fds, struct file **files,
 	return err;
 }
 
-static int pram_ioctl_commit(union pram_ioctl_buffer *buf, void __user *user)
+static int pram_ioctl_commit(struct file *dev, union pram_ioctl_buffer *buf,
+			     void __user *user)
 {
 	const struct pram_ioctl_commit *commit = &buf->commit;
 	struct pram_stream **streams;
@@ -148,7 +154,8 @@ static int pram_ioctl_commit(union pram_ioctl_buffer *buf, void __user *user)
 	return err;
 }
 
-static int pram_ioctl_stat(union pram_ioctl_buffer *buf, void __user *user)
+static int pram_ioctl_stat(struct file *dev, union pram_ioctl_buffer *buf,
+			   void __user *user)
 {
 	struct pram_node_stat *node = &buf->stat.node;
 	char name[PRAM_NAME_MAX];
@@ -163,14 +170,16 @@ static int pram_ioctl_stat(union pram_ioctl_buffer *buf, void __user *user)
 	return pram_stat(name, node);
 }
 
-static int pram_ioctl_list(union pram_ioctl_buffer *buf, void __user *user)
+static int pram_ioctl_list(struct file *dev, union pram_ioctl_buffer *buf,
+			   void __user *user)
 {
 	if (buf->stat.reserved)
 		return -EINVAL;
 	return pram_stat_next(buf->stat.node.id, &buf->stat.node);
 }
 
-static int pram_ioctl_free(union pram_ioctl_buffer *buf, void __user *user)
+static int pram_ioctl_free(struct file *dev, union pram_ioctl_buffer *buf,
+			   void __user *user)
 {
 	struct pram_ioctl_free *req = &buf->free;
 	int err;
@@ -206,7 +215,8 @@ struct pram_ioctl_op {
 	unsigned int	size;
 	unsigned int	min_size;
 	bool		copy_out;
-	int (*run)(union pram_ioctl_buffer *buf, void __user *user);
+	int (*run)(struct file *dev, union pram_ioctl_buffer *buf,
+		   void __user *user);
 };
 
 #define PRAM_IOCTL_OP(_cmd, _struct, _last, _copy_out, _run)	\
@@ -260,7 +270,7 @@ static long pram_dev_ioctl(struct file *file, unsigned int cmd,
 	err = copy_struct_from_user(&buf, op->size, user, size);
 	if (err)
 		return err;
-	err = op->run(&buf, user);
+	err = op->run(file, &buf, user);
 	if (err || !op->copy_out)
 		return err;
 	if (copy_to_user(user, &buf, min(size, op->size)))
@@ -270,12 +280,22 @@ static long pram_dev_ioctl(struct file *file, unsigned int cmd,
 
 static int pram_dev_open(struct inode *inode, struct file *file)
 {
-	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	file->private_data = pram_family_alloc();
+	return file->private_data ? 0 : -ENOMEM;
+}
+
+static int pram_dev_release(struct inode *inode, struct file *file)
+{
+	pram_family_put(file->private_data);
+	return 0;
 }
 
 static const struct file_operations pram_dev_fops = {
 	.owner		= THIS_MODULE,
 	.open		= pram_dev_open,
+	.release	= pram_dev_release,
 	.unlocked_ioctl	= pram_dev_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.llseek		= noop_llseek,

@@ -47,6 +47,7 @@ static int pram_stream_release(struct inode *inode, struct file *file)
 	/* Each does nothing if the stream has ended or is of the other kind. */
 	pram_discard_save(ps);
 	pram_abort_load(ps);
+	pram_family_leave(ps->family);
 	kfree(ps);
 	return 0;
 }
@@ -179,7 +180,7 @@ static ssize_t pram_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (IS_ERR(node))
 		return PTR_ERR(node);
 	if (ps->flags & PRAM_LOAD_MAP && node->type == PRAM_PAGE_STREAM)
-		n = pram_map_iter(node, iocb->ki_pos, to);
+		n = pram_map_iter(ps, node, iocb->ki_pos, to);
 	else
 		n = pram_data_read(node, iocb->ki_pos, to);
 	if (n > 0)
@@ -252,7 +253,7 @@ static int pram_ioctl_map(struct file *file, union pram_stream_buffer *buf)
 	if (!(ps->flags & PRAM_LOAD_MAP) || node->type != PRAM_PAGE_STREAM)
 		err = -EINVAL;
 	else
-		err = pram_map_range(node, &buf->map);
+		err = pram_map_range(ps, node, &buf->map);
 	pram_node_put(node);
 	return err;
 }
@@ -383,12 +384,13 @@ int pram_stream_open_save(const char *name, u32 type, u32 flags,
  * @name: see pram_prepare_load_flags(), as for the other arguments.
  * @type: its type.
  * @flags: PRAM_LOAD_* flags.
+ * @family: that of all streams from which pages may be mapped that the nodes share.
  * @file: set to the file, whose last close ends the stream.
  *
  * Return: 0 or a negative errno.
  */
 int pram_stream_open_load(const char *name, u32 type, u32 flags,
-			  struct file **file)
+			  struct pram_family *family, struct file **file)
 {
 	struct pram_stream *ps = kzalloc_obj(*ps);
 	int err;
@@ -406,9 +408,12 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 	 */
 	if (flags & PRAM_LOAD_MAP && !ps->node->ser->kexec_count)
 		lru_add_drain_all();
+	if (flags & PRAM_LOAD_MAP && pram_data_is_shared(ps->node))
+		ps->family = pram_family_join(family);
 	*file = pram_stream_file(ps, O_RDONLY);
 	if (IS_ERR(*file)) {
 		pram_abort_load(ps);
+		pram_family_leave(ps->family);
 		kfree(ps);
 		return PTR_ERR(*file);
 	}

@@ -263,6 +263,18 @@ unsigned long pram_frame_holders(struct folio *folio)
 }
 
 /**
+ * pram_frame_is_shared - does more than one node have a folio?
+ * @folio: a folio that a node has.
+ *
+ * Return: true if so.
+ */
+bool pram_frame_is_shared(struct folio *folio)
+{
+	/* What is found is a value, and may be old in a moment in any case. */
+	return pram_frame_shares_of(folio_pfn(folio));
+}
+
+/**
  * pram_frame_set_off_lru - note that a folio was mapped and is on no LRU list
  * @folio: a folio that a node has.
  */

@@ -18,6 +18,8 @@
 struct file;
 struct mm_struct;
 struct pram_dir;
+struct pram_family;
+struct vm_area_struct;
 
 /**
  * struct pram_node - a node, in this boot
@@ -229,6 +231,7 @@ struct pram_found {
 	unsigned int		nr;
 };
 
+bool pram_data_is_shared(struct pram_node *node);
 int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found);
 int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found);
 void pram_data_release(struct pram_node *node, u64 index);
@@ -252,6 +255,7 @@ void pram_frame_put(struct folio *folio);
 int pram_frame_preserve(struct folio *folio);
 void pram_frame_unpreserve(struct folio *folio);
 unsigned long pram_frame_holders(struct folio *folio);
+bool pram_frame_is_shared(struct folio *folio);
 void pram_frame_set_off_lru(struct folio *folio);
 bool pram_frame_clear_off_lru(struct folio *folio);
 int __init pram_frames_init(void);
@@ -301,10 +305,20 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 /* map.c */
 void pram_take_off_lru(struct folio *folio);
 bool pram_folio_reset(struct folio *folio);
-ssize_t pram_map_iter(struct pram_node *node, loff_t pos, struct iov_iter *to);
-int pram_map_range(struct pram_node *node, struct pram_ioctl_map *map);
+ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos,
+		      struct iov_iter *to);
+int pram_map_range(struct pram_stream *ps, struct pram_node *node,
+		   struct pram_ioctl_map *map);
+void pram_queue_split(struct folio *folio);
 void pram_map_finish(struct pram_node *node);
 void pram_map_drop(struct pram_node *node);
+
+/* family.c */
+struct pram_family *pram_family_alloc(void);
+void pram_family_put(struct pram_family *family);
+struct pram_family *pram_family_join(struct pram_family *family);
+void pram_family_leave(struct pram_family *family);
+int pram_family_prepare(struct pram_family *family, struct vm_area_struct *vma);
 
 /* May pages of this stream be taken over? */
 static inline bool pram_may_adopt(const struct pram_stream *ps,
@@ -372,7 +386,7 @@ extern const struct file_operations pram_stream_fops;
 int pram_stream_open_save(const char *name, u32 type, u32 flags,
 			  struct file **file);
 int pram_stream_open_load(const char *name, u32 type, u32 flags,
-			  struct file **file);
+			  struct pram_family *family, struct file **file);
 struct pram_stream *pram_stream_of_file(struct file *file);
 
 /* tmpfs.c */

@@ -167,78 +167,191 @@ bool pram_folio_reset(struct folio *folio)
 	return true;
 }
 
-/* A folio that is about to be mapped. */
+/* Pages of a folio that are about to be mapped; the folio is locked. */
 struct pram_ready {
 	struct folio	*folio;
-	unsigned int	nr;		/* its pages */
-	bool		fresh;		/* mapped nowhere yet */
+	unsigned int	first;		/* the first of them, in the folio */
+	unsigned int	nr;
+	bool		fresh;		/* the folio is mapped nowhere yet */
 };
+
+/* Waits for each read or ioctl, for others to take their eyes off folios. */
+#define PRAM_PATIENCE	10
 
 /**
  * struct pram_mapper - what a mapping of pages needs to know
  * @node: whose pages.
+ * @family: whom the node shares pages with; NULL if it shares none.
  * @mm: the caller's memory.
  * @replace: what is there already may be replaced.
  * @same: pages found to be there already.
+ * @patience: how often to wait yet.
  * @found: what was found last.
  * @mapped: pages mapped, and not yet accounted for.
  * @nr_ready: used elements of @ready.
- * @ready: folios of one page table.
+ * @ready: pages of one page table.
  */
 struct pram_mapper {
 	struct pram_node	*node;
+	struct pram_family	*family;
 	struct mm_struct	*mm;
 	bool			replace;
 	u64			same;
+	unsigned int		patience;
 	struct pram_found	found;
 	unsigned int		mapped;
 	unsigned int		nr_ready;
 	struct pram_ready	ready[PTRS_PER_PTE];
 };
 
+/* Where else a task may have pages of a folio. */
+struct pram_other_place {
+	struct vm_area_struct	*vma;		/* not here */
+	pgoff_t			first, last;	/* the pages */
+	bool			found;
+};
+
+/* The pages of what was found from the node's page @page on. */
+static unsigned int pram_found_rest(const struct pram_found *found, u64 page)
+{
+	return found->first_page + found->nr - page;
+}
+
+static unsigned int pram_found_index(const struct pram_found *found, u64 page)
+{
+	return found->offset + (page - found->first_page);
+}
+
+static bool pram_is_other_place(struct folio *folio, struct vm_area_struct *vma,
+				unsigned long addr, void *arg)
+{
+	struct pram_other_place *place = arg;
+	pgoff_t start = linear_anon_page_index(vma, vma->vm_start);
+
+	if (vma->vm_mm != place->vma->vm_mm || vma == place->vma ||
+	    start > place->last || start + vma_pages(vma) <= place->first)
+		return true;
+	place->found = true;
+	return false;
+}
+
 /*
- * Get a folio ready to be mapped at @addr: locked, and charged if it is fresh.
- *
- * Return: 1; 0 if it cannot be mapped there; -ENOMEM.
+ * Might the task have pages of a mapped folio elsewhere, too? They would be written
+ * to as if they were not shared: nobody else does such a thing to a large folio.
  */
-static int pram_get_ready(struct pram_mapper *mapper, struct folio *folio,
-			  struct vm_area_struct *vma, unsigned long addr)
+static bool pram_has_elsewhere(struct pram_ready *ready,
+			       struct vm_area_struct *vma)
+{
+	struct pram_other_place place = {
+		.vma = vma,
+		.first = ready->folio->index + ready->first,
+		.last = ready->folio->index + ready->first + ready->nr - 1,
+	};
+	struct rmap_walk_control rwc = {
+		.arg = &place,
+		.rmap_one = pram_is_other_place,
+		.anon_lock = folio_lock_anon_vma_read,
+	};
+
+	rmap_walk(ready->folio, &rwc);
+	return place.found;
+}
+
+/*
+ * A folio that is mapped can be mapped here as well, by us as by a child, if
+ * reverse mapping finds this mapping, too: through the root of all that the family
+ * has, which each region was linked to, and by the same index.
+ */
+static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
+			   unsigned long addr)
+{
+	struct folio *folio = ready->folio;
+
+	if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
+	    folio_anon_vma(folio) != vma->anon_vma->root ||
+	    folio->index + ready->first != linear_anon_page_index(vma, addr))
+		return false;
+	for (unsigned int i = 0; i < ready->nr; i++)
+		if (PageAnonExclusive(folio_page(folio, ready->first + i)))
+			return false;
+	return !folio_test_large(folio) || !pram_has_elsewhere(ready, vma);
+}
+
+/* As pram_folio_reset(), and waits for those who look at the folio only in passing. */
+static bool pram_folio_reset_patiently(struct pram_mapper *mapper,
+				       struct folio *folio)
+{
+	while (!pram_folio_reset(folio)) {
+		if (!mapper->patience)
+			return false;
+		/* What waits to be put on an LRU list has a reference for it. */
+		if (mapper->patience == PRAM_PATIENCE)
+			lru_add_drain_all();
+		else
+			schedule_timeout_uninterruptible(1);
+		mapper->patience--;
+	}
+	return true;
+}
+
+static int pram_charge_folio(struct pram_mapper *mapper, struct folio *folio)
+{
+	if (mem_cgroup_charge(folio, mapper->mm, GFP_KERNEL))
+		return -ENOMEM;
+	/* Or the cgroup could not queue it to be split. */
+	if (folio_order(folio) > 1 && folio_memcg_alloc_deferred(folio)) {
+		mem_cgroup_uncharge(folio);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * Get pages of what was found ready to be mapped at @addr, up to @end: the folio
+ * locked, and charged if it is fresh. @page is the node's page for @addr.
+ *
+ * Return: 1; 0 if they cannot be mapped there; -EAGAIN if those that are ready have
+ * to be mapped first; -ENOMEM; -EINTR.
+ */
+static int pram_get_ready(struct pram_mapper *mapper, struct vm_area_struct *vma,
+			  unsigned long addr, unsigned long end, u64 page)
 {
 	struct pram_ready *ready = &mapper->ready[mapper->nr_ready];
-	bool fresh = true;
+	struct pram_found *found = &mapper->found;
+	struct folio *folio = found->folio;
+	int err;
 
-	if (!folio_trylock(folio))
-		return 0;
-	if (folio_mapped(folio)) {
-		/*
-		 * Mapped into a relative at the same place, by us: reverse
-		 * mapping finds this mapping, too.
-		 */
-		fresh = false;
-		if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
-		    folio_anon_vma(folio) != vma->anon_vma->root ||
-		    page_address_in_vma(folio, folio_page(folio, 0), vma) != addr)
-			goto no;
-	} else {
-		if (!pram_folio_reset(folio))
-			goto no;
-		if (mem_cgroup_charge(folio, mapper->mm, GFP_KERNEL)) {
-			folio_unlock(folio);
-			return -ENOMEM;
-		}
-		/* Or the cgroup could not queue it to be split. */
-		if (folio_order(folio) > 1 &&
-		    folio_memcg_alloc_deferred(folio)) {
-			mem_cgroup_uncharge(folio);
-			folio_unlock(folio);
-			return -ENOMEM;
-		}
-	}
 	*ready = (struct pram_ready){
 		.folio = folio,
-		.nr = folio_nr_pages(folio),
-		.fresh = fresh,
+		.first = pram_found_index(found, page),
+		.nr = min(pram_found_rest(found, page),
+			  (end - addr) >> PAGE_SHIFT),
 	};
+	/*
+	 * A relative may be mapping it. Only who has no other folio locked may wait:
+	 * two could have them in different orders.
+	 */
+	if (!folio_trylock(folio)) {
+		if (mapper->nr_ready)
+			return -EAGAIN;
+		if (folio_lock_killable(folio))
+			return -EINTR;
+	}
+	if (folio_mapped(folio)) {
+		if (!pram_can_share(ready, vma, addr))
+			goto no;
+	} else {
+		/* Its first page would have no index. */
+		if (linear_anon_page_index(vma, addr) < ready->first ||
+		    !pram_folio_reset_patiently(mapper, folio))
+			goto no;
+		err = pram_charge_folio(mapper, folio);
+		if (err) {
+			folio_unlock(folio);
+			return err;
+		}
+		ready->fresh = true;
+	}
 	mapper->nr_ready++;
 	return 1;
 no:
@@ -286,56 +399,74 @@ static void pram_folio_init(struct folio *folio)
 	__folio_mark_uptodate(folio);
 }
 
+/*
+ * As folio_add_new_anon_rmap(), for pages of a large folio, mapped by PTEs: that
+ * would take it for mapped whole, and a huge one by a PMD.
+ */
+static void pram_add_new_rmap_ptes(const struct pram_ready *ready,
+				   struct vm_area_struct *vma, unsigned long addr)
+{
+	struct folio *folio = ready->folio;
+	void *root = vma->anon_vma->root;
+
+	folio_set_swapbacked(folio);
+	WRITE_ONCE(folio->mapping, root + FOLIO_MAPPING_ANON);
+	folio->index = linear_anon_page_index(vma, addr) - ready->first;
+	folio_add_anon_rmap_ptes(folio, folio_page(folio, ready->first),
+				 ready->nr, vma, addr, RMAP_NONE);
+	mod_mthp_stat(folio_order(folio), MTHP_STAT_NR_ANON, 1);
+}
+
 static void pram_set_ptes(struct pram_mapper *mapper, struct pram_ready *ready,
 			  struct vm_area_struct *vma, unsigned long addr,
 			  pte_t *ptep)
 {
 	struct folio *folio = ready->folio;
+	struct page *page = folio_page(folio, ready->first);
 	pte_t pte;
 
 	folio_ref_add(folio, ready->nr);
 	if (!ready->fresh) {
-		folio_add_anon_rmap_ptes(folio, folio_page(folio, 0), ready->nr,
-					 vma, addr, RMAP_NONE);
-	} else if (!folio_test_pmd_mappable(folio)) {
-		pram_folio_init(folio);
-		folio_add_new_anon_rmap(folio, vma, addr, RMAP_NONE);
+		folio_add_anon_rmap_ptes(folio, page, ready->nr, vma, addr,
+					 RMAP_NONE);
 	} else {
-		/* That would account it as mapped by a PMD. */
 		pram_folio_init(folio);
-		folio_set_swapbacked(folio);
-		folio->index = linear_anon_page_index(vma, addr);
-		folio_move_anon_rmap(folio, vma);
-		folio_add_anon_rmap_ptes(folio, folio_page(folio, 0), ready->nr,
-					 vma, addr, RMAP_NONE);
-		mod_mthp_stat(folio_order(folio), MTHP_STAT_NR_ANON, 1);
+		if (folio_test_large(folio))
+			pram_add_new_rmap_ptes(ready, vma, addr);
+		else
+			folio_add_new_anon_rmap(folio, vma, addr, RMAP_NONE);
 	}
-	pte = pte_mksoft_dirty(folio_mk_pte(folio, vma->vm_page_prot));
+	pte = pte_mksoft_dirty(mk_pte(page, vma->vm_page_prot));
 	set_ptes(vma->vm_mm, addr, ptep, pte, ready->nr);
 	update_mmu_cache_range(NULL, vma, addr, ptep, ready->nr);
 	pram_folio_mapped(mapper, ready);
 }
 
-/* Does the page table have a folio's pages at @ptep? */
+/* Does the page table have these pages of a folio at @ptep? */
 static bool pram_ptes_map(struct vm_area_struct *vma, unsigned long addr,
-			  pte_t *ptep, struct folio *folio)
+			  pte_t *ptep, struct folio *folio, unsigned int first,
+			  unsigned int nr)
 {
-	for (long i = 0; i < folio_nr_pages(folio); i++, addr += PAGE_SIZE) {
+	for (unsigned int i = 0; i < nr; i++, addr += PAGE_SIZE) {
 		pte_t pte = ptep_get(ptep + i);
 
 		if (!pte_present(pte) ||
-		    vm_normal_page(vma, addr, pte) != folio_page(folio, i))
+		    vm_normal_page(vma, addr, pte) !=
+		    folio_page(folio, first + i))
 			return false;
 	}
 	return true;
 }
 
-static bool pram_ptes_none(pte_t *ptep, unsigned int nr)
+/* How many are empty of @nr entries, from the first one on? */
+static unsigned int pram_ptes_none(pte_t *ptep, unsigned int nr)
 {
-	for (unsigned int i = 0; i < nr; i++)
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
 		if (!pte_none(ptep_get(ptep + i)))
-			return false;
-	return true;
+			break;
+	return i;
 }
 
 /* How the mapping of a part came out, if it is not an error. */
@@ -346,10 +477,10 @@ enum pram_mapped {
 };
 
 /*
- * Map whole folios by the page table @pmdp, from @addr up to @end, which are in
- * one page table and VMA. @page is the node's page for @addr.
+ * Map pages by the page table @pmdp, from @addr up to @end, which are in one page
+ * table and VMA. @page is the node's page for @addr.
  *
- * Return: enum pram_mapped or -ENOMEM, -EBADMSG; *@done is set to the number of
+ * Return: enum pram_mapped or -ENOMEM, -EBADMSG, -EINTR; *@done is set to the number of
  * pages that are mapped.
  */
 static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma,
@@ -357,8 +488,9 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 			  u64 page, u64 *done)
 {
 	struct pram_found *found = &mapper->found;
-	unsigned long start = addr;
+	unsigned long start = addr, nr;
 	pte_t *first, *ptep;
+	bool occupied = false;
 	unsigned int i;
 	spinlock_t *ptl;
 	int ret = PRAM_MAPPED;
@@ -369,20 +501,17 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		ret = pram_data_find(mapper->node, page, found);
 		if (ret < 0)
 			break;
-		if (!ret || found->first_page != page ||
-		    folio_size(found->folio) > end - addr) {
-			ret = PRAM_UNMAPPABLE;
-			break;
-		}
-		ret = pram_get_ready(mapper, found->folio, vma, addr);
+		if (ret)
+			ret = pram_get_ready(mapper, vma, addr, end, page);
 		if (ret <= 0) {
 			if (!ret)
 				ret = PRAM_UNMAPPABLE;
 			break;
 		}
+		nr = mapper->ready[mapper->nr_ready - 1].nr;
 		ret = PRAM_MAPPED;
-		addr += folio_size(found->folio);
-		page += folio_nr_pages(found->folio);
+		addr += nr << PAGE_SHIFT;
+		page += nr;
 	}
 	/* An error of a later folio is met again when it is its turn. */
 	if (!mapper->nr_ready)
@@ -391,19 +520,24 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 	addr = start;
 	first = pte_offset_map_lock(mapper->mm, pmdp, addr, &ptl);
 	ptep = first;
-	for (i = 0; first && i < mapper->nr_ready; i++) {
+	for (i = 0; first && i < mapper->nr_ready && !occupied; i++) {
 		struct pram_ready *ready = &mapper->ready[i];
+		unsigned int none;
 
 		if (mapper->replace &&
-		    pram_ptes_map(vma, addr, ptep, ready->folio)) {
+		    pram_ptes_map(vma, addr, ptep, ready->folio, ready->first,
+				  ready->nr)) {
 			mapper->same += ready->nr;
 			pram_count(PRAM_PAGES_SAME, ready->nr);
 			if (ready->fresh)
 				break;
-		} else if (pram_ptes_none(ptep, ready->nr)) {
-			pram_set_ptes(mapper, ready, vma, addr, ptep);
 		} else {
-			break;
+			none = pram_ptes_none(ptep, ready->nr);
+			if (!none)
+				break;
+			occupied = none < ready->nr;
+			ready->nr = none;
+			pram_set_ptes(mapper, ready, vma, addr, ptep);
 		}
 		folio_unlock(ready->folio);
 		addr += (unsigned long)ready->nr << PAGE_SHIFT;
@@ -413,7 +547,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 	if (first)
 		pte_unmap_unlock(first, ptl);
 	*done = (addr - start) >> PAGE_SHIFT;
-	if (i < mapper->nr_ready) {
+	if (i < mapper->nr_ready || occupied) {
 		ret = first ? PRAM_OCCUPIED : PRAM_UNMAPPABLE;
 		pram_not_ready(mapper, i);
 	}
@@ -422,24 +556,19 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 
 /* As pram_map_table(), for one huge page. */
 static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
-			 pmd_t *pmdp, unsigned long addr,
-			 const struct pram_found *found)
+			 pmd_t *pmdp, unsigned long addr, u64 page)
 {
 	struct pram_ready *ready = &mapper->ready[0];
-	struct folio *folio = found->folio;
+	struct folio *folio = mapper->found.folio;
 	pgtable_t pgtable;
 	spinlock_t *ptl;
 	pmd_t pmd;
 	int ret;
 
 	mapper->nr_ready = 0;
-	ret = pram_get_ready(mapper, folio, vma, addr);
+	ret = pram_get_ready(mapper, vma, addr, addr + HPAGE_PMD_SIZE, page);
 	if (ret <= 0)
 		return ret ?: PRAM_UNMAPPABLE;
-	if (!ready->fresh) {
-		pram_not_ready(mapper, 0);
-		return PRAM_UNMAPPABLE;
-	}
 	pgtable = pte_alloc_one(mapper->mm);
 	if (!pgtable) {
 		pram_not_ready(mapper, 0);
@@ -456,8 +585,13 @@ static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
 	pgtable_trans_huge_deposit(mapper->mm, pmdp, pgtable);
 	mm_inc_nr_ptes(mapper->mm);
 	folio_get(folio);
-	pram_folio_init(folio);
-	folio_add_new_anon_rmap(folio, vma, addr, RMAP_NONE);
+	if (ready->fresh) {
+		pram_folio_init(folio);
+		folio_add_new_anon_rmap(folio, vma, addr, RMAP_NONE);
+	} else {
+		folio_add_anon_rmap_pmd(folio, folio_page(folio, 0), vma, addr,
+					RMAP_NONE);
+	}
 	pmd = pmd_mksoft_dirty(folio_mk_pmd(folio, vma->vm_page_prot));
 	set_pmd_at(mapper->mm, addr, pmdp, pmd);
 	update_mmu_cache_pmd(vma, addr, pmdp);
@@ -500,7 +634,7 @@ static void pram_clear_others(struct pram_mapper *mapper,
 			break;
 		if (!pte_present(pte) ||
 		    vm_normal_page(vma, addr + i * PAGE_SIZE, pte) !=
-		    folio_page(found.folio, page + i - found.first_page))
+		    folio_page(found.folio, pram_found_index(&found, page + i)))
 			__set_bit(i, others);
 	}
 	pte_unmap_unlock(ptep, ptl);
@@ -525,7 +659,7 @@ static bool pram_fits_pmd(struct vm_area_struct *vma, unsigned long addr,
 			  const struct pram_found *found)
 {
 	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
-	       found->first_page == page &&
+	       found->first_page == page && found->nr == HPAGE_PMD_NR &&
 	       folio_order(found->folio) == HPAGE_PMD_ORDER &&
 	       IS_ALIGNED(addr, HPAGE_PMD_SIZE) &&
 	       end - addr >= HPAGE_PMD_SIZE && vma_is_anonymous(vma);
@@ -564,7 +698,7 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 		return PRAM_MAPPED;
 	}
 	if (pmd_none(*pmdp) && pram_fits_pmd(vma, addr, end, page, found)) {
-		ret = pram_map_huge(mapper, vma, pmdp, addr, found);
+		ret = pram_map_huge(mapper, vma, pmdp, addr, page);
 		if (ret == PRAM_MAPPED)
 			*done = HPAGE_PMD_NR;
 		return ret;
@@ -576,7 +710,7 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
 }
 
-/* Where the folio ends that has @page, which is to be mapped at @addr. */
+/* Where that ends which is found at @page and is to be mapped at @addr. */
 static unsigned long pram_folio_end(struct pram_mapper *mapper,
 				    unsigned long addr, unsigned long end,
 				    u64 page)
@@ -585,8 +719,126 @@ static unsigned long pram_folio_end(struct pram_mapper *mapper,
 	u64 nr = 1;
 
 	if (pram_data_find(mapper->node, page, found) > 0)
-		nr = found->first_page + folio_nr_pages(found->folio) - page;
+		nr = pram_found_rest(found, page);
 	return min(end, addr + (nr << PAGE_SHIFT));
+}
+
+/*
+ * Where do relatives have the pages from @page on, which are to be mapped at @addr up
+ * to @end? Sets *@root, with a reference, and *@index to the index of @addr there.
+ */
+static void pram_find_relative(struct pram_mapper *mapper, unsigned long addr,
+			       unsigned long end, u64 page,
+			       struct anon_vma **root, pgoff_t *index)
+{
+	const u64 start = page, last = page + ((end - addr) >> PAGE_SHIFT);
+	struct pram_found *found = &mapper->found;
+
+	while (page < last && pram_data_look(mapper->node, page, found) > 0) {
+		struct folio *folio = found->folio;
+		struct anon_vma *anon_vma;
+		pgoff_t at;
+
+		if (folio_mapped(folio) && folio_test_anon(folio) &&
+		    !folio_test_ksm(folio)) {
+			folio_lock(folio);
+			anon_vma = folio_get_anon_vma(folio);
+			at = folio->index + pram_found_index(found, page);
+			folio_unlock(folio);
+			if (anon_vma && anon_vma->root == anon_vma &&
+			    at >= page - start) {
+				*root = anon_vma;
+				*index = at - (page - start);
+				return;
+			}
+			if (anon_vma)
+				put_anon_vma(anon_vma);
+		}
+		page += pram_found_rest(found, page);
+	}
+}
+
+/* Does a task have another region at these indexes, below this root? */
+static bool pram_index_taken(struct vm_area_struct *vma, struct anon_vma *root,
+			     pgoff_t index)
+{
+	VMA_ITERATOR(vmi, vma->vm_mm, 0);
+	struct vm_area_struct *other;
+	pgoff_t start;
+
+	for_each_vma(vmi, other) {
+		if (!other->anon_vma || other->anon_vma->root != root)
+			continue;
+		start = linear_anon_page_index(other, other->vm_start);
+		if (start < index + vma_pages(vma) &&
+		    index < start + vma_pages(other))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Have the region at @addr that is as good as new take @index there, as if it had been
+ * moved, which is what a relative has done with memory that he still shares. Whether
+ * that went well is seen by the region's anon_vma. No lock is held.
+ */
+static void pram_move_vma(struct pram_mapper *mapper, unsigned long addr,
+			  struct anon_vma *root, pgoff_t index)
+{
+	struct mm_struct *mm = mapper->mm;
+	struct vm_area_struct *vma;
+	pgoff_t within;
+
+	if (mmap_write_lock_killable(mm))
+		return;
+	vma = vma_lookup(mm, addr);
+	if (!vma || vma->anon_vma || !pram_vma_mappable(vma) ||
+	    !vma_is_anonymous(vma) || vma->vm_file)
+		goto out;
+	within = (addr - vma->vm_start) >> PAGE_SHIFT;
+	if (index < within || pram_index_taken(vma, root, index - within))
+		goto out;
+	vma_start_write(vma);
+	vma_set_anon_pgoff(vma, index - within);
+	vma_set_pgoff(vma, index - within);
+	if (anon_vma_prepare_child(vma, root)) {
+		vma_set_anon_pgoff(vma, vma->vm_start >> PAGE_SHIFT);
+		vma_set_pgoff(vma, vma->vm_start >> PAGE_SHIFT);
+	}
+out:
+	mmap_write_unlock(mm);
+}
+
+/*
+ * Get a region ready for anonymous pages. A node that has none in common with others
+ * needs no more than a fault does. Else the region is to be reached from where the
+ * pages are mapped that it will share, now or later.
+ *
+ * Return: 0; -ENOMEM; -EAGAIN if the lock was released: look again.
+ */
+static int pram_prepare_vma(struct pram_mapper *mapper,
+			    struct vm_area_struct *vma, unsigned long addr,
+			    unsigned long end, u64 page, bool may_move)
+{
+	struct anon_vma *root = NULL;
+	int err = -ESTALE;
+	pgoff_t index;
+
+	if (vma->anon_vma)
+		return 0;
+	if (!mapper->family)
+		return anon_vma_prepare(vma);
+	pram_find_relative(mapper, addr, end, page, &root, &index);
+	if (root && index == linear_anon_page_index(vma, addr)) {
+		err = anon_vma_prepare_child(vma, root);
+	} else if (root && may_move) {
+		mmap_read_unlock(mapper->mm);
+		pram_move_vma(mapper, addr, root, index);
+		err = -EAGAIN;
+	}
+	if (root)
+		put_anon_vma(root);
+	return err == -ESTALE ? pram_family_prepare(mapper->family, vma) : err;
 }
 
 /*
@@ -604,9 +856,11 @@ static long pram_map_some(struct pram_mapper *mapper, u64 page,
 	struct vm_area_struct *vma;
 	unsigned long start = addr, end, zapped = 0;
 	int ret = PRAM_MAPPED;
+	bool may_move = true;
 	long all = 0;
 
 	*copy = 1;
+again:
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, addr);
@@ -617,7 +871,12 @@ static long pram_map_some(struct pram_mapper *mapper, u64 page,
 		*copy = (end - addr) >> PAGE_SHIFT;
 		goto out;
 	}
-	ret = anon_vma_prepare(vma);
+	ret = pram_prepare_vma(mapper, vma, addr, end, page, may_move);
+	if (ret == -EAGAIN) {
+		ret = PRAM_MAPPED;
+		may_move = false;
+		goto again;
+	}
 	while (!ret && addr < end) {
 		u64 done;
 
@@ -667,7 +926,8 @@ static ssize_t pram_map_copy(struct pram_node *node, loff_t pos, size_t len,
 	return n;
 }
 
-static struct pram_mapper *pram_mapper_alloc(struct pram_node *node,
+static struct pram_mapper *pram_mapper_alloc(struct pram_stream *ps,
+					     struct pram_node *node,
 					     bool replace)
 {
 	struct pram_mapper *mapper = kvzalloc_obj(*mapper);
@@ -675,27 +935,31 @@ static struct pram_mapper *pram_mapper_alloc(struct pram_node *node,
 	if (!mapper)
 		return NULL;
 	mapper->node = node;
+	mapper->family = ps->family;
 	mapper->mm = current->mm;
 	mapper->replace = replace;
+	mapper->patience = PRAM_PATIENCE;
 	return mapper;
 }
 
 /**
  * pram_map_iter - map pages of a node where the reader wants them, or copy them
- * @node: a page stream's node, opened with %PRAM_LOAD_MAP.
+ * @ps: a stream of pages, opened with %PRAM_LOAD_MAP.
+ * @node: its node.
  * @pos: where to start, in bytes.
  * @to: where to, and how many.
  *
  * Return: number of bytes read, as pram_data_read().
  */
-ssize_t pram_map_iter(struct pram_node *node, loff_t pos, struct iov_iter *to)
+ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos,
+		      struct iov_iter *to)
 {
 	struct pram_mapper *mapper;
 	ssize_t all = 0, n = 0;
 
 	if (!user_backed_iter(to) || !current->mm)
 		return pram_data_read(node, pos, to);
-	mapper = pram_mapper_alloc(node, false);
+	mapper = pram_mapper_alloc(ps, node, false);
 	if (!mapper)
 		return -ENOMEM;
 
@@ -731,12 +995,14 @@ ssize_t pram_map_iter(struct pram_node *node, loff_t pos, struct iov_iter *to)
 
 /**
  * pram_map_range - PRAM_IOCTL_MAP
- * @node: a page stream's node, opened with %PRAM_LOAD_MAP.
+ * @ps: a stream of pages, opened with %PRAM_LOAD_MAP.
+ * @node: its node.
  * @map: see &struct pram_ioctl_map; its output is filled in.
  *
  * Return: 0, -EINVAL, -EFAULT, -ENOMEM, -EBADMSG, -EINTR.
  */
-int pram_map_range(struct pram_node *node, struct pram_ioctl_map *map)
+int pram_map_range(struct pram_stream *ps, struct pram_node *node,
+		   struct pram_ioctl_map *map)
 {
 	u64 page = map->offset >> PAGE_SHIFT, nr = map->nr_pages;
 	unsigned long addr = map->addr;
@@ -750,7 +1016,7 @@ int pram_map_range(struct pram_node *node, struct pram_ioctl_map *map)
 	if (nr > TASK_SIZE_MAX >> PAGE_SHIFT ||
 	    map->addr > TASK_SIZE_MAX - (nr << PAGE_SHIFT))
 		return -EFAULT;
-	mapper = pram_mapper_alloc(node, true);
+	mapper = pram_mapper_alloc(ps, node, true);
 	if (!mapper)
 		return -ENOMEM;
 
@@ -806,6 +1072,21 @@ static bool pram_release_mapped(struct pram_node *node, struct folio *folio,
 	return true;
 }
 
+/**
+ * pram_queue_split - have a folio split when memory is short, if it is mapped in part
+ * @folio: a folio that was put on an LRU list. What nobody has mapped is waste.
+ */
+void pram_queue_split(struct folio *folio)
+{
+	int mapped;
+
+	if (!folio_test_large(folio) || folio_entire_mapcount(folio))
+		return;
+	mapped = folio_nr_pages_mapped(folio);
+	if (mapped > 0 && mapped < folio_nr_pages(folio))
+		deferred_split_folio(folio, true);
+}
+
 /* After pram_release_mapped(), which looks at the number of references. */
 static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma)
 {
@@ -816,6 +1097,7 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma)
 		folio_add_lru(folio);
 	else
 		folio_add_lru_vma(folio, vma);
+	pram_queue_split(folio);
 }
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -839,11 +1121,11 @@ static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
 	struct folio *folio;
 	pmd_t pmd = *pmdp;
 
-	if (!pmd_present(pmd) || pram_data_find(node, page, found) <= 0)
+	if (!pmd_present(pmd) || pram_data_look(node, page, found) <= 0)
 		return;
 	folio = found->folio;
 	if (pram_found_gone(found) || found->first_page != page ||
-	    pmd_page(pmd) != folio_page(folio, 0))
+	    found->nr != HPAGE_PMD_NR || pmd_page(pmd) != folio_page(folio, 0))
 		return;
 	pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
 	if (!pram_release_mapped(node, folio, found->index, vma, 1))
@@ -893,18 +1175,19 @@ static void pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
 		struct folio *folio;
 		unsigned int nr = 1;
 
-		if (pram_data_find(node, page, found) <= 0)
+		if (pram_data_look(node, page, found) <= 0)
 			break;
 		folio = found->folio;
 		if (!pram_found_gone(found) && found->first_page == page &&
-		    folio_size(folio) <= end - addr &&
-		    pram_ptes_map(vma, addr, ptep, folio)) {
-			nr = folio_nr_pages(folio);
+		    found->nr <= (end - addr) >> PAGE_SHIFT &&
+		    pram_ptes_map(vma, addr, ptep, folio, found->offset,
+				  found->nr)) {
+			nr = found->nr;
 			released += nr;
 			if (pram_release_mapped(node, folio, found->index, vma,
 						nr)) {
 				for (unsigned int i = 0; i < nr; i++) {
-					SetPageAnonExclusive(folio_page(folio, i));
+					SetPageAnonExclusive(folio_page(folio, found->offset + i));
 					pram_make_writable(vma,
 							   addr + i * PAGE_SIZE,
 							   ptep + i);
@@ -977,6 +1260,14 @@ static bool pram_folio_sole(struct folio *folio)
 	       folio_ref_count(folio) == 1 + folio_mapcount(folio);
 }
 
+static bool pram_within_vma(struct folio *folio, struct vm_area_struct *vma)
+{
+	pgoff_t start = linear_anon_page_index(vma, vma->vm_start);
+
+	return folio->index >= start &&
+	       folio->index + folio_nr_pages(folio) <= start + vma_pages(vma);
+}
+
 /* Make the only mapping of a folio its owner's; the folio is locked. */
 static bool pram_finish_one(struct folio *folio, struct vm_area_struct *vma,
 			    unsigned long addr, void *arg)
@@ -994,7 +1285,7 @@ static bool pram_finish_one(struct folio *folio, struct vm_area_struct *vma,
 			continue;
 		if (!pvmw.pte && !pmd_present(*pvmw.pmd))
 			continue;
-		if (!moved)
+		if (!moved && pram_within_vma(folio, vma))
 			folio_move_anon_rmap(folio, vma);
 		moved = true;
 		if (pvmw.pte) {
@@ -1007,8 +1298,8 @@ static bool pram_finish_one(struct folio *folio, struct vm_area_struct *vma,
 			pram_count(PRAM_PAGES_REUSED, folio_nr_pages(folio));
 		}
 	}
-	/* There is no other mapping. */
-	return !moved;
+	/* It may go on in the next region. */
+	return !moved || !pram_within_vma(folio, vma);
 }
 
 /*
@@ -1024,8 +1315,8 @@ static void pram_finish_moved(struct pram_node *node)
 	};
 	struct pram_found found = {};
 
-	for (u64 page = 0; pram_data_find(node, page, &found) > 0;
-	     page += folio_nr_pages(found.folio)) {
+	for (u64 page = 0; pram_data_look(node, page, &found) > 0;
+	     page += found.nr) {
 		struct folio *folio = found.folio;
 
 		if (pram_found_gone(&found) || !pram_folio_sole(folio))

@@ -60,11 +60,11 @@ static int hook_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned i
 	return hook(fd, pid, iovs, nr);
 }
 
-static int hook_restore_pages(int fd, off_t offset, void *addr, unsigned long nr)
+static int hook_share_pages(void)
 {
-	CR_PLUGIN_HOOK__RESTORE_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__RESTORE_PAGES];
+	CR_PLUGIN_HOOK__SHARE_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__SHARE_PAGES];
 
-	return hook(fd, offset, addr, nr);
+	return hook();
 }
 
 /* ---- what CRIU does with it -------------------------------------------- */
@@ -678,59 +678,34 @@ static void test_failing_dump_pages(void **state)
 	munmap(memory, PAGE);
 }
 
-/* Inherited memory, in a task that is being restored. */
-static void restore_pages_in_task(void)
+/* Whether tasks are to inherit memory is asked when the first image was read. */
+static void test_share_pages(void **state)
 {
-	unsigned char *memory = make_memory(3);
-	int fd;
-
-	memset(memory, 1, PAGE);
-	memset(memory + PAGE, 5, PAGE);
-	criu_stub_become_task();
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
-	assert_int_equal(hook_restore_pages(fd, 0, memory, 2), 1);
-	for (size_t i = 0; i < (size_t)2 * PAGE; i++)
-		assert_int_equal(memory[i], 1);
-	assert_int_equal(hook_restore_pages(fd, 0, memory, 2), 2);
-	assert_int_equal(hook_restore_pages(fd, 0, memory, 3), -EINVAL);
-	assert_true(criu_stub_logged("CRIU_PRAM_MAP=no"));
-	close(fd);
-	munmap(memory, (size_t)3 * PAGE);
-}
-
-static void test_restore_pages(void **state)
-{
-	int pid, status;
+	static const struct {
+		const char	*map;
+		uint64_t	features;
+		int		answer;
+	} cases[] = {
+		{ "yes", PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP | PRAM_FEATURE_SHARE, 0 },
+		{ "no", PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP | PRAM_FEATURE_SHARE, -ENOTSUP },
+		{ "yes", PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP, -ENOTSUP },
+		{ "yes", PRAM_FEATURE_ADOPT, -ENOTSUP },
+	};
 
 	(void)state;
 	dump("core", 1);
-	expect_image("inventory.img", "inventory");
-	assert_true(criu_stub_logged("pages are mapped"));
-	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		restore_pages_in_task();
-		_exit(0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(hook_share_pages(), -ENOTSUP);
+		setenv("CRIU_PRAM_MAP", cases[i].map, 1);
+		fake_pram_set_features(cases[i].features);
+		expect_image("inventory.img", "inventory");
+		assert_true(criu_stub_logged(i && i != 2 ? "pages are copied" :
+							   "pages are mapped"));
+		assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+		assert_int_equal(hook_share_pages(), cases[i].answer);
+		assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+		criu_stub_new_process();
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-	assert_int_equal(hook_restore_pages(0, 0, NULL, 1), -ENOTSUP);
-	criu_stub_new_process();
-
-	setenv("CRIU_PRAM_MAP", "no", 1);
-	expect_image("inventory.img", "inventory");
-	assert_true(criu_stub_logged("pages are copied"));
-	assert_int_equal(hook_restore_pages(0, 0, NULL, 1), -ENOTSUP);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-	criu_stub_new_process();
-
-	unsetenv("CRIU_PRAM_MAP");
-	fake_pram_set_features(PRAM_FEATURE_ADOPT);
-	expect_image("inventory.img", "inventory");
-	assert_int_equal(hook_restore_pages(0, 0, NULL, 1), -ENOTSUP);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
 }
 
 static void test_failed_restore(void **state)
@@ -1084,7 +1059,7 @@ int main(void)
 		plugin_test(test_dump_pages_not),
 		plugin_test(test_room),
 		plugin_test(test_failing_dump_pages),
-		plugin_test(test_restore_pages),
+		plugin_test(test_share_pages),
 		plugin_test(test_failed_restore),
 		plugin_test(test_failing_finish),
 		plugin_test(test_keep),

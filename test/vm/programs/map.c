@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -568,21 +569,19 @@ static void case_huge_places(void)
 	before = counters_now();
 	stream = load_pages(NODE, PRAM_LOAD_MAP);
 	expect(read_in(stream, mem + 16 * PAGE, 0, NR));
-	if (counters_now().value[MAPPED] - before.value[MAPPED] == (int64_t)NR)
-		expect(same_frames(0, mem + 16 * PAGE, NR, pfns) == NR);
-	expect(counters_now().value[MAPPED] - before.value[MAPPED] +
-	       counters_now().value[COPIED_ON_LOAD] - before.value[COPIED_ON_LOAD] == (int64_t)NR);
+	counted(&before, { "mapped", NR });
+	expect(same_frames(0, mem + 16 * PAGE, NR, pfns) == NR);
 	expect(filled(mem + 16 * PAGE, NR, 1));
 	fill(mem + 16 * PAGE, 8, 1);
 	commit(stream);
 	expect_owned(mem + 16 * PAGE, NR, 1);
 	munmap(mem, (NR + HUGE_PAGES) * PAGE);
 
-	/* Over the end of a mapping: the page that is over it is copied. */
+	/* Over the end of a mapping, and over that of the next one. */
 	make_node(NODE, NR, HUGE);
 	mem = address_space(NR, HUGE);
 	mprotect(mem + 10 * PAGE, 10 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
-	into(__LINE__, mem, NR, HUGE, HUGE_PAGES);
+	into(__LINE__, mem, NR, HUGE, NR);
 	munmap(mem, NR * PAGE);
 
 	/* A part of it. */
@@ -594,7 +593,7 @@ static void case_huge_places(void)
 	stream = load_pages(NODE, PRAM_LOAD_MAP);
 	expect(read_in(stream, mem, 100, NR - 100));
 	expect(!memcmp(mem, want + 100 * PAGE, (NR - 100) * PAGE));
-	expect(counters_now().value[COPIED_ON_LOAD] - before.value[COPIED_ON_LOAD] >= (int64_t)(HUGE_PAGES - 100));
+	counted(&before, { "mapped", NR - 100 });
 	fill(mem, NR - 100, 2);
 	close(stream);
 	expect(node_filled(NODE, NR, 1));
@@ -612,11 +611,11 @@ static void case_huge_places(void)
 	munmap(mem, NR * PAGE);
 	close(fd);
 
-	/* 64 KiB where only a part has room. */
+	/* 64 KiB where there is something in the middle. */
 	make_node(NODE, 4 * MID_PAGES, MID);
 	mem = address_space(4 * MID_PAGES, SMALL);
 	touch(mem + (MID_PAGES + 3) * PAGE, 1);
-	into(__LINE__, mem, 4 * MID_PAGES, MID, 3 * MID_PAGES);
+	into(__LINE__, mem, 4 * MID_PAGES, MID, 4 * MID_PAGES - 1);
 }
 
 static void case_locked(void)
@@ -1102,6 +1101,263 @@ static void case_family(void)
 	family(HUGE, 0);
 }
 
+/* --- siblings whose parent has gone --- */
+
+#define NR_SIBLINGS	3
+/* Pages in front of those that the siblings had from their parent. */
+#define NR_OWN		64
+
+static struct sibling {
+	/* NR pages; in front of them are pages that only this one has. */
+	char		*mem;
+	size_t		nr_own;
+	/* Here it has written, with a seed of its own. */
+	size_t		first, nr;
+	uint64_t	seed;
+	uint64_t	frames[NR];
+	int		stream;
+	pid_t		pid;
+	int		to;
+} siblings[NR_SIBLINGS];
+
+static bool sibling_is_right(const struct sibling *sibling)
+{
+	char *want = malloc(NR * PAGE);
+	bool right;
+
+	fill(want, NR, 1);
+	fill(want + sibling->first * PAGE, sibling->nr, sibling->seed);
+	right = !memcmp(want, sibling->mem, NR * PAGE);
+	free(want);
+	return right;
+}
+
+enum sibling_order {
+	SIBLING_LOADS = 'l',
+	SIBLING_CHECKS = 'c',
+	SIBLING_PAGES_OUT = 'o',
+	SIBLING_WRITES = 'w',
+};
+
+static void sibling_main(struct sibling *sibling, int from)
+{
+	size_t own = sibling->nr_own;
+	char order;
+
+	while (read(from, &order, 1) == 1) {
+		switch (order) {
+		case SIBLING_LOADS:
+			expect(read_in(sibling->stream, sibling->mem - own * PAGE, 0,
+				       own + NR));
+			expect(same_frames(0, sibling->mem, NR, sibling->frames) == NR);
+			break;
+		case SIBLING_PAGES_OUT:
+			madvise(sibling->mem, NR * PAGE, MADV_PAGEOUT);
+			break;
+		case SIBLING_WRITES:
+			sibling->first = 0;
+			sibling->nr = NR;
+			sibling->seed += 20;
+			fill(sibling->mem, NR, sibling->seed);
+			break;
+		}
+		if (!sibling_is_right(sibling)) {
+			printf("%s: a sibling is wrong after '%c'\n", probe_what, order);
+			nr_failed++;
+		}
+		if (write(from, &order, 1) != 1)
+			break;
+	}
+	fflush(stdout);
+	_exit(nr_failed != 0);
+}
+
+static void sibling_start(struct sibling *sibling, enum kind kind, bool moved)
+{
+	int socks[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks))
+		err(1, "socketpair");
+	fflush(stdout);
+	sibling->pid = fork();
+	if (sibling->pid < 0)
+		err(1, "fork");
+	if (!sibling->pid) {
+		for (size_t i = 0; i < NR_SIBLINGS; i++)
+			if (siblings[i].to >= 0)
+				close(siblings[i].to);
+		close(socks[0]);
+		nr_failed = 0;
+		/* So the region of who has more begins elsewhere. */
+		munmap(sibling->mem - NR_OWN * PAGE,
+		       (NR_OWN - sibling->nr_own) * PAGE);
+		if (moved)
+			sibling->mem = address_space(NR, kind);
+		sibling_main(sibling, socks[1]);
+	}
+	close(socks[1]);
+	sibling->to = socks[0];
+}
+
+static void sibling_tell(const struct sibling *sibling, enum sibling_order order)
+{
+	char c = order;
+
+	if (write(sibling->to, &c, 1) != 1)
+		errx(1, "%s: a sibling is gone", probe_what);
+}
+
+static void sibling_hear(const struct sibling *sibling)
+{
+	char c;
+
+	if (read(sibling->to, &c, 1) != 1)
+		errx(1, "%s: a sibling is gone", probe_what);
+}
+
+static void siblings_do(enum sibling_order order)
+{
+	for (size_t i = 0; i < NR_SIBLINGS; i++)
+		sibling_tell(&siblings[i], order);
+	for (size_t i = 0; i < NR_SIBLINGS; i++)
+		sibling_hear(&siblings[i]);
+}
+
+static void siblings_end(void)
+{
+	for (size_t i = 0; i < NR_SIBLINGS; i++) {
+		int status;
+
+		close(siblings[i].to);
+		siblings[i].to = -1;
+		expect(waitpid(siblings[i].pid, &status, 0) == siblings[i].pid && !status);
+	}
+}
+
+/* Have memory management move, split and reclaim what they share. */
+static void trouble_siblings(void)
+{
+	write_text("/proc/sys/vm/compact_memory", "1");
+	if (!access("/sys/kernel/debug/split_huge_pages", W_OK))
+		write_text("/sys/kernel/debug/split_huge_pages", "1");
+	siblings_do(SIBLING_PAGES_OUT);
+	siblings_do(SIBLING_CHECKS);
+}
+
+/* Save what siblings have who were forked, each of which then writes to @nr pages. */
+static void siblings_save(enum kind kind, size_t nr, size_t nr_own)
+{
+	char *room = memory(HUGE_PAGES + NR, kind, 1), *mem = room + HUGE_PAGES * PAGE;
+	struct other others[NR_SIBLINGS];
+
+	fill(mem, NR, 1);
+	for (size_t i = 0; i < NR_SIBLINGS; i++) {
+		siblings[i] = (struct sibling){
+			.mem = mem,
+			.nr_own = i ? 0 : nr_own,
+			.first = i * nr % NR,
+			.nr = nr,
+			.seed = 2 + i,
+			.to = -1,
+		};
+		others[i] = other_start();
+	}
+	munmap(room, (HUGE_PAGES + NR) * PAGE);
+
+	for (size_t i = 0; i < NR_SIBLINGS; i++) {
+		struct sibling *sibling = &siblings[i];
+		int pidfd = syscall(SYS_pidfd_open, others[i].pid, 0);
+		size_t own = sibling->nr_own;
+		char name[16];
+		int stream;
+
+		other_do(&others[i], DO_FILL, mem + sibling->first * PAGE, nr,
+			 sibling->seed);
+		snprintf(name, sizeof(name), "sibling%zu", i);
+		stream = save_pages(name, 0);
+		expect(adopt_range(stream, pidfd, mem - own * PAGE, own + NR) == 0);
+		frames(others[i].pid, mem, NR, sibling->frames);
+		commit(stream);
+		close(pidfd);
+	}
+	for (size_t i = 0; i < NR_SIBLINGS; i++)
+		other_end(&others[i]);
+}
+
+/*
+ * Siblings are loaded by processes that have nothing to do with each other: they share
+ * the frames again, whatever else is in the mapping of one of them, and though one has
+ * @moved it. A load that fails first changes nothing.
+ */
+static void siblings_case(enum kind kind, size_t nr, size_t nr_own, bool moved)
+{
+	int streams[NR_SIBLINGS];
+
+	siblings_save(kind, nr, nr_own);
+	for (int finish = 0; finish < 2; finish++) {
+		size_t own = siblings[0].nr_own;
+		struct counters before = counters_now();
+		char *at = siblings[0].mem - own * PAGE;
+
+		/* Of these each process has one that it has not touched yet. */
+		if (mmap(at, (own + NR) * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != at)
+			err(1, "mmap");
+		madvise(at, (own + NR) * PAGE, kind == SMALL ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+		for (size_t i = 0; i < NR_SIBLINGS; i++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "sibling%zu", i);
+			siblings[i].stream = load_pages(name, PRAM_LOAD_MAP);
+			streams[i] = siblings[i].stream;
+		}
+		for (size_t i = 0; i < NR_SIBLINGS; i++)
+			sibling_start(&siblings[i], kind, moved && i == 1);
+		munmap(at, (own + NR) * PAGE);
+
+		if (moved) {
+			/* Where it has what it shares is seen from those that have it. */
+			for (size_t i = 0; i < NR_SIBLINGS; i++) {
+				sibling_tell(&siblings[i], SIBLING_LOADS);
+				sibling_hear(&siblings[i]);
+			}
+		} else {
+			siblings_do(SIBLING_LOADS);
+		}
+		counted(&before, { "mapped", NR_SIBLINGS * NR + own });
+		if (finish) {
+			commit_all(streams, NR_SIBLINGS);
+			expect(counter("data_pages") == 0);
+			siblings_do(SIBLING_CHECKS);
+			trouble_siblings();
+		} else {
+			for (size_t i = 0; i < NR_SIBLINGS; i++)
+				close(streams[i]);
+		}
+		for (size_t i = 0; i < NR_SIBLINGS; i++) {
+			sibling_tell(&siblings[i], SIBLING_WRITES);
+			sibling_hear(&siblings[i]);
+			if (i + 1 < NR_SIBLINGS) {
+				sibling_tell(&siblings[i + 1], SIBLING_CHECKS);
+				sibling_hear(&siblings[i + 1]);
+			}
+		}
+		siblings_do(SIBLING_CHECKS);
+		siblings_end();
+	}
+}
+
+static void case_siblings(void)
+{
+	siblings_case(SMALL, 100, 0, false);
+	siblings_case(SMALL, 100, NR_OWN, false);
+	siblings_case(SMALL, 100, 0, true);
+	siblings_case(MID, 4 * MID_PAGES, 0, false);
+	siblings_case(MID, 4 * MID_PAGES, 0, true);
+	siblings_case(HUGE, HUGE_PAGES, 0, false);
+	siblings_case(HUGE, HUGE_PAGES, 0, true);
+}
+
 /* Whatever was there is replaced. */
 static void case_replaced(void)
 {
@@ -1425,7 +1681,7 @@ static const struct test_case cases[] = {
 	CASE(places), CASE(misaligned), CASE(huge_places), CASE(locked),
 	CASE(userfaultfd), CASE(soft_dirty), CASE(memcg), CASE(rss),
 	CASE(namespace), CASE(checksums), CASE(copied), CASE(family),
-	CASE(replaced), CASE(race), CASE(rounds), CASE(errors),
+	CASE(siblings), CASE(replaced), CASE(race), CASE(rounds), CASE(errors),
 	{ "swap", case_swap, true },
 };
 

@@ -67,6 +67,8 @@
 #define PRAM_FEATURE_ADOPT	(1U << 0)
 /* PRAM_LOAD_MAP maps pages; PRAM_IOCTL_MAP exists. */
 #define PRAM_FEATURE_MAP	(1U << 1)
+/* Pages that several nodes have are shared by those into whom they are mapped. */
+#define PRAM_FEATURE_SHARE	(1U << 2)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -146,6 +148,10 @@ struct pram_ioctl_save {
  * destination is whole empty pages of a private mapping. Page streams only;
  * a kernel that cannot map copies. With PRAM_LOAD_PEEK the node stays, and while it is
  * mapped there a later load has to copy.
+ *
+ * A page that several nodes have is shared by all that map it, as by relatives, if
+ * one descriptor of /dev/pram has opened their streams, and all before the first
+ * page is mapped. A reader that has it already at another address gets a copy.
  */
 #define PRAM_LOAD_MAP		(1U << 1)
 
