@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Three commands for people: make demo, make check, make bench. Everything is done by
-# scripts/ and test/; here is only what to call it.
+# scripts/ and test/; here is only what to call it. What needs packages that are missing
+# says so and installs them (scripts/deps), but for make without a target.
 
 MAKEFLAGS += --no-print-directory
 KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo check bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
 
-all: deps
+all:
+	@scripts/deps --check build
 	@scripts/build
 
 demo: deps
@@ -19,10 +21,16 @@ demo: deps
 check: deps
 	@scripts/check
 
+check-all: deps
+	@scripts/check --record all
+
+test-runs:
+	@scripts/test-runs
+
 bench: deps
 	@test/bench/run
 
-lint unit patches kunit vm: deps
+lint unit patches kunit vm vm-long: deps
 	@scripts/check $@
 
 fuzz: deps
@@ -69,7 +77,8 @@ distclean: clean
 
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
-	@echo 'make check         all tests; lint, unit, patches, kunit, vm: one kind of them'
+	@echo 'make check         the tests for each change; lint, unit, patches, kunit, vm: one kind of them (docs/testing.md)'
+	@echo 'make check-all     all tests, in hours, and docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
 	@echo 'make faults        dumps and restores that fail at each of their steps; docs/faults.md; ARGS=--quick for most of them, once'
 	@echo 'make rounds        1000 tasks in a checkpoint; 200 dumps and restores in one kernel, 20 kexecs; ARGS="ROUNDS KEXECS TASKS" for others'
 	@echo 'make zdtm          CRIU'"'"'s test suite across a kexec; hours; ARGS=options (test/zdtm/README.md)'
@@ -77,7 +86,8 @@ help:
 	@echo 'make kasan         a kernel with KASAN and kmemleak, and a choice of tests with it; kcsan: with KCSAN; ARGS=tests'
 	@echo 'make soak          dumps, restores and all that may race with them; SECONDS=1800, ARGS=--kernel 7.3-kasan, say'
 	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
-	@echo 'make               the library, the CRIU plugin and pramctl, in build/'
+	@echo 'make               the library, the CRIU plugin and pramctl, in build/; installs no packages'
+	@echo 'make deps          installs the packages that are missing (scripts/packages.list), as all others do first'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug, bench, kasan, kcsan or nokho'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='

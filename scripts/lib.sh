@@ -9,7 +9,7 @@ export LC_ALL=C
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck disable=SC2034 # for those who source this
-build=$top/build
+build=${PRAM_BUILD:-$top/build}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pram
 me=$(basename "$0")
 
@@ -65,4 +65,66 @@ progress() {
 	done
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 	echo "$n"
+}
+
+# What scripts/check has set, it and all that it calls go by:
+#   PRAM_DEADLINE  the time, in seconds since 1970, behind which nothing new is started
+#   PRAM_END       that at which all has to be over
+#   PRAM_TIMES     a file for how long each thing took
+#   PRAM_SLOTS     a directory with a file for each guest that may run at a time
+
+# out_of_time: nothing new is to be started.
+out_of_time() { [ "$EPOCHSECONDS" -ge "${PRAM_DEADLINE:-$((EPOCHSECONDS + 1))}" ]; }
+
+# time_left SECONDS: so many, or fewer if all has to be over before.
+time_left() {
+	local left=$1
+	[ -z "${PRAM_END:-}" ] || [ "$left" -le $((PRAM_END - EPOCHSECONDS)) ] || left=$((PRAM_END - EPOCHSECONDS))
+	[ "$left" -gt 0 ] || left=1
+	echo "$left"
+}
+
+# took SECONDS WHAT: WHAT took so long.
+took() { [ -z "${PRAM_TIMES:-}" ] || printf '%d %s\n' "$1" "$2" >>"$PRAM_TIMES"; }
+
+# guests_at_a_time: how many. Under TCG a guest of two processors keeps less than one core
+# busy, most of the time, so three run at a time for two cores, if there is memory for them:
+# some have 4 GiB, though few use them. PRAM_VM_JOBS says otherwise.
+guests_at_a_time() {
+	local jobs memory
+	jobs=${PRAM_VM_JOBS:-$((($(nproc) * 3 + 1) / 2))}
+	memory=$(awk '/^MemAvailable:/ { print int($2 / 1048576 / 4) }' /proc/meminfo)
+	[ -n "${PRAM_VM_JOBS:-}" ] || [ "$jobs" -le "$memory" ] || jobs=$memory
+	[ "$jobs" -gt 0 ] || jobs=1
+	echo "$jobs"
+}
+
+# guest_slot: to the end of the caller's (sub)shell one of the guests that may run at a
+# time is his.
+guest_slot() {
+	local slot fd
+	[ -n "${PRAM_SLOTS:-}" ] || return 0
+	while :; do
+		for slot in "$PRAM_SLOTS"/*; do
+			exec {fd}>"$slot"
+			! flock -n "$fd" || return 0
+			exec {fd}>&-
+		done
+		sleep 0.3
+	done
+}
+
+# kernel_args V: what kernel-build wants to be told for the kernel that test/vm/run calls V.
+kernel_args() {
+	local v=$1
+	case $v in
+	*-without-*)
+		printf -- '--without %s ' "${v#*-without-}"
+		v=${v%%-without-*}
+		;;
+	esac
+	case $v in
+	*-*) echo "${v%%-*} ${v#*-}" ;;
+	*) echo "$v debug" ;;
+	esac
 }
