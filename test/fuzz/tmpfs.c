@@ -56,6 +56,11 @@ bool pram_folio_reset(struct folio *folio)
 	return can_reset;
 }
 
+unsigned long pram_frame_holders(struct folio *folio)
+{
+	return 1;
+}
+
 bool pram_frame_clear_off_lru(struct folio *folio)
 {
 	return false;

@@ -52,6 +52,7 @@ typedef unsigned long pgoff_t;
 #define FIELD_PREP(mask, value)	(((u64)(value) << __builtin_ctzll(mask)) & (mask))
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
+#define DIV_ROUND_UP_ULL(n, d)	DIV_ROUND_UP((unsigned long long)(n), d)
 #define round_up(n, to)		((((n) - 1) | ((__typeof__(n))(to) - 1)) + 1)
 #define round_down(n, to)	((n) & ~((__typeof__(n))(to) - 1))
 #define IS_ALIGNED(n, to)	(((n) & ((__typeof__(n))(to) - 1)) == 0)
@@ -543,6 +544,8 @@ static inline struct folio *page_folio(struct page *page)
 
 #define page_address(page)	folio_address((struct folio *)(page))
 void copy_highpage(struct page *to, struct page *from);
+#define copy_mc_highpage(to, from) (copy_highpage(to, from), 0)
+#define PageHWPoison(page)	((void)(page), false)
 
 void folio_zero_range(struct folio *folio, size_t start, size_t len);
 void folio_copy(struct folio *to, struct folio *from);

@@ -126,6 +126,7 @@ struct shmem_inode_info {
 };
 
 #define SHMEM_I(inode)		container_of(inode, struct shmem_inode_info, vfs_inode)
+#define shmem_fallocend(inode, eof)	max_t(pgoff_t, eof, SHMEM_I(inode)->fallocend)
 
 struct qstr {
 	const char	*name;
