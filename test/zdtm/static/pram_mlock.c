@@ -52,8 +52,11 @@ static int check_locked(const char *when)
 		if (pram_vmflag(area[i], " lo") != (i != UNLOCKED))
 			ret |= pram_fail("%s, %s: it is %slocked", when, names[i],
 					 i == UNLOCKED ? "" : "not ");
+		if (pram_vmflag(area[i], " lf") != (i == ON_FAULT))
+			ret |= pram_fail("%s, %s: locked %s fault", when, names[i],
+					 i == ON_FAULT ? "at once, not on" : "on");
 		/* It is locked by being there. */
-		if (i != ON_FAULT && pram_smaps(area[i], LEN, "Rss:") != LEN / 1024)
+		if (pram_smaps(area[i], LEN, "Rss:") != (i == ON_FAULT ? LEN / 4 : LEN) / 1024)
 			ret |= pram_fail("%s, %s: %ld KiB are there", when, names[i],
 					 pram_smaps(area[i], LEN, "Rss:"));
 	}
