@@ -1280,7 +1280,8 @@ static void siblings_save(enum kind kind, size_t nr, size_t nr_own)
 		commit(stream);
 		close(pidfd);
 	}
-	for (size_t i = 0; i < NR_SIBLINGS; i++)
+	/* Each has the sockets of those that were forked before it. */
+	for (size_t i = NR_SIBLINGS; i--; )
 		other_end(&others[i]);
 }
 
@@ -1356,6 +1357,10 @@ static void case_siblings(void)
 	siblings_case(MID, 4 * MID_PAGES, 0, true);
 	siblings_case(HUGE, HUGE_PAGES, 0, false);
 	siblings_case(HUGE, HUGE_PAGES, 0, true);
+	/* Parts of large folios: each has the rest of those that it has written to. */
+	siblings_case(MID, 3, 0, false);
+	siblings_case(HUGE, 3, 0, false);
+	siblings_case(HUGE, 3, 0, true);
 }
 
 /* Whatever was there is replaced. */
