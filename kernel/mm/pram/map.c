@@ -109,8 +109,12 @@ static bool pram_vma_mappable(struct vm_area_struct *vma)
 void pram_take_off_lru(struct folio *folio)
 {
 	KUNIT_STATIC_STUB_REDIRECT(pram_take_off_lru, folio);
-	if (folio_isolate_lru(folio))
-		folio_put(folio);
+	if (!folio_isolate_lru(folio))
+		return;
+	/* On no list they have no meaning, and who frees it next finds it a bad page. */
+	folio_clear_active(folio);
+	folio_clear_unevictable(folio);
+	folio_put(folio);
 }
 
 /**
