@@ -803,11 +803,12 @@ static void pram_move_vma(struct pram_mapper *mapper, unsigned long addr,
 	if (index < within || pram_index_taken(vma, root, index - within))
 		goto out;
 	vma_start_write(vma);
+	/* Not by vma_set_pgoff(): before it has an anon_vma that is not usual. */
 	vma_set_anon_pgoff(vma, index - within);
-	vma_set_pgoff(vma, index - within);
+	vma->vm_pgoff = index - within;
 	if (anon_vma_prepare_child(vma, root)) {
 		vma_set_anon_pgoff(vma, vma->vm_start >> PAGE_SHIFT);
-		vma_set_pgoff(vma, vma->vm_start >> PAGE_SHIFT);
+		vma->vm_pgoff = vma->vm_start >> PAGE_SHIFT;
 	}
 out:
 	mmap_write_unlock(mm);
