@@ -100,15 +100,18 @@ guests_at_a_time() {
 }
 
 # guest_slot: to the end of the caller's (sub)shell one of the guests that may run at a
-# time is his.
+# time is his. What he starts closes guest_slot_fd, or what it left would have the slot.
 guest_slot() {
-	local slot fd
-	[ -n "${PRAM_SLOTS:-}" ] || return 0
+	local slot
+	if [ -z "${PRAM_SLOTS:-}" ]; then
+		exec {guest_slot_fd}</dev/null
+		return
+	fi
 	while :; do
 		for slot in "$PRAM_SLOTS"/*; do
-			exec {fd}>"$slot"
-			! flock -n "$fd" || return 0
-			exec {fd}>&-
+			exec {guest_slot_fd}>"$slot"
+			! flock -n "$guest_slot_fd" || return 0
+			exec {guest_slot_fd}>&-
 		done
 		sleep 0.3
 	done
