@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "output.h"
 #include "place.h"
+#include "pram_marker.h"
 #include "pramctl.h"
 #include "util.h"
 
@@ -41,10 +43,23 @@ static enum pramctl_exit complain(const char *name, int ret)
 	return PRAMCTL_FAILED;
 }
 
+/* What the plugin has left in its images directory, if that can be found: -1 if not. */
+static int open_images_dir(const char *name)
+{
+	/* Another name may be that of a directory in another mount namespace. */
+	if (*name != '/' || !pram_place_is_first_mount_namespace())
+		return -1;
+	return open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 static enum pramctl_exit rm_checkpoint(int dev, const char *name, struct json_object *removed)
 {
+	_cleanup_close_ int dir = open_images_dir(name);
 	uint64_t nr_freed;
 	int ret = pram_checkpoint_remove(dev, name, &nr_freed);
+
+	if (!ret && dir >= 0 && pram_marker_is(dir))
+		unlinkat(dir, PRAM_MARKER_NAME, 0);
 
 	/* Also after an error: some broken nodes may be gone, and that is final. */
 	if (nr_freed)

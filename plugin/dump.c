@@ -11,7 +11,9 @@
 #include "checkpoint.h"
 #include "criu.h"
 #include "dump.h"
+#include "marker.h"
 #include "pram.h"
+#include "pram_marker.h"
 #include "session.h"
 #include "tasks.h"
 
@@ -29,6 +31,7 @@
 
 static struct pram_session session = { .dev = -1 };
 static struct pram_checkpoint_writer *writer;
+static int inventory = -1;	/* the image, if it is to leave a marker */
 static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
 
 const char *pram_dump_refused_option(void)
@@ -273,6 +276,11 @@ int pram_dump_create(const char *image)
 		       strerror(-fd));
 	if (fd == -ENOSPC)
 		log_limit();
+	if (fd >= 0 && session.settings.marker && !strcmp(image, PRAM_MARKER_NAME)) {
+		if (inventory >= 0)
+			close(inventory);
+		inventory = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
 	return fd;
 }
 
@@ -385,7 +393,15 @@ int pram_dump_commit(void)
 			log_limit();
 		return ret;
 	}
+	/* All of it that can fail; the rest is its place, when there is what it marks. */
+	if (session.settings.marker) {
+		ret = pram_marker_write(criu_get_image_dir(), inventory);
+		if (ret)
+			return ret;
+	}
 	ret = pram_writer_commit(writer);
+	if (ret && session.settings.marker)
+		pram_marker_remove(criu_get_image_dir());
 	if (ret) {
 		pr_err("can't commit checkpoint \"%s\": %s; the tasks run on, see the kernel's log\n",
 		       session.name, strerror(-ret));
@@ -396,6 +412,9 @@ int pram_dump_commit(void)
 	 * commit: killed between the two it leaves both the tasks and the checkpoint,
 	 * which is a nuisance. Neither would be a loss.
 	 */
+	if (session.settings.marker && pram_marker_show(criu_get_image_dir()))
+		pr_warn("can't put " PRAM_MARKER_NAME " into its place: programs that look for it "
+			"won't find this checkpoint\n");
 	if (criu_point_of_no_return())
 		pr_warn("can't bind the tasks to criu: if it is killed now they run on\n");
 	log_committed();
@@ -407,5 +426,8 @@ void pram_dump_end(void)
 {
 	pram_writer_close(writer);
 	writer = NULL;
+	if (inventory >= 0)
+		close(inventory);
+	inventory = -1;
 	pram_session_end(&session);
 }

@@ -40,6 +40,8 @@ static const char *refused_setting(const struct pram_settings *settings)
 		return "replace";
 	if (settings->checksums)
 		return "checksums";
+	if (settings->marker)
+		return "marker";
 	return NULL;
 }
 

@@ -8,6 +8,7 @@
 
 #include "checkpoint.h"
 #include "criu.h"
+#include "marker.h"
 #include "pram.h"
 #include "restore.h"
 #include "session.h"
@@ -379,6 +380,8 @@ int pram_restore_finish(void)
 			       strerror(-ret), session.name);
 		else
 			pr_info("checkpoint \"%s\" is restored and freed\n", session.name);
+		if (!ret)
+			pram_marker_remove(criu_get_image_dir());
 	}
 	pram_restore_end();
 	return ret;

@@ -36,6 +36,7 @@ static const struct setting {
 	SETTING(map,       "MAP",       BOOL),
 	SETTING(keep,      "KEEP",      BOOL),
 	SETTING(files,     "FILES",     BOOL),
+	SETTING(marker,    "MARKER",    BOOL),
 	{ "backend", ENV_PREFIX "BACKEND", SETTING_BACKEND, offsetof(struct pram_settings, luo) },
 #undef SETTING
 };
@@ -251,10 +252,11 @@ static const char *yes_no(bool value)
 void pram_settings_print(const struct pram_settings *settings, char *line, size_t size)
 {
 	snprintf(line, size, "name=%s replace=%s checksums=%s adopt=%s map=%s keep=%s files=%s "
-		 "backend=%s",
+		 "marker=%s backend=%s",
 		 settings->name ?: "(images directory)", yes_no(settings->replace),
 		 yes_no(settings->checksums), adopt_words[settings->adopt],
 		 yes_no(settings->map), yes_no(settings->keep), yes_no(settings->files),
+		 yes_no(settings->marker),
 		 settings->luo ? "luo" : "pram");
 }
 

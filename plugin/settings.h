@@ -32,6 +32,7 @@ enum pram_adopt {
  * @map: map pages instead of copying them
  * @keep: keep a checkpoint that was restored
  * @files: restore ordinary images if there is no checkpoint
+ * @marker: dump: leave an inventory in the images directory
  * @luo: keep checkpoints in memfds that LUO preserves, not in PRAM
  */
 struct pram_settings {
@@ -42,6 +43,7 @@ struct pram_settings {
 	bool		map;
 	bool		keep;
 	bool		files;
+	bool		marker;
 	bool		luo;
 };
 

@@ -948,6 +948,78 @@ static void test_ordinary_images(void **state)
 	remove_file("pstree.img");
 }
 
+static bool has_file(const char *name)
+{
+	return !faccessat(criu_get_image_dir(), name, F_OK, 0);
+}
+
+/* An inventory as CRIU writes it, as far as it matters: its length. */
+static void dump_with_inventory(void)
+{
+	const uint32_t header[] = { 1, 2, 3 };
+	int fd;
+
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	fd = hook_open(criu_get_image_dir(), "inventory.img", O_CREATE);
+	assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
+	assert_int_equal(write(fd, "\x08\x01\x10", 3), 3);
+	close(fd);
+	write_pages("pages-1.img", 1, 1);
+}
+
+/* A file that comes and goes with the checkpoint. */
+static void test_marker(void **state)
+{
+	static const char expected[] = "\x01\0\0\0\x02\0\0\0\x12\0\0\0\x08\x01\x10\x62\x0d\x62\x0bpram_plugin";
+	char image[64];
+	int fd;
+
+	(void)state;
+	setenv("CRIU_PRAM_MARKER", "yes", 1);
+	dump_with_inventory();
+	assert_false(has_file("inventory.img"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	criu_stub_new_process();
+	fd = openat(criu_get_image_dir(), "inventory.img", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, image, sizeof(image)), sizeof(expected) - 1);
+	assert_memory_equal(image, expected, sizeof(expected) - 1);
+	close(fd);
+	assert_false(has_file("inventory.img.new"));
+
+	/* A restore that fails leaves it, the one that works takes it along. */
+	assert_true(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY) >= 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	criu_stub_new_process();
+	assert_true(has_file("inventory.img"));
+	assert_true(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY) >= 0);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
+	criu_stub_new_process();
+	assert_false(has_file("inventory.img"));
+
+	/* Of a dump that fails nothing is left, at whatever step. */
+	dump_with_inventory();
+	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	criu_stub_new_process();
+	assert_false(has_file("inventory.img") || has_file("inventory.img.new"));
+	dump_images("core", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -EBADMSG);
+	assert_true(criu_stub_logged("which marker=yes asks for"));
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	criu_stub_new_process();
+	assert_false(has_file("inventory.img") || has_file("inventory.img.new"));
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+
+	/* What is no marker is somebody else's. */
+	unsetenv("CRIU_PRAM_MARKER");
+	add_file("inventory.img");
+	dump("core", 1);
+	restore("core", 1);
+	remove_file("inventory.img");
+}
+
 static void test_directories(void **state)
 {
 	int other = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -1005,6 +1077,7 @@ static int setup(void **state)
 	unsetenv("CRIU_PRAM_MAP");
 	unsetenv("CRIU_PRAM_KEEP");
 	unsetenv("CRIU_PRAM_FILES");
+	unsetenv("CRIU_PRAM_MARKER");
 	unsetenv("CRIU_PRAM_BACKEND");
 	criu_stub_setup();
 	return ret;
@@ -1068,6 +1141,7 @@ int main(void)
 		plugin_test(test_damaged),
 		plugin_test(test_missing_pages_node),
 		plugin_test(test_ordinary_images),
+		plugin_test(test_marker),
 		plugin_test(test_directories),
 		plugin_test(test_another_criu),
 	};

@@ -115,9 +115,9 @@ static void test_bad_file(void **state)
 	refused("\nadopt = yes\n", NULL, where, "range or no");
 	refused("\nadopt = pipe\n", NULL, where, "range or no");
 	refused("\nadopt =\n", NULL, where, "range or no");
-	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, backend");
-	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, backend");
-	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, backend");
+	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, backend");
+	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, backend");
+	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, backend");
 	refused("\nreplace yes\n", NULL, where, "SETTING = VALUE");
 }
 
@@ -161,17 +161,17 @@ static void test_missing_file(void **state)
 
 static void test_print(void **state)
 {
-	char line[128];
+	char line[160];
 
 	(void)state;
 	assert_int_equal(load("replace = yes\n", NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
 	assert_string_equal(line, "name=(images directory) replace=yes checksums=no "
-			    "adopt=range map=yes keep=no files=no backend=pram");
+			    "adopt=range map=yes keep=no files=no marker=no backend=pram");
 	assert_int_equal(load("name = a\nchecksums = yes\nadopt = no\nmap = no\nkeep = yes\nbackend = luo\n",
 			      NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
-	assert_string_equal(line, "name=a replace=no checksums=yes adopt=no map=no keep=yes files=no backend=luo");
+	assert_string_equal(line, "name=a replace=no checksums=yes adopt=no map=no keep=yes files=no marker=no backend=luo");
 	pram_settings_print(&settings, line, 8);
 	assert_string_equal(line, "name=a ");
 }
