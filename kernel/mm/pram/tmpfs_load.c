@@ -783,7 +783,7 @@ static void pram_tmpfs_expect_pages(struct pram_tmpfs_loader *loader,
 static int pram_tmpfs_check_pages(struct pram_tmpfs_loader *loader)
 {
 	struct inode *inode;
-	u64 pages;
+	u64 pages = 0;
 
 	if (!loader->nr_pages)
 		return 0;
