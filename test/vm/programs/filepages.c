@@ -9,6 +9,8 @@
  *	filepages pageout DIR
  *	filepages poison FILE PAGE
  *	filepages lost FILE PAGE
+ *	filepages share NODE OTHER PAGES
+ *	filepages same NODE FILE
  *
  * "save" writes the frames of all files below DIR to LIST and prints their number,
  * and how many there are in KHO's scratch areas, which it leaves out: those have to
@@ -19,7 +21,8 @@
  * pages to the swap and prints how many are still in memory, and of how many. "poison" has
  * the memory of a page fail, while somebody else has a reference to it, so that a huge
  * folio stays one. "lost" fails unless that page of the file, and no other, cannot be read;
- * "lost FILE none" if there is any.
+ * "lost FILE none" if there is any. "share" makes a node OTHER of the very frames that
+ * a node of PRAM has, so many pages; "same" compares what a node has with a file.
  */
 #include <err.h>
 #include <errno.h>
@@ -296,6 +299,36 @@ static void lost(const char *path, const char *page)
 		errx(1, "%s: page %zu can be read", path, wanted);
 }
 
+static void share(const char *node, const char *other, size_t nr)
+{
+	void *mem = address_space(nr, SMALL);
+	int err;
+
+	err = map_range(load_pages(node, PRAM_LOAD_PEEK | PRAM_LOAD_MAP), mem, 0, nr, NULL);
+	if (err)
+		errx(1, "%s: cannot be mapped: %s", node, strerror(-err));
+	save(other, BY_RANGE, mem, nr);
+}
+
+static void same_as(const char *node, const char *path)
+{
+	int stream = load_pages(node, PRAM_LOAD_PEEK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char a[PAGE], b[PAGE];
+	off_t at = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		err(1, "%s", path);
+	while ((n = pread(fd, a, PAGE, at)) > 0) {
+		if (pread(stream, b, PAGE, at) < n || memcmp(a, b, n))
+			errx(1, "%s is not like %s at %jd", node, path, (intmax_t)at);
+		at += n;
+	}
+	if (n < 0 || !at)
+		errx(1, "%s: nothing to compare with", path);
+}
+
 static void read_list(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -350,8 +383,17 @@ int main(int argc, char **argv)
 		poison(argv[2], argv[3]);
 	} else if (argc == 4 && !strcmp(what, "lost")) {
 		lost(argv[2], argv[3]);
+	} else if (argc == 5 && !strcmp(what, "share")) {
+		dev_open();
+		share(argv[2], argv[3], strtoul(argv[4], NULL, 0));
+		return probe_result();
+	} else if (argc == 4 && !strcmp(what, "same")) {
+		dev_open();
+		same_as(argv[2], argv[3]);
 	} else {
-		errx(2, "usage: filepages save|compare|write DIR LIST, filepages huge|pageout DIR, or filepages poison|lost FILE PAGE");
+		errx(2, "usage: filepages save|compare|write DIR LIST, filepages huge|pageout DIR, "
+		     "filepages poison|lost FILE PAGE, filepages share NODE OTHER PAGES, or "
+		     "filepages same NODE FILE");
 	}
 	return 0;
 }
