@@ -558,6 +558,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 	return ret < 0 ? PRAM_MAPPED : ret;
 }
 
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
 /* As pram_map_table(), for one huge page. */
 static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
 			 pmd_t *pmdp, unsigned long addr, u64 page)
@@ -605,6 +606,13 @@ static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
 	folio_unlock(folio);
 	return PRAM_MAPPED;
 }
+#else
+static int pram_map_huge(struct pram_mapper *mapper, struct vm_area_struct *vma,
+			 pmd_t *pmdp, unsigned long addr, u64 page)
+{
+	return PRAM_UNMAPPABLE;
+}
+#endif
 
 /*
  * Clear what the page table has from @addr up to @end and what is not the node's
