@@ -466,6 +466,9 @@ static void pram_tmpfs_take_out(struct inode *inode, struct folio_batch *locked)
 
 		if (!folio_isolate_lru(folio))
 			continue;
+		/* On no list they have no meaning, and a free page must not have them. */
+		folio_clear_active(folio);
+		folio_clear_unevictable(folio);
 		mem_cgroup_uncharge(folio);
 		folio_put(folio);
 	}
