@@ -95,7 +95,7 @@ static int pram_tmpfs_check_sb(struct fs_context *fc, struct super_block *sb)
 		return invalfc(fc, "pram= cannot be combined with casefold: not kept");
 #endif
 	if (!pram_is_enabled()) {
-		errorfc(fc, "pram= needs PRAM, which is off: boot with kho=on, or see the kernel's log");
+		errorfc(fc, "pram= needs PRAM, which is off: see the kernel's log");
 		return -EOPNOTSUPP;
 	}
 	return 0;
