@@ -54,7 +54,7 @@ zdtm: deps
 	@test/zdtm/run $(ARGS)
 
 rig: deps
-	@test/vm/run --kernel $(KERNEL) $(ARGS) $(SCRIPT)
+	@test/vm/run $(if $(filter file,$(origin KERNEL)),,--kernel $(KERNEL)) $(ARGS) $(SCRIPT)
 
 kernel: deps
 	@scripts/kernel-build $(KERNEL) $(FLAVOR)
@@ -79,17 +79,18 @@ help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
 	@echo 'make check         the tests for each change; lint, unit, patches, kunit, vm: one kind of them (docs/testing.md)'
 	@echo 'make check-all     all tests, in hours, and docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
+	@echo 'make test-runs     docs/test-runs.md, from what runs of scripts/check have left in build/'
 	@echo 'make faults        dumps and restores that fail at each of their steps; docs/faults.md; ARGS=--quick for most of them, once'
 	@echo 'make rounds        1000 tasks in a checkpoint; 200 dumps and restores in one kernel, 20 kexecs; ARGS="ROUNDS KEXECS TASKS" for others'
 	@echo 'make zdtm          CRIU'"'"'s test suite across a kexec; hours; ARGS=options (test/zdtm/README.md)'
 	@echo 'make fuzz          every parser with libFuzzer; SECONDS=300 for each, ARGS=TARGET (test/fuzz/README.md)'
 	@echo 'make kasan         a kernel with KASAN and kmemleak, and a choice of tests with it; kcsan: with KCSAN; ARGS=tests'
-	@echo 'make soak          dumps, restores and all that may race with them; SECONDS=1800, ARGS=--kernel 7.3-kasan, say'
+	@echo 'make soak          dumps, restores and all that may race with them; SECONDS=1800, ARGS="--kernel 7.3-kasan", say'
 	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/; installs no packages'
-	@echo 'make deps          installs the packages that are missing (scripts/packages.list), as all others do first'
+	@echo 'make deps          installs the packages that are missing (scripts/packages.list), as those above do first but for plain make'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
-	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=debug, bench, kasan, kcsan or nokho'
+	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=one of kernel/config/flavors.list'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
 	@echo 'make clean         removes build/; distclean: the cache as well'
