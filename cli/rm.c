@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
@@ -178,18 +179,37 @@ static enum pramctl_exit rm_all(int dev, bool force, struct json_object *removed
 
 /* ---- orphans ----------------------------------------------------------- */
 
-/* Does a path lead into memory that is empty after each boot? */
-static bool is_in_memory(const char *path)
+static bool is_empty(const char *path)
+{
+	struct dirent *entry;
+	bool empty = true;
+	DIR *dir = opendir(path);
+
+	while (dir && empty && (entry = readdir(dir)))
+		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+	if (dir)
+		closedir(dir);
+	return empty;
+}
+
+/*
+ * Might a directory that is not there be there again? By what is left of its path: that is
+ * memory, or lies over it, which is empty after a kexec; or an empty directory, on which
+ * a file system may have to be mounted.
+ */
+static bool may_return(const char *path, bool after_kexec)
 {
 	_cleanup_free_ char *above = strdup(path);
 	struct statfs fs;
 	char *slash;
 
-	/* Of what is left of it. */
 	while (above && (slash = strrchr(above, '/'))) {
 		slash[slash == above] = 0;
 		if (!statfs(above, &fs))
-			return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+			return is_empty(above) ||
+			       (after_kexec &&
+				(fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
+				 fs.f_type == OVERLAYFS_SUPER_MAGIC));
 		if (slash == above)
 			break;
 	}
@@ -210,9 +230,9 @@ static bool is_orphan(int dev, const char *name, uint64_t kexecs)
 		return false;
 	dir = pram_reader_index(r)->images_dir;
 	if (dir && !strcmp(dir, name) && access(dir, F_OK) && errno == ENOENT) {
-		orphan = !kexecs || !is_in_memory(dir);
+		orphan = !may_return(dir, kexecs);
 		if (!orphan)
-			pramctl_error("%s: is kept, as the directory may have gone with the last kernel; make it to restore the checkpoint, or remove that by its name",
+			pramctl_error("%s: is kept, as the directory may have gone with the last kernel, or be on a file system that is not mounted; make it to restore the checkpoint, or remove that by its name",
 				      name);
 	}
 	pram_reader_close(r);
