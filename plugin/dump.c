@@ -401,7 +401,7 @@ int pram_dump_commit(void)
 	}
 	ret = pram_writer_commit(writer);
 	if (ret && session.settings.marker)
-		pram_marker_remove(criu_get_image_dir());
+		pram_marker_discard(criu_get_image_dir());
 	if (ret) {
 		pr_err("can't commit checkpoint \"%s\": %s; the tasks run on, see the kernel's log\n",
 		       session.name, strerror(-ret));
@@ -412,11 +412,12 @@ int pram_dump_commit(void)
 	 * commit: killed between the two it leaves both the tasks and the checkpoint,
 	 * which is a nuisance. Neither would be a loss.
 	 */
+	if (criu_point_of_no_return())
+		pr_warn("can't bind the tasks to criu: if it is killed now they run on\n");
+	/* It syncs a directory, which takes its time. */
 	if (session.settings.marker && pram_marker_show(criu_get_image_dir()))
 		pr_warn("can't put " PRAM_MARKER_NAME " into its place: programs that look for it "
 			"won't find this checkpoint\n");
-	if (criu_point_of_no_return())
-		pr_warn("can't bind the tasks to criu: if it is killed now they run on\n");
 	log_committed();
 	pram_dump_end();
 	return 0;

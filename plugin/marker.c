@@ -71,9 +71,14 @@ int pram_marker_show(int dfd)
 	return 0;
 }
 
-void pram_marker_remove(int dfd)
+void pram_marker_discard(int dfd)
 {
 	unlinkat(dfd, NEW_NAME, 0);
+}
+
+void pram_marker_remove(int dfd)
+{
+	pram_marker_discard(dfd);
 	if (pram_marker_is(dfd))
 		unlinkat(dfd, PRAM_MARKER_NAME, 0);
 }

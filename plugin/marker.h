@@ -15,7 +15,10 @@ int pram_marker_write(int dfd, int inventory);
 /* Puts what was written in its place: the checkpoint is there. */
 int pram_marker_show(int dfd);
 
-/* The checkpoint is gone, or will not be: removes the marker, and nothing that is none. */
+/* The checkpoint will not be: takes back what was written. That of an earlier one stays. */
+void pram_marker_discard(int dfd);
+
+/* The checkpoint is gone: removes the marker, and nothing that is none. */
 void pram_marker_remove(int dfd);
 
 #endif /* PRAM_PLUGIN_MARKER_H */

@@ -1012,6 +1012,24 @@ static void test_marker(void **state)
 	assert_false(has_file("inventory.img") || has_file("inventory.img.new"));
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 
+	/* Nor does one that was to replace another take the marker of that along. */
+	setenv("CRIU_PRAM_REPLACE", "yes", 1);
+	dump_with_inventory();
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	criu_stub_new_process();
+	dump_with_inventory();
+	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	criu_stub_new_process();
+	assert_true(has_file("inventory.img") && !has_file("inventory.img.new"));
+	unsetenv("CRIU_PRAM_REPLACE");
+	assert_true(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY) >= 0);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
+	criu_stub_new_process();
+	assert_false(has_file("inventory.img"));
+
 	/* What is no marker is somebody else's. */
 	unsetenv("CRIU_PRAM_MARKER");
 	add_file("inventory.img");
