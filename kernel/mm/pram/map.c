@@ -767,6 +767,9 @@ static void pram_find_relative(struct pram_mapper *mapper, unsigned long addr,
 				put_anon_vma(anon_vma);
 		}
 		page += pram_found_rest(found, page);
+		if (fatal_signal_pending(current))
+			return;
+		cond_resched();
 	}
 }
 
