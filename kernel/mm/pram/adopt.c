@@ -219,6 +219,7 @@ struct pram_walk {
 	struct folio		*part_of;
 	bool			copy;
 	struct page		*faulted;
+	unsigned int		faults;
 	unsigned int		nr;
 	struct pram_taken	taken[PTRS_PER_PTE];
 };
@@ -249,7 +250,8 @@ static void pram_take(struct pram_walk *walk, struct page *page,
  * Should the pages of a large folio, of which only some are to be taken, become folios
  * of their own? Else the node would keep the rest of it, too. But if others have the
  * folio, as a family of processes has, what is one frame now has to be one afterwards:
- * then the node has a part of it. So it has, too, if it could not be split.
+ * then the node has a part of it. So it has, too, if it could not be split, unless it
+ * is mapped as one.
  */
 static bool pram_should_split(struct pram_walk *walk, unsigned long addr,
 			      struct folio *folio)
@@ -361,7 +363,14 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	reason = walk->copy ? PRAM_COPY_ASKED : pram_folio_copy_reason(folio);
 	if (pram_stop_at(walk, addr, folio, nr, reason))
 		return addr;
-	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, page))
+	/*
+	 * Of what is mapped as one the first page has the mark of all, and it is
+	 * protected as one: more than the range, which others have been told of. It
+	 * could not be split, so somebody holds it.
+	 */
+	if (!reason && nr != HPAGE_PMD_NR && PageAnonExclusive(pmd_page(pmd)))
+		reason = PRAM_COPY_PARTIAL;
+	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, pmd_page(pmd)))
 		reason = PRAM_COPY_PINNED;
 	pram_take(walk, page, nr, reason);
 	return end;
@@ -657,6 +666,12 @@ static void pram_put_faulted(struct pram_walk *walk)
 }
 
 /*
+ * How often a page is faulted in that then is not found. It may have been reclaimed
+ * again, or be about to be moved; but some pages the walk can never find.
+ */
+#define PRAM_MAX_FAULTS		10
+
+/*
  * Bring a page at @addr that the page table walk does not find, be it swapped out.
  * What the walk never finds is taken to be copied, up to @end.
  */
@@ -684,16 +699,13 @@ static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
 
 		pram_take(walk, page, min(behind, (end - addr) >> PAGE_SHIFT),
 			  PRAM_COPY_HUGETLB);
-		pram_put_faulted(walk);
+	} else if (walk->faults++ == PRAM_MAX_FAULTS) {
+		pram_take(walk, page, 1, PRAM_COPY_SWAPPED);
 	}
+	if (walk->nr)
+		pram_put_faulted(walk);
 	return 0;
 }
-
-/*
- * How often a page is faulted in that then is not found. It may have been reclaimed
- * again, or be about to be moved; but some pages the walk can never find.
- */
-#define PRAM_MAX_FAULTS		100
 
 /*
  * Take pages from @addr up to @end at most, of one page table and one VMA.
@@ -744,12 +756,12 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 			    struct mm_struct *mm, unsigned long addr,
 			    unsigned long end, struct pram_walk *walk)
 {
-	unsigned int faults = 0;
 	int err = 0;
 
 	/* No attempt is repeated; there is none if all is to be copied. */
 	walk->moved = walk->copy ? end : 0;
 	walk->split = walk->moved;
+	walk->faults = 0;
 	while (addr < end && !err) {
 		unsigned long next;
 
@@ -759,9 +771,7 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 		if (!err)
 			err = pram_append_taken(ps, node, walk);
 		if (next != addr)
-			faults = 0;
-		else if (walk->faulted && ++faults > PRAM_MAX_FAULTS)
-			err = err ?: -EFAULT;
+			walk->faults = 0;
 		addr = next;
 		cond_resched();
 	}

@@ -102,7 +102,7 @@ enum pram_copy_reason {
 	PRAM_COPY_HUGETLB,		/* hugetlb's */
 	PRAM_COPY_KSM,			/* merged by KSM */
 	PRAM_COPY_PINNED,		/* pinned, so it may be written to by DMA */
-	PRAM_COPY_SWAPPED,		/* in a pipe, and in the swap cache */
+	PRAM_COPY_SWAPPED,		/* in the swap cache all the time */
 	PRAM_COPY_SPECIAL,		/* the zero page, the vDSO, no user's page */
 	PRAM_NR_COPY_REASONS,
 };

@@ -647,6 +647,52 @@ static void case_pinned(enum way way)
 	}
 }
 
+/*
+ * The rear half of a folio that somebody else holds: it cannot be split, and the range
+ * begins in the middle of what the task has mapped as one.
+ */
+static void case_held_part(enum way way)
+{
+	(void)way;
+	for (enum kind kind = MID; kind < NR_KINDS; kind++) {
+		const size_t nr = kind_pages[kind], half = nr / 2;
+		int file = make_file("/ramfs", nr, 2), fds[2];
+		char *mem = memory(nr, kind, 1), *want = malloc(half * PAGE);
+		struct uring uring = uring_start(mem, nr);
+		struct counters before = counters_now();
+		struct iovec iov = { .iov_len = PAGE };
+
+		/* Pinned: what a device writes must not get into the node. */
+		memcpy(want, mem + half * PAGE, half * PAGE);
+		save(NODE, BY_RANGE, mem + half * PAGE, half);
+		counted(&before, { kind == HUGE ? "partial" : "pinned", half });
+		expect(uring_read(&uring, file, mem, nr) == (int)(nr * PAGE));
+		expect_node_is(NODE, want, half);
+		node_free(NODE);
+		close(uring.fd);
+		close(file);
+		munmap(mem, nr * PAGE);
+
+		/* Only referenced: taken over if it can be protected, and who writes gets a copy. */
+		mem = memory(nr, kind, 3);
+		iov.iov_base = mem;
+		if (pipe(fds) || vmsplice(fds[1], &iov, 1, 0) != (ssize_t)PAGE)
+			err(1, "vmsplice");
+		memcpy(want, mem + half * PAGE, half * PAGE);
+		before = counters_now();
+		save(NODE, BY_RANGE, mem + half * PAGE, half);
+		counted(&before, { kind == HUGE ? "partial" : "adopted", half });
+		fill(mem, nr, 4);
+		expect_node_is(NODE, want, half);
+		expect(filled(mem, nr, 4));
+		node_free(NODE);
+		close(fds[0]);
+		close(fds[1]);
+		munmap(mem, nr * PAGE);
+		free(want);
+	}
+}
+
 static long minor_faults(void)
 {
 	struct rusage usage;
@@ -1502,6 +1548,7 @@ static const struct test_case cases[] = {
 	CASE(pinned), CASE(asked), CASE(discarded),
 	{ "unaligned", case_unaligned, true, false },
 	{ "parts", case_parts, true, false },
+	{ "held_part", case_held_part, true, false },
 	{ "unmapped", case_unmapped, true, false },
 	{ "secret", case_secret, true, false },
 	{ "poisoned", case_poisoned, false, false },
