@@ -87,12 +87,12 @@ time_left() {
 # took SECONDS WHAT: WHAT took so long.
 took() { [ -z "${PRAM_TIMES:-}" ] || printf '%d %s\n' "$1" "$2" >>"$PRAM_TIMES"; }
 
-# guests_at_a_time: how many. Under TCG a guest of two processors keeps less than one core
-# busy, most of the time, so three run at a time for two cores, if there is memory for them:
-# some have 4 GiB, though few use them. PRAM_VM_JOBS says otherwise.
+# guests_at_a_time: how many. Guests that wait for each other's processors take several times
+# as long, so it is one for each, if there is memory for them: some have 4 GiB, though few
+# use them. PRAM_VM_JOBS says otherwise.
 guests_at_a_time() {
 	local jobs memory
-	jobs=${PRAM_VM_JOBS:-$((($(nproc) * 3 + 1) / 2))}
+	jobs=${PRAM_VM_JOBS:-$(nproc)}
 	memory=$(awk '/^MemAvailable:/ { print int($2 / 1048576 / 4) }' /proc/meminfo)
 	[ -n "${PRAM_VM_JOBS:-}" ] || [ "$jobs" -le "$memory" ] || jobs=$memory
 	[ "$jobs" -gt 0 ] || jobs=1
