@@ -28,7 +28,7 @@
  * criu exports all its functions to plugins. This one is the last that criu-hooks/
  * adds, and exists in no other criu.
  */
-#define CRIU_HOOK_SYMBOL	"criu_point_of_no_return"
+#define CRIU_HOOK_SYMBOL	"criu_dump_aborted"
 
 /* Like root's PATH, whoever asks: criu and kexec lie where users do not look. */
 #define PROGRAM_DIRS	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -393,6 +393,13 @@ int pram_dump_commit(void)
 			log_limit();
 		return ret;
 	}
+	/* Sealing takes its time, in which criu may have been told to end. */
+	ret = criu_dump_aborted();
+	if (ret) {
+		pr_err("checkpoint \"%s\" is given up before its commit; the tasks run on\n",
+		       session.name);
+		return ret;
+	}
 	/* All of it that can fail; the rest is its place, when there is what it marks. */
 	if (session.settings.marker) {
 		ret = pram_marker_write(criu_get_image_dir(), inventory);

@@ -3,23 +3,23 @@
 #include <stdio.h>
 
 #ifdef FAKE_CRIU_HOOKS
-int criu_point_of_no_return(void);
-int criu_point_of_no_return(void)
+int criu_dump_aborted(void);
+int criu_dump_aborted(void)
 {
 	return 0;
 }
 
 static int use_hooks(void)
 {
-	return criu_point_of_no_return();
+	return criu_dump_aborted();
 }
 #else
 /* To want the symbol is not to have it. */
-int criu_point_of_no_return(void) __attribute__((weak));
+int criu_dump_aborted(void) __attribute__((weak));
 
 static int use_hooks(void)
 {
-	return criu_point_of_no_return ? criu_point_of_no_return() : 0;
+	return criu_dump_aborted ? criu_dump_aborted() : 0;
 }
 #endif
 

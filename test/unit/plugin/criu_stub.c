@@ -26,7 +26,7 @@ static int images_dir_fd = -1;
 static int stored[NR_STORED];
 static int nr_stored;
 static int fdstore_calls_left;
-static int no_return_error;
+static int no_return_error, aborted_error;
 static unsigned int nr_no_return;
 static bool another_criu, elsewhere, privileged;
 static uint64_t room_bytes;
@@ -37,7 +37,7 @@ void criu_stub_new_process(void)
 	while (nr_stored)
 		close(stored[--nr_stored]);
 	fdstore_calls_left = -1;
-	no_return_error = 0;
+	no_return_error = aborted_error = 0;
 	nr_no_return = 0;
 	another_criu = elsewhere = privileged = false;
 	room_bytes = UINT64_C(1) << 40;
@@ -77,6 +77,11 @@ void criu_stub_fail_fdstore(unsigned int skip)
 void criu_stub_fail_no_return(int error)
 {
 	no_return_error = error;
+}
+
+void criu_stub_abort(int error)
+{
+	aborted_error = error;
 }
 
 unsigned int criu_stub_no_return(void)
@@ -160,6 +165,11 @@ void criu_stub_become_task(void)
 int criu_get_image_dir(void)
 {
 	return images_dir_fd;
+}
+
+int criu_dump_aborted(void)
+{
+	return aborted_error;
 }
 
 int criu_point_of_no_return(void)

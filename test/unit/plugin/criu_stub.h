@@ -27,7 +27,10 @@ void criu_stub_fail_fdstore(unsigned int skip);
 /* What criu_point_of_no_return() returns, 0 or -errno. */
 void criu_stub_fail_no_return(int error);
 
-/* How often it was called in this process. */
+/* What criu_dump_aborted() returns, 0 or -errno. */
+void criu_stub_abort(int error);
+
+/* How often criu_point_of_no_return() was called in this process. */
 unsigned int criu_stub_no_return(void);
 
 /* Has this been logged? Forgets the log so far if it has. */

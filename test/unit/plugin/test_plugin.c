@@ -310,6 +310,16 @@ static void test_failing_commit(void **state)
 		assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 		criu_stub_new_process();
 	}
+	/* Criu was told to end while it was sealed. */
+	dump_images("core", 1);
+	criu_stub_abort(-EINTR);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -EINTR);
+	assert_true(criu_stub_logged("given up before its commit"));
+	assert_int_equal(criu_stub_no_return(), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	criu_stub_new_process();
 	/* With the checkpoint there, nothing is a failure any more. */
 	dump_images("core", 1);
 	criu_stub_fail_no_return(-EIO);
