@@ -24,7 +24,7 @@
 #include "unit.h"
 #include "util.h"
 
-#define PAUSE_US		50000
+#define PAUSE_US		100000
 #define WAITER_SECONDS		60U	/* until pram-exec waits */
 #define ADDRESS_SECONDS		60U	/* until addresses are there */
 #define RESTORE_SECONDS		300U
@@ -271,7 +271,7 @@ static int hand_over(struct restore *r, char **why)
 		kill(r->waiter, PRAM_EXEC_END);
 	for (unsigned int n = 0; n < ACCEPT_SECONDS * 1000000 / PAUSE_US; n++) {
 		/* On behalf of pram-exec, which is the main process so far; once more, if it was lost. */
-		if (!forking && n % 20 == 0)
+		if (!forking && n % 50 == 0)
 			sd_pid_notifyf(r->waiter, 0, "READY=1\nMAINPID=%d\nSTATUS=Restored from PRAM",
 				       r->pid);
 		usleep(PAUSE_US);

@@ -7,6 +7,9 @@
 
 #include "unit.h"
 
+/* A reload of all units may take its time on a busy machine. */
+#define TIMEOUT_US	UINT64_C(300000000)
+
 #define SYSTEMD		"org.freedesktop.systemd1"
 #define MANAGER_PATH	"/org/freedesktop/systemd1"
 #define MANAGER		"org.freedesktop.systemd1.Manager"
@@ -24,6 +27,8 @@ static int open_bus(sd_bus **bus, char *error)
 
 	if (ret >= 0)
 		ret = sd_bus_set_address(*bus, "unix:path=/run/systemd/private");
+	if (ret >= 0)
+		ret = sd_bus_set_method_call_timeout(*bus, TIMEOUT_US);
 	if (ret >= 0)
 		ret = sd_bus_start(*bus);
 	if (ret < 0) {
@@ -128,7 +133,7 @@ static int get_commands(sd_bus *bus, const char *path, const char *property,
 		}
 		commands->all = more;
 		more += commands->nr++;
-		*more = (struct unit_command){ NULL };
+		*more = (struct unit_command){ .path = NULL };
 		ret = read_command(m, more);
 		if (ret >= 0)
 			ret = sd_bus_message_exit_container(m);
