@@ -23,6 +23,8 @@
 #define SERVICE		"/usr/lib/pram/pram-service"
 /* criu has to be given the time for a dump. */
 #define STOP_SECONDS	90U
+/* And for a restore, where systemd can't be told that it takes longer. */
+#define START_SECONDS	300U
 
 char *drop_in_path(const char *root, const char *unit)
 {
@@ -259,11 +261,13 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 		fputs("NotifyAccess=main\n", out);
 	if (unit->timeout_stop_us < STOP_SECONDS * UINT64_C(1000000))
 		fprintf(out, "TimeoutStopSec=%us\n", STOP_SECONDS);
+	if (forking && unit->timeout_start_us < START_SECONDS * UINT64_C(1000000))
+		fprintf(out, "TimeoutStartSec=%us\n", START_SECONDS);
 	if (unit->private_users && no_private_users)
 		fputs("PrivateUsers=no\n", out);
 	/* criu's libraries have to be among ExecPaths= already, as the service's own are. */
 	if (unit->no_exec_paths && *unit->no_exec_paths)
-		fputs("ExecPaths=/usr/lib/pram /usr/lib/criu\n", out);
+		fputs("ExecPaths=/usr/lib/pram -/usr/lib/criu\n", out);
 	fclose(out);
 	return text;
 }

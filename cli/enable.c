@@ -137,7 +137,8 @@ static enum pramctl_exit write_drop_in(const struct pramctl_args *args, const st
 	ret = unit_load(unit->id, &again, error);
 	if (!ret && !strcmp(again.load_state, "loaded")) {
 		unit_free(&again);
-		if (!unit_files_enable(boot_units, true, error))
+		if (!unit_files_enable(boot_units, true, error) &&
+		    !unit_start("pram-netlock-stop.service", "fail", error))
 			return PRAMCTL_OK;
 		pramctl_error("%s: %s; install the units that belong to pramctl", unit->id, error);
 	} else {

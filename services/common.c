@@ -31,7 +31,8 @@ void say(int priority, const char *unit, const char *format, ...)
 	}
 	ret = sd_journal_send("MESSAGE=%s%s%s", unit ?: "", unit ? ": " : "", text,
 			      "PRIORITY=%d", priority, "SYSLOG_IDENTIFIER=pram-service",
-			      "OBJECT_SYSTEMD_UNIT=%s", unit ?: "pram-pids.service", NULL);
+			      /* As journalctl -u wants it. */
+			      "OBJECT_SYSTEMD_UNIT=%s", unit ?: "", NULL);
 	if (ret < 0 || access("/run/systemd/journal/socket", F_OK))
 		fprintf(stderr, "pram-service: %s%s%s\n", unit ?: "", unit ? ": " : "", text);
 }

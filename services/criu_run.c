@@ -180,7 +180,7 @@ static char *first_error(int logs, const char *name)
 
 		/* Behind "(FILE:LINE)". */
 		text = text ? strchr(text, ')') : NULL;
-		if (!text || strstr(line, "tun"))
+		if (!text || strstr(line, "tun.c:"))
 			continue;
 		text += strspn(text, "): ");
 		text[strcspn(text, "\n")] = 0;

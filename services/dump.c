@@ -63,6 +63,34 @@ static bool is_kexec(const char *unit)
 	return ret;
 }
 
+/* For "pramctl services"; the journal may be gone in the next boot. */
+static void write_history(const struct dump *d, const char *reason)
+{
+	struct json_object *history = json_object_new_object();
+
+	json_object_object_add(history, "result", json_object_new_string("not dumped"));
+	json_object_object_add(history, "reason", json_object_new_string(reason));
+	json_object_object_add(history, "dumped_ns", json_object_new_uint64(now_ns()));
+	record_history_save(d->unit, history);
+	json_object_put(history);
+}
+
+/* Says why it is stopped as ever. */
+static void stopped(const struct dump *d, const char *text, ...)
+	__attribute__((format(printf, 2, 3)));
+static void stopped(const struct dump *d, const char *text, ...)
+{
+	_cleanup_free_ char *why = NULL;
+	va_list args;
+
+	va_start(args, text);
+	if (vasprintf(&why, text, args) < 0)
+		why = NULL;
+	va_end(args);
+	say(LOG_ERR, d->unit, "it is stopped, not dumped: %s", why ?: "out of memory");
+	write_history(d, why ?: "out of memory");
+}
+
 static void add_arg(struct dump *d, char *arg)
 {
 	if (arg && d->nr_args < ARGS_MAX - 1)
@@ -180,16 +208,15 @@ static int look_at_tasks(struct dump *d, const char *control_group)
 	for (size_t i = 0; i < tasks.nr; i++)
 		json_object_array_add(pids, json_object_new_int(tasks.pids[i]));
 	if (ret)
-		say(LOG_ERR, d->unit, "it is stopped, not dumped: its main process %d: %s", d->pid,
-		    strerror(-ret));
+		stopped(d, "its main process %d: %s", d->pid, strerror(-ret));
 	for (pid_t *pid = all; pid && *pid && !ret; pid++) {
 		char path[32];
 
 		snprintf(path, sizeof(path), "/proc/%d", *pid);
 		if (is_among(*pid, &tasks) || access(path, F_OK))
 			continue;
-		say(LOG_WARNING, d->unit, "it is stopped, not dumped: process %d is in it, and no descendant of its main process %d",
-		    *pid, d->pid);
+		stopped(d, "process %d is in it, and no descendant of its main process %d", *pid,
+			d->pid);
 		ret = -EOPNOTSUPP;
 	}
 	if (!ret) {
@@ -278,8 +305,8 @@ static int run(struct dump *d)
 		add_external(d, fd);
 	ret = criu_run(&criu, &why);
 	if (ret) {
-		say(LOG_ERR, d->unit, "it is stopped, as its dump has failed: %s; see " LOG_DIR "/%s/dump.log",
-		    why ?: strerror(ret < 0 ? -ret : EIO), d->unit);
+		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/dump.log",
+			why ?: strerror(ret < 0 ? -ret : EIO), d->unit);
 		return ret;
 	}
 	json_object_object_add(d->record, "frozen_ns", json_object_new_uint64(start));
@@ -322,12 +349,12 @@ int service_dump(const char *unit)
 	ret = leave_cgroup();
 	d.dev = ret ? ret : pram_open();
 	if (d.dev < 0) {
-		say(LOG_ERR, unit, "it is stopped, not dumped: /dev/pram: %s; run 'pramctl check'",
-		    strerror(-d.dev));
+		stopped(&d, "%s: %s; run 'pramctl check'",
+			ret ? "the root control group can't be entered" : "/dev/pram", strerror(-d.dev));
 		return 0;
 	}
 	if (unit_load(unit, &loaded, error)) {
-		say(LOG_ERR, unit, "it is stopped, not dumped: %s", error);
+		stopped(&d, "%s", error);
 	} else {
 		uname(&name);
 		d.seconds = limit_of(&loaded);

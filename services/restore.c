@@ -163,8 +163,12 @@ static int wait_for_waiter(struct restore *r, const char **why)
 			return -EIO;
 		}
 		r->waiter = find_waiter(r->loaded.control_group ?: "");
-		if (r->waiter)
+		if (r->waiter) {
+			/* A unit of Type=notify is given up if it does not say that it is ready. */
+			sd_pid_notifyf(r->waiter, 0, "EXTEND_TIMEOUT_USEC=%u000000",
+				       ADDRESS_SECONDS + RESTORE_SECONDS + ACCEPT_SECONDS);
 			return 0;
+		}
 		usleep(PAUSE_US);
 	}
 	*why = "pram-exec does not run in its sandbox: is the drop-in of 'pramctl enable' as it was written?";

@@ -263,6 +263,7 @@ static int get_unit(sd_bus *bus, const char *path, struct unit *unit, char *erro
 	unit->delegate = get_bool(bus, path, SERVICE, "Delegate");
 	get_number(bus, path, SERVICE, "MainPID", 'u', &unit->main_pid);
 	get_number(bus, path, SERVICE, "FileDescriptorStoreMax", 'u', &unit->fd_store_max);
+	get_number(bus, path, SERVICE, "TimeoutStartUSec", 't', &unit->timeout_start_us);
 	get_number(bus, path, SERVICE, "TimeoutStopUSec", 't', &unit->timeout_stop_us);
 	ret = get_all_commands(bus, path, unit);
 	if (ret)

@@ -54,6 +54,7 @@ struct unit {
 	bool	delegate;
 	uint32_t main_pid;
 	uint32_t fd_store_max;
+	uint64_t timeout_start_us;
 	uint64_t timeout_stop_us;
 	struct unit_commands start, start_pre, stop, stop_post;
 };

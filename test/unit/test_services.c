@@ -69,8 +69,9 @@ int __wrap_unit_start(const char *name, const char *mode, char *error)
 {
 	(void)mode;
 	(void)error;
-	fail_msg("%s was to be started", name);
-	return -EIO;
+	/* Above all no kexec. */
+	assert_string_equal(name, "pram-netlock-stop.service");
+	return 0;
 }
 
 /* ---- running it -------------------------------------------------------- */
@@ -310,7 +311,7 @@ static void test_drop_in_of_others(void **state)
 	expect_line(text, "ExecStopPost=-/usr/lib/pram/pram-exec --unless-dumped -- \"/bin/kill\" \"$MAINPID\"", true);
 	expect_line(text, "NotifyAccess=main", true);
 	expect_line(text, "PrivateUsers=no", true);
-	expect_line(text, "ExecPaths=/usr/lib/pram /usr/lib/criu", true);
+	expect_line(text, "ExecPaths=/usr/lib/pram -/usr/lib/criu", true);
 	expect_line(text, "TimeoutStopSec=90s", true);
 	free(text);
 	start_argv[0] = "/usr/sbin/daemon";
