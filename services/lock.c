@@ -191,7 +191,13 @@ void lock_remove(const char *unit)
 	}
 	dir = opendir(LOCK_DIR);
 	while (dir && (entry = readdir(dir))) {
-		if (*entry->d_name != '.')
+		_cleanup_free_ char *starting = NULL;
+
+		if (*entry->d_name == '.')
+			continue;
+		/* Whoever restores it at this moment removes its lock, one way or the other. */
+		starting = mark_read(ENV_DIR, entry->d_name);
+		if (!starting)
 			remove_one(entry->d_name, true);
 	}
 	if (dir)
