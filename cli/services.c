@@ -35,7 +35,7 @@ static void look_at_tasks(const struct unit *unit, struct json_object *obstacles
 	struct pram_room room;
 	uint64_t least = 0;
 
-	if (!unit->main_pid || pram_tasks_look(unit->main_pid, &tasks))
+	if (!unit->main_pid || pram_tasks_look_service(unit->main_pid, &tasks))
 		return;
 	for (size_t i = 0; i < tasks.nr_lost; i++) {
 		_cleanup_free_ char *lost =

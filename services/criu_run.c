@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -136,6 +137,8 @@ static void run_child(const struct criu_run *run, int program, int logs, int nul
 	sigset_t none;
 	size_t nr = 1;
 
+	/* It gives up in good order if nobody waits for it any more. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	for (char **arg = run->args; *arg && nr < 40; arg++)
 		argv[nr++] = *arg;
 	for (size_t i = 0; i < sizeof(common) / sizeof(*common); i++)

@@ -35,7 +35,8 @@
 struct restore {
 	const char		*unit;
 	int			dev;
-	pid_t			waiter;
+	pid_t			waiter;		/* pram-exec; 0 if there is none */
+	int			waiter_fd;	/* a pidfd of it, or -1 */
 	pid_t			pid;
 	struct unit		loaded;
 	struct json_object	*record;
@@ -163,7 +164,8 @@ static int wait_for_waiter(struct restore *r, const char **why)
 			return -EIO;
 		}
 		r->waiter = find_waiter(r->loaded.control_group ?: "");
-		if (r->waiter) {
+		r->waiter_fd = r->waiter ? pidfd_open(r->waiter, 0) : -1;
+		if (r->waiter_fd >= 0) {
 			/* A unit of Type=notify is given up if it does not say that it is ready. */
 			sd_pid_notifyf(r->waiter, 0, "EXTEND_TIMEOUT_USEC=%u000000",
 				       ADDRESS_SECONDS + RESTORE_SECONDS + ACCEPT_SECONDS);
@@ -195,13 +197,10 @@ static int wait_for_addresses(struct restore *r, char **why)
 static int take_descriptors(struct restore *r, char **args, size_t *nr, int *fds, size_t *nr_fds)
 {
 	struct json_object *external = json_object_object_get(r->record, "external");
-	_cleanup_close_ int pidfd = pidfd_open(r->waiter, 0);
 
-	if (pidfd < 0)
-		return -errno;
 	for (size_t i = 0; external && i < json_object_array_length(external) && i < 3; i++) {
 		struct json_object *entry = json_object_array_get_idx(external, i);
-		int fd = pidfd_getfd(pidfd, record_number(entry, "fd"), 0);
+		int fd = pidfd_getfd(r->waiter_fd, record_number(entry, "fd"), 0);
 
 		if (fd < 0)
 			return -errno;
@@ -272,7 +271,7 @@ static int hand_over(struct restore *r, char **why)
 	}
 	/* systemd reads that file when the process that it has started ends. */
 	if (forking)
-		kill(r->waiter, PRAM_EXEC_END);
+		pidfd_send_signal(r->waiter_fd, PRAM_EXEC_END, NULL, 0);
 	for (unsigned int n = 0; n < ACCEPT_SECONDS * 1000000 / PAUSE_US; n++) {
 		/* On behalf of pram-exec, which is the main process so far; once more, if it was lost. */
 		if (!forking && n % 50 == 0)
@@ -281,7 +280,7 @@ static int hand_over(struct restore *r, char **why)
 		usleep(PAUSE_US);
 		unit_free(&r->loaded);
 		if (!unit_load(r->unit, &r->loaded, error) && r->loaded.main_pid == (uint32_t)r->pid) {
-			kill(r->waiter, PRAM_EXEC_END);
+			pidfd_send_signal(r->waiter_fd, PRAM_EXEC_END, NULL, 0);
 			return 0;
 		}
 	}
@@ -324,14 +323,14 @@ static int give_up(struct restore *r, const char *why)
 		    why ?: "out of memory", r->unit);
 	lock_remove(r->unit);
 	mark_remove(ENV_DIR, r->unit);
-	if (r->waiter)
-		kill(r->waiter, PRAM_EXEC_START);
+	if (r->waiter_fd >= 0)
+		pidfd_send_signal(r->waiter_fd, PRAM_EXEC_START, NULL, 0);
 	return 0;
 }
 
 int service_restore(const char *unit)
 {
-	struct restore r = { .unit = unit, .start = now_ns() };
+	struct restore r = { .unit = unit, .waiter_fd = -1, .start = now_ns() };
 	_cleanup_free_ char *why = NULL;
 	const char *reason = NULL;
 	uint64_t kexecs;
@@ -372,6 +371,8 @@ int service_restore(const char *unit)
 out:
 	unit_free(&r.loaded);
 	json_object_put(r.record);
+	if (r.waiter_fd >= 0)
+		close(r.waiter_fd);
 	if (r.dev >= 0)
 		close(r.dev);
 	return 0;
@@ -387,9 +388,16 @@ int service_release(const char *unit)
 	if (!unit_load(unit, &loaded, error))
 		waiter = find_waiter(loaded.control_group ?: "");
 	if (waiter) {
-		struct restore r = { .unit = unit, .dev = -1, .waiter = waiter, .loaded = loaded };
+		struct restore r = {
+			.unit = unit, .dev = pram_open(), .waiter = waiter,
+			.waiter_fd = pidfd_open(waiter, 0), .loaded = loaded, .start = now_ns(),
+		};
 
 		give_up(&r, "pram-service was ended meanwhile");
+		if (r.waiter_fd >= 0)
+			close(r.waiter_fd);
+		if (r.dev >= 0)
+			close(r.dev);
 	}
 	unit_free(&loaded);
 	return 0;
