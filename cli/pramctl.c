@@ -76,6 +76,35 @@ const struct pramctl_command pramctl_commands[] = {
 		{ OPTION_JSON, OPTION_ROOT },
 		pramctl_stats,
 	},
+	{
+		"enable", "UNIT...", "have services go over a kexec", 1, SIZE_MAX,
+		{
+			{ "no-private-users", NULL, "switch PrivateUsers= off", ARG(no_private_users) },
+			OPTION_ROOT,
+		},
+		pramctl_enable,
+	},
+	{
+		"disable", "UNIT...", "have them stopped and started again", 1, SIZE_MAX,
+		{ OPTION_ROOT },
+		pramctl_disable,
+	},
+	{
+		"services", "", "show services that go over a kexec", 0, 0,
+		{ OPTION_JSON, OPTION_ROOT },
+		pramctl_services,
+	},
+	{
+		"kexec", "[VERSION|FILE]", "load a kernel and go down for it", 0, 1,
+		{
+			OPTION_JSON,
+			{ "dry-run", NULL, "say what would be done, and do nothing", ARG(dry_run) },
+			{ "initrd", "FILE", "the initrd to load", ARG(initrd) },
+			{ "append", "TEXT", "more for the command line", ARG(append) },
+			OPTION_ROOT,
+		},
+		pramctl_kexec,
+	},
 	{ .name = NULL },
 };
 
@@ -96,7 +125,7 @@ static void print_help(FILE *out)
 	      "Look after checkpoints that CRIU keeps in PRAM, memory that survives kexec.\n\n"
 	      "Verbs:\n", out);
 	for (const struct pramctl_command *c = pramctl_commands; c->name; c++)
-		fprintf(out, "  %-6s %-17s  %s\n", c->name, c->operands, c->help);
+		fprintf(out, "  %-8s %-17s  %s\n", c->name, c->operands, c->help);
 	fputs("\n'pramctl VERB --help' lists a verb's options. Others:\n"
 	      "  --help     show this\n"
 	      "  --version  show the version\n\n"

@@ -34,6 +34,10 @@ enum pramctl_exit {
  * @checksums: --checksums
  * @kexec: --kexec
  * @reboot: --reboot
+ * @no_private_users: --no-private-users
+ * @dry_run: --dry-run
+ * @initrd: --initrd or %NULL
+ * @append: --append or %NULL
  * @root: --root or ""; to be put before absolute paths
  * @criu: --criu or %NULL
  * @plugin: --plugin or %NULL
@@ -53,7 +57,11 @@ struct pramctl_args {
 	bool		checksums;
 	bool		kexec;
 	bool		reboot;
+	bool		no_private_users;
+	bool		dry_run;
 	const char	*root;
+	const char	*initrd;
+	const char	*append;
 	const char	*criu;
 	const char	*plugin;
 	const char	*task;
@@ -110,6 +118,10 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args);
 enum pramctl_exit pramctl_export(const struct pramctl_args *args);
 enum pramctl_exit pramctl_import(const struct pramctl_args *args);
 enum pramctl_exit pramctl_stats(const struct pramctl_args *args);
+enum pramctl_exit pramctl_enable(const struct pramctl_args *args);
+enum pramctl_exit pramctl_disable(const struct pramctl_args *args);
+enum pramctl_exit pramctl_services(const struct pramctl_args *args);
+enum pramctl_exit pramctl_kexec(const struct pramctl_args *args);
 
 /* ---- messages ---------------------------------------------------------- */
 

@@ -42,20 +42,33 @@ static int copy_name(__u8 *dst, const char *name)
 	return 0;
 }
 
-int pram_open(void)
+/* Takes over @dev. */
+static int check_device(int dev)
 {
-	_cleanup_close_ int dev = open(PRAM_DEVICE_PATH, O_RDWR | O_CLOEXEC);
+	_cleanup_close_ int checked = dev;
 	struct pram_ioctl_info info;
 	int ret;
 
-	if (dev < 0)
-		return -errno;
-	ret = pram_info(dev, &info);
+	ret = pram_info(checked, &info);
 	if (ret)
 		return ret;
 	if (info.abi_version != PRAM_ABI_VERSION)
 		return -EPROTO;
-	return pram_take_fd(&dev);
+	return pram_take_fd(&checked);
+}
+
+int pram_open(void)
+{
+	int dev = open(PRAM_DEVICE_PATH, O_RDWR | O_CLOEXEC);
+
+	return dev < 0 ? -errno : check_device(dev);
+}
+
+int pram_open_fd(int fd)
+{
+	int dev = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return dev < 0 ? -errno : check_device(dev);
 }
 
 int pram_info(int dev, struct pram_ioctl_info *info)

@@ -31,6 +31,18 @@
 int pram_open(void);
 
 /**
+ * pram_open_fd() - use a descriptor of /dev/pram that somebody else has opened
+ * @fd: the descriptor, which stays the caller's
+ *
+ * For who may not open the device, or does not see it: in a container, or in the sandbox
+ * of a service.
+ *
+ * Return: as pram_open(), a descriptor of its own; -EBADF if @fd is not open, -ENOTTY or
+ * another error of ioctl(2) if it is not /dev/pram.
+ */
+int pram_open_fd(int fd);
+
+/**
  * pram_info() - what PRAM holds altogether
  * @dev: from pram_open()
  * @info: filled on success

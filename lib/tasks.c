@@ -26,6 +26,7 @@ struct look {
 	size_t			nr_seen;
 	struct inode		namespace;	/* our mount namespace */
 	bool			same_namespace;	/* as the task that is looked at */
+	bool			all_namespaces;	/* no mount namespace is dumped */
 	bool			failed;		/* out of memory */
 };
 
@@ -117,7 +118,7 @@ static void look_at_file(struct look *look, pid_t pid, const char *link)
 		look->tasks->shared_bytes += (uint64_t)st.st_blocks * 512;
 		return;
 	}
-	if (!look->same_namespace || is_kept(pid, st.st_dev))
+	if ((!look->same_namespace && !look->all_namespaces) || is_kept(pid, st.st_dev))
 		return;
 	len = readlink(link, path, sizeof(path) - 1);
 	path[len > 0 ? len : 0] = 0;
@@ -234,9 +235,9 @@ static int add_children(struct pram_tasks *tasks, pid_t pid)
 	return ret;
 }
 
-int pram_tasks_look(pid_t root, struct pram_tasks *tasks)
+static int look_at_family(pid_t root, struct pram_tasks *tasks, bool all_namespaces)
 {
-	struct look look = { .tasks = tasks };
+	struct look look = { .tasks = tasks, .all_namespaces = all_namespaces };
 	struct stat st;
 	char path[64];
 	pid_t *place;
@@ -262,6 +263,16 @@ int pram_tasks_look(pid_t root, struct pram_tasks *tasks)
 	}
 	free(look.seen);
 	return ret;
+}
+
+int pram_tasks_look(pid_t root, struct pram_tasks *tasks)
+{
+	return look_at_family(root, tasks, false);
+}
+
+int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks)
+{
+	return look_at_family(root, tasks, true);
 }
 
 uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t *least)

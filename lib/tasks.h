@@ -62,6 +62,12 @@ struct pram_tasks {
  */
 int pram_tasks_look(pid_t root, struct pram_tasks *tasks);
 
+/*
+ * The same of a service of systemd, whose mount namespace is not dumped, but made anew: so
+ * files on file systems in memory that are only in there are lost as well.
+ */
+int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks);
+
 /**
  * pram_tasks_copied() - how much memory a dump copies
  * @tasks: from pram_tasks_look()

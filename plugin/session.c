@@ -122,7 +122,7 @@ bool pram_session_wants_luo(void)
 
 int pram_session_open(struct pram_session *session)
 {
-	int dev = pram_open();
+	int dev = session->settings.fd >= 0 ? pram_open_fd(session->settings.fd) : pram_open();
 
 	if (dev < 0)
 		return dev;
@@ -142,6 +142,12 @@ bool pram_session_wait(int error, unsigned int *waited_ms)
 void pram_session_open_error(int error)
 {
 	switch (error) {
+	case -EBADF:
+	case -ENOTTY:
+		pr_err("CRIU_PRAM_FD names no descriptor of " PRAM_DEVICE_PATH " that criu has "
+		       "inherited: open it for reading and writing in criu's parent, without "
+		       "O_CLOEXEC\n");
+		break;
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:

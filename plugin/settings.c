@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ enum setting_type {
 	SETTING_BOOL,
 	SETTING_BACKEND,
 	SETTING_ADOPT,
+	SETTING_FD,
 };
 
 /* By enum pram_adopt. */
@@ -37,6 +39,7 @@ static const struct setting {
 	SETTING(keep,      "KEEP",      BOOL),
 	SETTING(files,     "FILES",     BOOL),
 	SETTING(marker,    "MARKER",    BOOL),
+	SETTING(fd,        "FD",        FD),
 	{ "backend", ENV_PREFIX "BACKEND", SETTING_BACKEND, offsetof(struct pram_settings, luo) },
 #undef SETTING
 };
@@ -85,6 +88,16 @@ static int set(struct pram_settings *settings, const struct setting *setting, co
 			return refuse(error, "%s: %s is \"%.64s\": it must be range or no",
 				      where, what, value);
 		*member = i;
+	} else if (setting->type == SETTING_FD) {
+		int *member = setting_member(settings, setting);
+		char *end;
+		unsigned long long fd;
+
+		fd = strtoull(value, &end, 10);
+		if (!isdigit((unsigned char)*value) || *end || fd > INT_MAX)
+			return refuse(error, "%s: %s is \"%.64s\": it must be the number of a descriptor of /dev/pram",
+				      where, what, value);
+		*member = fd;
 	} else if (setting->type == SETTING_BOOL) {
 		bool *member = setting_member(settings, setting);
 
@@ -233,7 +246,7 @@ int pram_settings_load(struct pram_settings *settings, char *const *environment,
 	const char *file = NULL;
 	int ret;
 
-	*settings = (struct pram_settings){ .map = true };
+	*settings = (struct pram_settings){ .map = true, .fd = -1 };
 
 	for (char *const *v = environment; *v && !file; v++)
 		file = variable_value(*v, PRAM_SETTINGS_FILE_ENV);
@@ -263,5 +276,5 @@ void pram_settings_print(const struct pram_settings *settings, char *line, size_
 void pram_settings_free(struct pram_settings *settings)
 {
 	free(settings->name);
-	*settings = (struct pram_settings){};
+	*settings = (struct pram_settings){ .fd = -1 };
 }

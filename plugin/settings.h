@@ -33,6 +33,7 @@ enum pram_adopt {
  * @keep: keep a checkpoint that was restored
  * @files: restore ordinary images if there is no checkpoint
  * @marker: dump: leave an inventory in the images directory
+ * @fd: a descriptor of /dev/pram that criu has inherited, or -1 to open it
  * @luo: keep checkpoints in memfds that LUO preserves, not in PRAM
  */
 struct pram_settings {
@@ -44,6 +45,7 @@ struct pram_settings {
 	bool		keep;
 	bool		files;
 	bool		marker;
+	int		fd;
 	bool		luo;
 };
 

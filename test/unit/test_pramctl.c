@@ -261,7 +261,7 @@ static void test_completion(void **state)
 	assert_non_null(file);
 	fputs(last.out, file);
 	fclose(file);
-	expect_completion("pramctl s", 1, "show stats");
+	expect_completion("pramctl s", 1, "show stats services");
 	expect_completion("pramctl rm --", 2, "--help --json --all --force --orphans --id");
 	expect_completion("pramctl frobnicate --", 2, "");
 }

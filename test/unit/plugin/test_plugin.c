@@ -496,6 +496,28 @@ static void test_settings(void **state)
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
 }
 
+/* The device cannot be opened, but criu has inherited it. */
+static void test_inherited_device(void **state)
+{
+	char number[16];
+	int fd = pram_open();
+
+	(void)state;
+	assert_true(fd >= 0);
+	fake_pram_fail_open(EPERM);
+	setenv("CRIU_PRAM_FD", "1000000", 1);
+	expect_refused("CRIU_PRAM_FD");
+	snprintf(number, sizeof(number), "%d", fd);
+	setenv("CRIU_PRAM_FD", number, 1);
+	dump("core", 1);
+	restore("core", 1);
+	/* It stays its owner's. */
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	fake_pram_fail_open(0);
+	unsetenv("CRIU_PRAM_FD");
+	close(fd);
+}
+
 static void test_name(void **state)
 {
 	char node[PRAM_NAME_MAX], long_name[PRAM_NAME_MAX];
@@ -1106,6 +1128,7 @@ static int setup(void **state)
 	unsetenv("CRIU_PRAM_KEEP");
 	unsetenv("CRIU_PRAM_FILES");
 	unsetenv("CRIU_PRAM_MARKER");
+	unsetenv("CRIU_PRAM_FD");
 	unsetenv("CRIU_PRAM_BACKEND");
 	criu_stub_setup();
 	return ret;
@@ -1154,6 +1177,7 @@ int main(void)
 		plugin_test(test_luo_refuses),
 		plugin_test(test_no_device),
 		plugin_test(test_settings),
+		plugin_test(test_inherited_device),
 		plugin_test(test_name),
 		plugin_test(test_index),
 		plugin_test(test_dump_pages),

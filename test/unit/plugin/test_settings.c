@@ -47,6 +47,7 @@ static void test_defaults(void **state)
 	assert_int_equal(settings.adopt, PRAM_ADOPT_RANGE);
 	assert_true(settings.map);
 	assert_false(settings.keep);
+	assert_int_equal(settings.fd, -1);
 	assert_false(settings.luo);
 }
 
@@ -115,9 +116,9 @@ static void test_bad_file(void **state)
 	refused("\nadopt = yes\n", NULL, where, "range or no");
 	refused("\nadopt = pipe\n", NULL, where, "range or no");
 	refused("\nadopt =\n", NULL, where, "range or no");
-	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, backend");
-	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, backend");
-	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, backend");
+	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, backend");
+	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, backend");
+	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, backend");
 	refused("\nreplace yes\n", NULL, where, "SETTING = VALUE");
 }
 
@@ -125,6 +126,9 @@ static void test_bad_environment(void **state)
 {
 	(void)state;
 	refused("", "CRIU_PRAM_KEEP=1", "CRIU_PRAM_KEEP", "yes or no");
+	refused("", "CRIU_PRAM_FD=-1", "CRIU_PRAM_FD", "number of a descriptor");
+	refused("", "CRIU_PRAM_FD=3x", "CRIU_PRAM_FD", "number of a descriptor");
+	refused("", "CRIU_PRAM_FD=2147483648", "CRIU_PRAM_FD", "number of a descriptor");
 	refused("", "CRIU_PRAM_NAME=", "CRIU_PRAM_NAME", "empty");
 	refused("", "CRIU_PRAM_REPLCE=yes", "CRIU_PRAM_REPLCE", "CRIU_PRAM_REPLACE");
 	refused("", "CRIU_PRAM_=yes", "CRIU_PRAM_", "CRIU_PRAM_REPLACE");

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the drop-in is made of: the unit as systemd has loaded it, so that the drop-ins of
+ * others and specifiers are in it. Commands are copied, which is why it has a sum of the files
+ * that they come from.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crc32c.h"
+#include "drop_in.h"
+#include "output.h"
+#include "sysfile.h"
+#include "util.h"
+
+#define SUM_LINE	"# sum of the unit's files: "
+#define EXEC		"/usr/lib/pram/pram-exec"
+#define SERVICE		"/usr/lib/pram/pram-service"
+/* criu has to be given the time for a dump. */
+#define STOP_SECONDS	90U
+/* And for a restore, where systemd can't be told that it takes longer. */
+#define START_SECONDS	300U
+
+char *drop_in_path(const char *root, const char *unit)
+{
+	return output_format("%s" DROP_IN_DIR "/%s.d/" DROP_IN_NAME, root, unit);
+}
+
+/* ---- what is in the way ------------------------------------------------ */
+
+static void add(struct json_object *obstacles, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static void add(struct json_object *obstacles, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	output_append(obstacles, json_object_new_string(text));
+}
+
+static bool is_set(const char *text)
+{
+	return text && *text;
+}
+
+static void check_type(struct json_object *obstacles, const struct unit *unit)
+{
+	static const char *const served[] = { "simple", "exec", "notify", "notify-reload", "forking" };
+	const char *type = unit->type ?: "";
+
+	for (size_t i = 0; i < sizeof(served) / sizeof(*served); i++) {
+		if (strcmp(type, served[i]))
+			continue;
+		if (!strcmp(type, "forking") && !is_set(unit->pid_file))
+			add(obstacles, "Type=forking without PIDFile=: systemd only guesses its main process; set PIDFile=, or have the service not fork");
+		return;
+	}
+	add(obstacles, "Type=%s: only simple, exec, notify and forking are served%s", type,
+	    !strcmp(type, "dbus") ? "; a connection to the bus can't be kept" : "");
+}
+
+static void check_sandbox(struct json_object *obstacles, const struct unit *unit,
+			  bool no_private_users)
+{
+	if (unit->dynamic_user)
+		add(obstacles, "DynamicUser=yes: its user may have another number in the next boot; set DynamicUser=no and User=");
+	if (unit->private_users && !no_private_users)
+		add(obstacles, "PrivateUsers=yes: tasks can't be restored into a user namespace that systemd has made; --no-private-users has the drop-in switch it off");
+	if (is_set(unit->root_directory))
+		add(obstacles, "RootDirectory=%s: criu and its plugin are not in there", unit->root_directory);
+	if (is_set(unit->root_image))
+		add(obstacles, "RootImage=%s: criu and its plugin are not in there", unit->root_image);
+	if (is_set(unit->proc_subset) && strcmp(unit->proc_subset, "all"))
+		add(obstacles, "ProcSubset=%s: criu needs /proc/sys; set ProcSubset=all", unit->proc_subset);
+	if (is_set(unit->private_pids) && strcmp(unit->private_pids, "no"))
+		add(obstacles, "PrivatePIDs=%s: its pids are not those of the machine", unit->private_pids);
+	if (unit->delegate)
+		add(obstacles, "Delegate=yes: it makes control groups of its own, which are not kept");
+}
+
+static bool has_drop_in(const struct unit *unit)
+{
+	for (char **path = unit->drop_in_paths; path && *path; path++) {
+		const char *name = strrchr(*path, '/');
+
+		if (name && !strcmp(name + 1, DROP_IN_NAME))
+			return true;
+	}
+	return false;
+}
+
+/* Commands whose prefixes a copy cannot have. */
+static void check_commands(struct json_object *obstacles, const struct unit *unit)
+{
+	/* systemd resolves what is not a path when it reads the unit. */
+	if (unit->start.nr != 1)
+		add(obstacles, "it has %zu commands ExecStart=: it takes one, that of the main process",
+		    unit->start.nr);
+	for (size_t i = 0; i < unit->start.nr; i++) {
+		for (char **flag = unit->start.all[i].flags; flag && *flag; flag++) {
+			if (!strcmp(*flag, "privileged"))
+				add(obstacles, "ExecStart=+%s: it is not in the unit's sandbox, where it would be restored",
+				    unit->start.all[i].path);
+		}
+	}
+}
+
+struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_users)
+{
+	struct json_object *obstacles = output_new_array();
+
+	if (unit->transient)
+		add(obstacles, "it is transient: the next boot does not know it");
+	if (unit->need_daemon_reload)
+		add(obstacles, "its files have changed since systemd has read them: run 'systemctl daemon-reload' first");
+	check_type(obstacles, unit);
+	check_sandbox(obstacles, unit, no_private_users);
+	if (!has_drop_in(unit))
+		check_commands(obstacles, unit);
+	for (char **socket = unit->sockets; socket && *socket; socket++)
+		add(obstacles, "%s: sockets that systemd listens on can't be kept; disable the socket unit and have the service listen itself",
+		    *socket);
+	if (unit->fd_store_max)
+		add(obstacles, "FileDescriptorStoreMax=%" PRIu32 ": descriptors that it has stored in systemd would be lost",
+		    unit->fd_store_max);
+	return obstacles;
+}
+
+/* ---- the text ---------------------------------------------------------- */
+
+/*
+ * A word of a command line: quoted, as systemd.syntax(7) has it. Specifiers have been
+ * resolved; variables have not, and will be.
+ */
+static void put_word(FILE *out, const char *word)
+{
+	fputc('"', out);
+	for (const unsigned char *c = (const unsigned char *)word; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			fprintf(out, "\\%c", *c);
+		else if (*c == '%')
+			fputs("%%", out);
+		else if (*c < ' ' || *c == 127)
+			fprintf(out, "\\x%02x", *c);
+		else
+			fputc(*c, out);
+	}
+	fputc('"', out);
+}
+
+static void put_prefixes(FILE *out, char **flags)
+{
+	static const struct {
+		const char *flag, *prefix;
+	} prefixes[] = {
+		{ "ignore-failure", "-" }, { "no-env-expand", ":" }, { "privileged", "+" },
+		{ "no-setuid", "!" }, { "ambient", "!!" },
+	};
+
+	for (char **flag = flags; flag && *flag; flag++) {
+		for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+			if (!strcmp(*flag, prefixes[i].flag))
+				fputs(prefixes[i].prefix, out);
+		}
+	}
+}
+
+static void put_command(FILE *out, const char *key, const struct unit_command *command,
+			const char *options)
+{
+	const char *name = command->argv && *command->argv ? *command->argv : command->path;
+
+	fprintf(out, "%s=", key);
+	put_prefixes(out, command->flags);
+	fprintf(out, EXEC "%s", options);
+	if (strcmp(name, command->path)) {
+		fputs(" --argv0 ", out);
+		put_word(out, name);
+	}
+	fputs(" -- ", out);
+	put_word(out, command->path);
+	for (char **arg = command->argv ? command->argv + 1 : NULL; arg && *arg; arg++) {
+		fputc(' ', out);
+		put_word(out, *arg);
+	}
+	fputc('\n', out);
+}
+
+/* Of all files but the drop-in itself. */
+static uint32_t sum_files(const struct unit *unit, const char *root)
+{
+	_cleanup_free_ char *all = NULL;
+	size_t size;
+	FILE *out = open_memstream(&all, &size);
+	uint32_t sum;
+
+	if (!out)
+		return 0;
+	for (char **path = unit->drop_in_paths; path && *path; path++) {
+		const char *name = strrchr(*path, '/');
+		_cleanup_free_ char *text = NULL;
+
+		if (name && !strcmp(name + 1, DROP_IN_NAME))
+			continue;
+		text = sysfile_read(root, *path);
+		fprintf(out, "%s\n%s\n", *path, text ?: "");
+	}
+	if (is_set(unit->fragment_path)) {
+		_cleanup_free_ char *text = sysfile_read(root, unit->fragment_path);
+
+		fprintf(out, "%s\n%s\n", unit->fragment_path, text ?: "");
+	}
+	fclose(out);
+	sum = pram_crc32c(all, size);
+	return sum;
+}
+
+char *drop_in_text(const struct unit *unit, const char *root, bool no_private_users)
+{
+	const bool notifies = unit->type && !strncmp(unit->type, "notify", 6);
+	const bool forking = unit->type && !strcmp(unit->type, "forking");
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fprintf(out,
+		"# SPDX-License-Identifier: GPL-2.0-only\n"
+		"# Written by 'pramctl enable': the service goes over a kexec. 'pramctl disable' removes it.\n"
+		SUM_LINE "%08" PRIx32 "\n"
+		"[Service]\n"
+		"EnvironmentFile=-/run/pram/env/%%n\n"
+		"ExecStartPre=\n"
+		"ExecStartPre=+" SERVICE " prepare %%n\n",
+		sum_files(unit, root));
+	for (size_t i = 0; i < unit->start_pre.nr; i++) {
+		const struct unit_command *command = &unit->start_pre.all[i];
+
+		put_command(out, "ExecStartPre", command, " --unless-dumped");
+	}
+	fputs("ExecStart=\n", out);
+	put_command(out, "ExecStart", unit->start.all, notifies ? "" : " --no-notify");
+	fputs("ExecStop=\nExecStop=+" SERVICE " dump %n\n", out);
+	for (size_t i = 0; i < unit->stop.nr; i++)
+		put_command(out, "ExecStop", &unit->stop.all[i], " --unless-dumped");
+	if (unit->stop_post.nr)
+		fputs("ExecStopPost=\n", out);
+	for (size_t i = 0; i < unit->stop_post.nr; i++)
+		put_command(out, "ExecStopPost", &unit->stop_post.all[i], " --unless-dumped");
+	/* How systemd hears of the restored main process. */
+	if (!forking && (!is_set(unit->notify_access) || !strcmp(unit->notify_access, "none")))
+		fputs("NotifyAccess=main\n", out);
+	if (unit->timeout_stop_us < STOP_SECONDS * UINT64_C(1000000))
+		fprintf(out, "TimeoutStopSec=%us\n", STOP_SECONDS);
+	if (forking && unit->timeout_start_us < START_SECONDS * UINT64_C(1000000))
+		fprintf(out, "TimeoutStartSec=%us\n", START_SECONDS);
+	if (unit->private_users && no_private_users)
+		fputs("PrivateUsers=no\n", out);
+	/* criu's libraries have to be among ExecPaths= already, as the service's own are. */
+	if (unit->no_exec_paths && *unit->no_exec_paths)
+		fputs("ExecPaths=/usr/lib/pram -/usr/lib/criu\n", out);
+	fclose(out);
+	return text;
+}
+
+bool drop_in_is_stale(const struct unit *unit, const char *root, const char *text)
+{
+	const char *line = strstr(text, SUM_LINE);
+
+	return !line || strtoul(line + strlen(SUM_LINE), NULL, 16) != sum_files(unit, root);
+}

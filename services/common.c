@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "service.h"
+#include "util.h"
+
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+
+void say(int priority, const char *unit, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+	int ret;
+
+	va_start(args, format);
+	ret = vasprintf(&text, format, args);
+	va_end(args);
+	if (ret < 0) {
+		text = NULL;
+		return;
+	}
+	ret = sd_journal_send("MESSAGE=%s%s%s", unit ?: "", unit ? ": " : "", text,
+			      "PRIORITY=%d", priority, "SYSLOG_IDENTIFIER=pram-service",
+			      /* As journalctl -u wants it. */
+			      "OBJECT_SYSTEMD_UNIT=%s", unit ?: "", NULL);
+	if (ret < 0 || access("/run/systemd/journal/socket", F_OK))
+		fprintf(stderr, "pram-service: %s%s%s\n", unit ?: "", unit ? ": " : "", text);
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+/* ---- small files ------------------------------------------------------- */
+
+static char *mark_path(const char *dir, const char *unit)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", dir, unit) < 0 ? NULL : path;
+}
+
+int mark_write(const char *dir, const char *unit, const char *text)
+{
+	_cleanup_free_ char *path = mark_path(dir, unit);
+	_cleanup_close_ int fd = -1;
+
+	mkdir(RUN_DIR, 0755);
+	mkdir(dir, 0755);
+	fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
+	if (fd < 0)
+		return path ? -errno : -ENOMEM;
+	return pram_write_full(fd, text, strlen(text));
+}
+
+char *mark_read(const char *dir, const char *unit)
+{
+	_cleanup_free_ char *path = mark_path(dir, unit);
+	FILE *file = path ? fopen(path, "re") : NULL;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return NULL;
+	if (getline(&line, &size, file) < 0) {
+		free(line);
+		line = strdup("");
+	}
+	fclose(file);
+	if (line)
+		line[strcspn(line, "\n")] = 0;
+	return line;
+}
+
+void mark_remove(const char *dir, const char *unit)
+{
+	_cleanup_free_ char *path = mark_path(dir, unit);
+
+	if (path)
+		unlink(path);
+}
+
+/* ---- processes --------------------------------------------------------- */
+
+int leave_cgroup(void)
+{
+	_cleanup_close_ int fd = open(CGROUP_ROOT "/cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return pram_write_full(fd, "0", 1);
+}
+
+static void add_pids(const char *dir, pid_t **pids, size_t *nr)
+{
+	_cleanup_free_ char *procs = NULL;
+	struct dirent *entry;
+	FILE *file;
+	DIR *list;
+	int pid;
+
+	if (asprintf(&procs, "%s/cgroup.procs", dir) < 0) {
+		procs = NULL;
+		return;
+	}
+	file = fopen(procs, "re");
+	while (file && fscanf(file, "%d", &pid) == 1) {
+		pid_t *more = reallocarray(*pids, *nr + 2, sizeof(*more));
+
+		if (!more)
+			break;
+		*pids = more;
+		more[(*nr)++] = pid;
+		more[*nr] = 0;
+	}
+	if (file)
+		fclose(file);
+	list = opendir(dir);
+	while (list && (entry = readdir(list))) {
+		_cleanup_free_ char *below = NULL;
+
+		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, ".."))
+			continue;
+		if (asprintf(&below, "%s/%s", dir, entry->d_name) < 0)
+			below = NULL;
+		else
+			add_pids(below, pids, nr);
+	}
+	if (list)
+		closedir(list);
+}
+
+pid_t *cgroup_pids(const char *control_group)
+{
+	pid_t *pids = calloc(1, sizeof(*pids));
+	_cleanup_free_ char *dir = NULL;
+	size_t nr = 0;
+
+	/* A unit that has none must not be taken for the root. */
+	if (!*control_group || !control_group[1])
+		return pids;
+	if (asprintf(&dir, CGROUP_ROOT "%s", control_group) < 0)
+		dir = NULL;
+	else if (pids)
+		add_pids(dir, &pids, &nr);
+	return pids;
+}
+
+bool process_has_name(pid_t pid, const char *comm)
+{
+	char path[64], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof(name), file))
+		*name = 0;
+	fclose(file);
+	name[strcspn(name, "\n")] = 0;
+	return !strcmp(name, comm);
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Runs criu in the namespaces of a task, as systemd has made them for a service. CRIU takes
+ * these for its own then, and neither dumps nor makes any: systemd does that anew.
+ *
+ * Nothing has to lie in there: criu is executed from a memfd, as the sandbox may have nothing
+ * that can be executed (NoExecPaths=); directories are passed as descriptors, and so is
+ * /dev/pram. Its libraries and its plugin it loads there: pramctl enable sees to that.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "record.h"
+#include "service.h"
+#include "util.h"
+
+#define PLUGIN_DIR	"/usr/lib/criu/pram_plugin"
+/* Until a criu that was told to give up has done so. */
+#define GRACE_MS	20000
+
+static const char *const criu_paths[] = { "/usr/local/sbin/criu", "/usr/sbin/criu" };
+
+/* A copy of the program in memory: a descriptor, or -errno. */
+static int open_criu(void)
+{
+	_cleanup_close_ int copy = memfd_create("criu", MFD_CLOEXEC), fd = -1;
+	struct stat st;
+
+	for (size_t i = 0; fd < 0 && i < sizeof(criu_paths) / sizeof(*criu_paths); i++)
+		fd = open(criu_paths[i], O_RDONLY | O_CLOEXEC);
+	if (copy < 0 || fd < 0 || fstat(fd, &st))
+		return -errno;
+	for (off_t done = 0; done < st.st_size; ) {
+		ssize_t len = sendfile(copy, fd, NULL, st.st_size - done);
+
+		if (len <= 0)
+			return len ? -errno : -EIO;
+		done += len;
+	}
+	return pram_take_fd(&copy);
+}
+
+/* The unit's directory of logs: a descriptor, or -errno. */
+static int open_logs(const char *unit)
+{
+	_cleanup_free_ char *path = NULL;
+	int fd;
+
+	if (asprintf(&path, LOG_DIR "/%s", unit) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	mkdir(LOG_DIR, 0755);
+	mkdir(path, 0700);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Those namespaces of a task that are not ours: 0 or -errno. */
+static int enter_namespaces(pid_t task)
+{
+	static const struct {
+		const char	*name;
+		int		flag;
+	} kinds[] = {
+		{ "net", CLONE_NEWNET }, { "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS },
+		{ "cgroup", CLONE_NEWCGROUP }, { "mnt", CLONE_NEWNS },
+	};
+	_cleanup_close_ int pidfd = pidfd_open(task, 0);
+	int flags = 0;
+
+	if (pidfd < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		struct stat ours, theirs;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i].name);
+		if (stat(path, &ours))
+			return -errno;
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", task, kinds[i].name);
+		if (stat(path, &theirs))
+			return -errno;
+		if (ours.st_ino != theirs.st_ino)
+			flags |= kinds[i].flag;
+	}
+	return flags && setns(pidfd, flags) ? -errno : 0;
+}
+
+static int enter_cgroup(const char *control_group)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (asprintf(&path, "/sys/fs/cgroup%s/cgroup.procs", control_group) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : pram_write_full(fd, "0", 1);
+}
+
+static int keep_open(int fd)
+{
+	return fcntl(fd, F_SETFD, 0);
+}
+
+/* In the child; the step that failed is what it ends with. */
+enum {
+	STEP_PREPARE = 121,
+	STEP_CGROUP,
+	STEP_NAMESPACES,
+	STEP_EXEC,
+};
+
+static void run_child(const struct criu_run *run, int program, int logs, int null)
+{
+	char *argv[64] = { "criu" }, directory[48], device[32], name[PRAM_NAME_MAX];
+	const char *const common[] = {
+		"--libdir", PLUGIN_DIR, "-D", directory, "-o", run->log, "-v4",
+		"--manage-cgroups=ignore", "--tcp-established", "--network-lock", "nftables",
+		"--file-locks", "--ext-unix-sk",
+	};
+	sigset_t none;
+	size_t nr = 1;
+
+	/* It gives up in good order if nobody waits for it any more. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	for (char **arg = run->args; *arg && nr < 40; arg++)
+		argv[nr++] = *arg;
+	for (size_t i = 0; i < sizeof(common) / sizeof(*common); i++)
+		argv[nr++] = (char *)common[i];
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	snprintf(directory, sizeof(directory), "/proc/self/fd/%d", logs);
+	snprintf(device, sizeof(device), "%d", run->dev);
+	if (record_name(run->unit, name) || setenv("CRIU_PRAM_FD", device, 1) ||
+	    setenv("CRIU_PRAM_NAME", name, 1) || setenv("CRIU_PRAM_REPLACE", "yes", 1) ||
+	    keep_open(run->dev) || keep_open(logs))
+		_exit(STEP_PREPARE);
+	/* Its own are the unit's, or the journal's: no business of the tasks'. */
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	for (size_t i = 0; i < run->nr_fds; i++) {
+		if (keep_open(run->fds[i]))
+			_exit(STEP_PREPARE);
+	}
+	unsetenv("NOTIFY_SOCKET");
+	if (run->cgroup && enter_cgroup(run->cgroup))
+		_exit(STEP_CGROUP);
+	if (enter_namespaces(run->task))
+		_exit(STEP_NAMESPACES);
+	fexecve(program, argv, environ);
+	_exit(STEP_EXEC);
+}
+
+/* The first error in criu's log that is one: of the tun device it says the same on success. */
+static char *first_error(int logs, const char *name)
+{
+	int fd = openat(logs, name, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	char *line = NULL, *found = NULL;
+	size_t size = 0;
+
+	if (!file && fd >= 0)
+		close(fd);
+	while (file && !found && getline(&line, &size, file) > 0) {
+		char *error = strstr(line, "Error (");
+		char *text = error ? strchr(error, ':') : NULL;
+
+		/* Behind "(FILE:LINE)". */
+		text = text ? strchr(text, ')') : NULL;
+		if (!text || strstr(line, "tun.c:"))
+			continue;
+		text += strspn(text, "): ");
+		text[strcspn(text, "\n")] = 0;
+		found = strdup(text);
+	}
+	if (file)
+		fclose(file);
+	free(line);
+	return found;
+}
+
+static int wait_for(pid_t pid, unsigned int seconds, int *status)
+{
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	bool late = false;
+
+	if (pidfd >= 0 && !poll(&end, 1, seconds * 1000)) {
+		late = true;
+		/* It gives up in good order: the tasks run on. */
+		kill(pid, SIGTERM);
+		if (!poll(&end, 1, GRACE_MS))
+			kill(pid, SIGKILL);
+	}
+	if (waitpid(pid, status, 0) < 0)
+		return -errno;
+	return late ? -ETIMEDOUT : 0;
+}
+
+int criu_run(const struct criu_run *run, char **why)
+{
+	_cleanup_close_ int program = open_criu(), logs = open_logs(run->unit);
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int status, ret = 0;
+	pid_t pid;
+
+	*why = NULL;
+	if (program < 0 || logs < 0 || null < 0) {
+		ret = program < 0 ? program : logs < 0 ? logs : -errno;
+		if (asprintf(why, "%s: %s", program < 0 ? "criu can't be opened" :
+			     logs < 0 ? LOG_DIR " can't be made" : "/dev/null", strerror(-ret)) < 0)
+			*why = NULL;
+		return ret;
+	}
+	unlinkat(logs, run->log, 0);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		run_child(run, program, logs, null);
+	ret = wait_for(pid, run->seconds, &status);
+	if (!ret && WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	if (ret == -ETIMEDOUT) {
+		if (asprintf(why, "criu was not ready after %u s", run->seconds) < 0)
+			*why = NULL;
+		return ret;
+	}
+	*why = first_error(logs, run->log);
+	if (!*why && asprintf(why, WIFSIGNALED(status) ? "criu was ended by signal %d" :
+			      "criu has ended with status %d, before it has logged anything",
+			      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) < 0)
+		*why = NULL;
+	return ret ?: 1;
+}

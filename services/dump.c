@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ExecStop= of an enabled service. If systemd goes down to kexec into a kernel that will be
+ * handed the nodes, the service is dumped; otherwise, or if that fails, nothing is done, and
+ * systemd stops it as ever.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "record.h"
+#include "service.h"
+#include "tasks.h"
+#include "unit.h"
+#include "util.h"
+
+#define READY_PATH	"/sys/kernel/pram/kexec_ready"
+/* If the unit has no limit for its stop. */
+#define DUMP_SECONDS	300U
+#define ARGS_MAX	16
+
+struct dump {
+	const char		*unit;
+	pid_t			pid;
+	int			dev;
+	unsigned int		seconds;
+	struct json_object	*record;
+	struct json_object	*external;
+	char			*args[ARGS_MAX];
+	size_t			nr_args;
+};
+
+/* Will the next kernel be handed what is dumped? */
+static bool kexec_is_ready(void)
+{
+	_cleanup_close_ int fd = open(READY_PATH, O_RDONLY | O_CLOEXEC);
+	char ready = '0';
+
+	return fd >= 0 && read(fd, &ready, 1) == 1 && ready == '1';
+}
+
+/* Is the machine going down for a kexec? */
+static bool is_kexec(const char *unit)
+{
+	char error[UNIT_ERROR_MAX];
+	int ret = unit_has_job("kexec.target", "start", error);
+
+	if (ret < 0) {
+		say(LOG_ERR, unit, "it is stopped, not dumped: %s", error);
+		return false;
+	}
+	if (ret && !kexec_is_ready()) {
+		say(LOG_WARNING, unit, "it is stopped, not dumped: the kernel that is loaded will not be handed what is in PRAM; load it by 'pramctl kexec', or 'kexec -s -l'");
+		return false;
+	}
+	return ret;
+}
+
+/* For "pramctl services"; the journal may be gone in the next boot. */
+static void write_history(const struct dump *d, const char *reason)
+{
+	struct json_object *history = json_object_new_object();
+
+	json_object_object_add(history, "result", json_object_new_string("not dumped"));
+	json_object_object_add(history, "reason", json_object_new_string(reason));
+	json_object_object_add(history, "dumped_ns", json_object_new_uint64(now_ns()));
+	record_history_save(d->unit, history);
+	json_object_put(history);
+}
+
+/* Says why it is stopped as ever. */
+static void stopped(const struct dump *d, const char *text, ...)
+	__attribute__((format(printf, 2, 3)));
+static void stopped(const struct dump *d, const char *text, ...)
+{
+	_cleanup_free_ char *why = NULL;
+	va_list args;
+
+	va_start(args, text);
+	if (vasprintf(&why, text, args) < 0)
+		why = NULL;
+	va_end(args);
+	say(LOG_ERR, d->unit, "it is stopped, not dumped: %s", why ?: "out of memory");
+	write_history(d, why ?: "out of memory");
+}
+
+static void add_arg(struct dump *d, char *arg)
+{
+	if (arg && d->nr_args < ARGS_MAX - 1)
+		d->args[d->nr_args++] = arg;
+	else
+		free(arg);
+}
+
+static char *format(const char *text, ...) __attribute__((format(printf, 1, 2)));
+static char *format(const char *text, ...)
+{
+	va_list args;
+	char *out;
+	int ret;
+
+	va_start(args, text);
+	ret = vasprintf(&out, text, args);
+	va_end(args);
+	return ret < 0 ? NULL : out;
+}
+
+/* The mount that a descriptor of a task is on. */
+static int mount_of(pid_t pid, int fd)
+{
+	char path[64], line[256];
+	int mount = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "mnt_id: %d", &mount) != 1)
+		;
+	if (file)
+		fclose(file);
+	return mount;
+}
+
+static bool has_mount(pid_t pid, int mount)
+{
+	char path[64], *line = NULL;
+	bool found = false;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
+	file = fopen(path, "re");
+	while (file && !found && getline(&line, &size, file) > 0)
+		found = atoi(line) == mount;
+	free(line);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/*
+ * Descriptors 0 to 2 are systemd's: a connection to the journal, which has another end, and
+ * /dev/null on a mount that the sandbox may not have. Those of the next start take their places.
+ */
+static void add_external(struct dump *d, int fd)
+{
+	struct json_object *entry;
+	char path[64], link[64];
+	char *key = NULL;
+	struct stat st;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", d->pid, fd);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0 || stat(path, &st))
+		return;
+	link[len] = 0;
+	if (S_ISSOCK(st.st_mode)) {
+		key = strdup(link);
+		add_arg(d, strdup("--external"));
+		add_arg(d, format("unix[%lu]", (unsigned long)st.st_ino));
+	} else if (!S_ISFIFO(st.st_mode)) {
+		const int mount = mount_of(d->pid, fd);
+
+		if (mount < 0 || has_mount(d->pid, mount))
+			return;
+		key = format("file[%x:%lx]", mount, (unsigned long)st.st_ino);
+		add_arg(d, strdup("--external"));
+		add_arg(d, key ? strdup(key) : NULL);
+	}
+	if (!key)
+		return;
+	entry = json_object_new_object();
+	json_object_object_add(entry, "fd", json_object_new_int(fd));
+	json_object_object_add(entry, "key", json_object_new_string(key));
+	json_object_array_add(d->external, entry);
+	free(key);
+}
+
+static bool is_among(pid_t pid, const struct pram_tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->nr; i++) {
+		if (tasks->pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Notes the tasks, and their sockets: 0, or -errno after having said what is in the way. */
+static int look_at_tasks(struct dump *d, const char *control_group)
+{
+	struct json_object *pids = json_object_new_array(), *addresses = json_object_new_array();
+	struct json_object *ports = json_object_new_array();
+	pid_t *all = cgroup_pids(control_group);
+	struct pram_tasks tasks;
+	int ret = pram_tasks_look(d->pid, &tasks);
+
+	json_object_object_add(d->record, "pids", pids);
+	json_object_object_add(d->record, "addresses", addresses);
+	json_object_object_add(d->record, "ports", ports);
+	for (size_t i = 0; i < tasks.nr; i++)
+		json_object_array_add(pids, json_object_new_int(tasks.pids[i]));
+	if (ret)
+		stopped(d, "its main process %d: %s", d->pid, strerror(-ret));
+	for (pid_t *pid = all; pid && *pid && !ret; pid++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/proc/%d", *pid);
+		if (is_among(*pid, &tasks) || access(path, F_OK))
+			continue;
+		stopped(d, "process %d is in it, and no descendant of its main process %d", *pid,
+			d->pid);
+		ret = -EOPNOTSUPP;
+	}
+	if (!ret) {
+		pid_t *family = calloc(tasks.nr + 1, sizeof(*family));
+
+		if (family) {
+			memcpy(family, tasks.pids, tasks.nr * sizeof(*family));
+			sockets_look(family, addresses, ports);
+		}
+		free(family);
+	}
+	free(all);
+	pram_tasks_free(&tasks);
+	return ret;
+}
+
+static bool in_our_net(pid_t pid)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return !stat("/proc/self/ns/net", &ours) && !stat(path, &theirs) &&
+	       ours.st_ino == theirs.st_ino;
+}
+
+/* Who connects meanwhile is not refused, but tries again. */
+static char *drop_new_connections(const char *table, struct json_object *ports)
+{
+	char *rules = strdup("");
+
+	for (size_t i = 0; rules && i < json_object_array_length(ports); i++) {
+		char *more = format("%sadd rule %s input tcp dport %d tcp flags & (syn | ack) == syn drop\n",
+				    rules, table,
+				    json_object_get_int(json_object_array_get_idx(ports, i)));
+
+		free(rules);
+		rules = more;
+	}
+	return rules;
+}
+
+/* Notes the table that criu has made: without it the dump is good, but peers may be reset. */
+static void note_lock(struct dump *d)
+{
+	char name[PRAM_NAME_MAX];
+	_cleanup_free_ char *table = NULL, *text = NULL, *list = NULL, *rules = NULL;
+
+	record_name(d->unit, name);
+	table = lock_table_of(d->dev, name);
+	list = table ? format("list table %s", table) : NULL;
+	if (!list || nft_run(list, &text)) {
+		say(LOG_WARNING, d->unit, "the lock of its connections can't be read: peers may be reset");
+		return;
+	}
+	rules = drop_new_connections(table, json_object_object_get(d->record, "ports"));
+	if (rules && *rules && !nft_run(rules, NULL)) {
+		free(text);
+		text = NULL;
+		nft_run(list, &text);
+	}
+	json_object_object_add(d->record, "table", json_object_new_string(table));
+	json_object_object_add(d->record, "lock", json_object_new_string(text ?: ""));
+}
+
+static int run(struct dump *d)
+{
+	struct criu_run criu = {
+		.unit = d->unit,
+		.task = d->pid,
+		.dev = d->dev,
+		.log = "dump.log",
+		.seconds = d->seconds,
+		.args = d->args,
+	};
+	const bool lock = in_our_net(d->pid);
+	const uint64_t start = now_ns();
+	_cleanup_free_ char *why = NULL;
+	int ret;
+
+	add_arg(d, strdup("dump"));
+	add_arg(d, strdup("-t"));
+	add_arg(d, format("%d", d->pid));
+	add_arg(d, strdup("--skip-in-flight"));
+	for (int fd = 0; fd < 3; fd++)
+		add_external(d, fd);
+	ret = criu_run(&criu, &why);
+	if (ret) {
+		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/dump.log",
+			why ?: strerror(ret < 0 ? -ret : EIO), d->unit);
+		return ret;
+	}
+	json_object_object_add(d->record, "frozen_ns", json_object_new_uint64(start));
+	json_object_object_add(d->record, "dumped_ns", json_object_new_uint64(now_ns()));
+	if (lock)
+		note_lock(d);
+	ret = record_save(d->dev, d->unit, d->record);
+	if (ret) {
+		say(LOG_ERR, d->unit, "it is dumped, but will be started afresh: its record can't be stored in PRAM: %s; 'pramctl export service:%s DIR' has its memory",
+		    strerror(-ret), d->unit);
+		return ret;
+	}
+	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
+	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; that it is said to have been killed means this",
+	    (now_ns() - start) / 1000000, d->pid);
+	return 0;
+}
+
+static unsigned int limit_of(const struct unit *unit)
+{
+	/* criu may take some more seconds to give up. */
+	const uint64_t seconds = unit->timeout_stop_us / 1000000 * 2 / 3;
+
+	return unit->timeout_stop_us == UINT64_MAX || seconds > DUMP_SECONDS ? DUMP_SECONDS : seconds;
+}
+
+/* What systemd does next is the same whatever comes out of it. */
+int service_dump(const char *unit)
+{
+	const char *main_pid = getenv("MAINPID");
+	struct dump d = { .unit = unit, .pid = main_pid ? atoi(main_pid) : 0, .dev = -1 };
+	char error[UNIT_ERROR_MAX];
+	struct utsname name;
+	struct unit loaded;
+	int ret;
+
+	/* It has ended by itself. */
+	if (d.pid <= 0 || !is_kexec(unit))
+		return 0;
+	ret = leave_cgroup();
+	d.dev = ret ? ret : pram_open();
+	if (d.dev < 0) {
+		stopped(&d, "%s: %s; run 'pramctl check'",
+			ret ? "the root control group can't be entered" : "/dev/pram", strerror(-d.dev));
+		return 0;
+	}
+	if (unit_load(unit, &loaded, error)) {
+		stopped(&d, "%s", error);
+	} else {
+		uname(&name);
+		d.seconds = limit_of(&loaded);
+		d.record = json_object_new_object();
+		d.external = json_object_new_array();
+		json_object_object_add(d.record, "unit", json_object_new_string(unit));
+		json_object_object_add(d.record, "pid", json_object_new_int(d.pid));
+		json_object_object_add(d.record, "kernel", json_object_new_string(name.release));
+		json_object_object_add(d.record, "external", d.external);
+		if (!look_at_tasks(&d, loaded.control_group))
+			run(&d);
+		json_object_put(d.record);
+	}
+	unit_free(&loaded);
+	for (size_t i = 0; i < d.nr_args; i++)
+		free(d.args[i]);
+	close(d.dev);
+	return 0;
+}

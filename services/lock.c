@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CRIU locks the connections of what it dumps by a table of nftables, so that nobody answers
+ * for tasks that are not there, and a restore removes it. The kexec takes the table away; it
+ * goes along in the service's record, as text, and is put up before the network comes up.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <nftables/libnftables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "record.h"
+#include "service.h"
+#include "util.h"
+
+/* CRIU has a buffer of 32 bytes for "inet CRIU-ID", and so cuts the id off. */
+#define TABLE_MAX	32
+#define RUN_ID_LEN	36
+
+int nft_run(const char *commands, char **output)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	const char *text;
+	int ret;
+
+	if (output)
+		*output = NULL;
+	if (!nft)
+		return -EIO;
+	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_NUMERIC_ALL);
+	nft_ctx_buffer_output(nft);
+	nft_ctx_buffer_error(nft);
+	ret = nft_run_cmd_from_buffer(nft, commands) ? -EIO : 0;
+	text = ret ? nft_ctx_get_error_buffer(nft) : nft_ctx_get_output_buffer(nft);
+	if (output)
+		*output = strdup(text ?: "");
+	nft_ctx_free(nft);
+	return ret;
+}
+
+/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", in hex. */
+static bool is_run_id(const char *text)
+{
+	for (int i = 0; i < RUN_ID_LEN; i++) {
+		const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The id of the criu that has dumped stands in its inventory, and nothing else that looks so. */
+static char *find_run_id(const char *data, size_t size)
+{
+	for (size_t i = 0; i + RUN_ID_LEN <= size; i++) {
+		if (is_run_id(data + i))
+			return strndup(data + i, RUN_ID_LEN);
+	}
+	return NULL;
+}
+
+char *lock_table_of(int dev, const char *checkpoint)
+{
+	_cleanup_free_ char *id = NULL;
+	struct pram_checkpoint_reader *r;
+	char data[4096], *table;
+	ssize_t len = 0;
+	int image;
+
+	if (pram_reader_open(dev, checkpoint, PRAM_LOAD_PEEK, &r))
+		return NULL;
+	image = pram_reader_image(r, -1, "inventory.img");
+	if (image >= 0) {
+		len = pread(image, data, sizeof(data), 0);
+		close(image);
+	}
+	pram_reader_close(r);
+	id = find_run_id(data, len > 0 ? len : 0);
+	if (!id)
+		return NULL;
+	table = malloc(TABLE_MAX);
+	if (table && snprintf(table, TABLE_MAX, "inet CRIU-%s", id) < 0) {
+		free(table);
+		return NULL;
+	}
+	return table;
+}
+
+static void lock_service(int dev, const char *unit)
+{
+	struct json_object *record;
+	_cleanup_free_ char *error = NULL;
+	const char *table, *rules;
+	uint64_t kexecs;
+
+	if (record_load(dev, unit, &record, &kexecs)) {
+		say(LOG_ERR, unit, "its record in PRAM can't be read: connections are not kept; see the kernel's log");
+		return;
+	}
+	table = record_text(record, "table");
+	rules = record_text(record, "lock");
+	if (kexecs == 1 && *table && record_has_checkpoint(dev, unit)) {
+		if (nft_run(rules, &error))
+			say(LOG_ERR, unit, "the lock of its connections can't be put up, peers may be reset: %s",
+			    error);
+		else if (mark_write(LOCK_DIR, unit, table))
+			say(LOG_ERR, unit, LOCK_DIR "/%s can't be written: remove the lock of its connections by 'nft delete table %s' if it stays",
+			    unit, table);
+		else
+			say(LOG_INFO, unit, "its connections are locked until it is restored");
+	}
+	json_object_put(record);
+}
+
+int lock_all(int dev)
+{
+	struct pram_node_stat node = { .id = 0 };
+	const char *unit;
+
+	while ((unit = record_next(dev, &node)))
+		lock_service(dev, unit);
+	return 0;
+}
+
+int lock_again(int dev)
+{
+	struct pram_node_stat node = { .id = 0 };
+	const char *unit;
+
+	while ((unit = record_next(dev, &node))) {
+		_cleanup_free_ char *list = NULL, *error = NULL;
+		struct json_object *record;
+		uint64_t kexecs;
+
+		if (node.kexec_count || record_load(dev, unit, &record, &kexecs))
+			continue;
+		if (*record_text(record, "table") &&
+		    asprintf(&list, "list table %s", record_text(record, "table")) < 0)
+			list = NULL;
+		if (list && nft_run(list, NULL)) {
+			if (nft_run(record_text(record, "lock"), &error))
+				say(LOG_ERR, unit, "the lock of its connections was flushed, and can't be put up again: %s",
+				    error);
+			else
+				say(LOG_WARNING, unit, "the lock of its connections was flushed, and is put up again");
+		}
+		json_object_put(record);
+	}
+	return 0;
+}
+
+static void remove_one(const char *unit, bool late)
+{
+	_cleanup_free_ char *table = mark_read(LOCK_DIR, unit), *list = NULL, *commands = NULL;
+
+	if (!table)
+		return;
+	mark_remove(LOCK_DIR, unit);
+	if (asprintf(&list, "list table %s", table) < 0) {
+		list = NULL;
+		return;
+	}
+	/* As a rule CRIU has removed it. */
+	if (nft_run(list, NULL))
+		return;
+	if (asprintf(&commands, "delete table %s", table) < 0) {
+		commands = NULL;
+		return;
+	}
+	if (nft_run(commands, NULL))
+		say(LOG_ERR, unit, "the lock of its connections can't be removed: try 'nft %s'",
+		    commands);
+	else if (late)
+		say(LOG_WARNING, unit, "was not restored in time: its connections are not locked any more, peers will be reset");
+}
+
+void lock_remove(const char *unit)
+{
+	struct dirent *entry;
+	DIR *dir;
+
+	if (unit) {
+		remove_one(unit, false);
+		return;
+	}
+	dir = opendir(LOCK_DIR);
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_free_ char *starting = NULL;
+
+		if (*entry->d_name == '.')
+			continue;
+		/* Whoever restores it at this moment removes its lock, one way or the other. */
+		starting = mark_read(ENV_DIR, entry->d_name);
+		if (!starting)
+			remove_one(entry->d_name, true);
+	}
+	if (dir)
+		closedir(dir);
+}

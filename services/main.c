@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pram-service VERB [UNIT]: what the units of this directory, and the drop-ins of "pramctl
+ * enable", call. For nobody else; docs/services.md says how it all fits together.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "pram.h"
+#include "service.h"
+#include "util.h"
+
+static int lock(void)
+{
+	_cleanup_close_ int dev = pram_open();
+
+	/* Without PRAM there is nothing to be locked. */
+	return dev < 0 ? 0 : lock_all(dev);
+}
+
+static int relock(void)
+{
+	_cleanup_close_ int dev = pram_open();
+
+	return dev < 0 ? 0 : lock_again(dev);
+}
+
+static int unlock(void)
+{
+	lock_remove(NULL);
+	return 0;
+}
+
+static const struct {
+	const char	*name;
+	int		(*run)(void);
+	int		(*run_unit)(const char *unit);
+} verbs[] = {
+	{ "pids", service_pids, NULL },
+	{ "lock", lock, NULL },
+	{ "relock", relock, NULL },
+	{ "unlock", unlock, NULL },
+	{ "start", service_start_all, NULL },
+	{ "dump", NULL, service_dump },
+	{ "prepare", NULL, service_prepare },
+	{ "restore", NULL, service_restore },
+	{ "release", NULL, service_release },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (strcmp(argv[1], verbs[i].name))
+			continue;
+		if (verbs[i].run && argc == 2)
+			return verbs[i].run();
+		if (verbs[i].run_unit && argc == 3)
+			return verbs[i].run_unit(argv[2]);
+	}
+	fputs("usage: pram-service pids|lock|relock|unlock|start\n"
+	      "       pram-service dump|prepare|restore|release UNIT\n"
+	      "Units that belong to PRAM call it; people have pramctl(8).\n", stderr);
+	return 2;
+}

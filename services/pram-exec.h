@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What pram-exec and those who know of it have agreed upon. */
+#ifndef PRAM_SERVICES_PRAM_EXEC_H
+#define PRAM_SERVICES_PRAM_EXEC_H
+
+#include <signal.h>
+
+/* In its environment: "restore", "dumped", or not there. */
+#define PRAM_EXEC_VARIABLE	"PRAM_SERVICE"
+/* Its name while it waits, as in /proc/PID/comm. */
+#define PRAM_EXEC_WAITS		"pram-waits"
+/* What ends that: become the program; or end, as the service has been restored. */
+#define PRAM_EXEC_START		SIGUSR1
+#define PRAM_EXEC_END		SIGUSR2
+
+#endif /* PRAM_SERVICES_PRAM_EXEC_H */

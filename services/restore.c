@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The start of an enabled service in the next kernel. "prepare", before it is started,
+ * decides whether it is restored: once, and only from a checkpoint of the shutdown that ended
+ * the last kernel. Then pram-exec waits in the service's sandbox, and "restore", which is a
+ * unit of its own, has criu restore the tasks in there, tells systemd of its main process, and
+ * ends pram-exec; or has it start the service as ever, if that fails.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "pram-exec.h"
+#include "record.h"
+#include "service.h"
+#include "unit.h"
+#include "util.h"
+
+#define PAUSE_US		100000
+#define WAITER_SECONDS		60U	/* until pram-exec waits */
+#define ADDRESS_SECONDS		60U	/* until addresses are there */
+#define RESTORE_SECONDS		300U
+#define ACCEPT_SECONDS		20U	/* until systemd knows the main process */
+#define GONE_SECONDS		10U	/* until the tasks of a failed restore are gone */
+#define ARGS_MAX		16
+
+struct restore {
+	const char		*unit;
+	int			dev;
+	pid_t			waiter;		/* pram-exec; 0 if there is none */
+	int			waiter_fd;	/* a pidfd of it, or -1 */
+	pid_t			pid;
+	struct unit		loaded;
+	struct json_object	*record;
+	uint64_t		start;
+};
+
+static void write_history(const struct restore *r, const char *result, const char *reason)
+{
+	struct json_object *history = json_object_new_object();
+	const uint64_t frozen = record_number(r->record, "frozen_ns");
+	const uint64_t now = now_ns();
+
+	json_object_object_add(history, "result", json_object_new_string(result));
+	if (reason)
+		json_object_object_add(history, "reason", json_object_new_string(reason));
+	json_object_object_add(history, "dumped_ns", json_object_new_uint64(frozen));
+	json_object_object_add(history, "dump_ms", json_object_new_uint64(
+		(record_number(r->record, "dumped_ns") - frozen) / 1000000));
+	json_object_object_add(history, "from_kernel",
+			       json_object_new_string(record_text(r->record, "kernel")));
+	json_object_object_add(history, "ended_ns", json_object_new_uint64(now));
+	json_object_object_add(history, "restore_ms", json_object_new_uint64((now - r->start) / 1000000));
+	if (!strcmp(result, "restored"))
+		json_object_object_add(history, "blackout_ms", json_object_new_uint64(
+			now > frozen ? (now - frozen) / 1000000 : 0));
+	if (record_history_save(r->unit, history))
+		say(LOG_WARNING, r->unit, RECORD_HISTORY_DIR "/%s.json can't be written: 'pramctl services' won't know of this",
+		    r->unit);
+	json_object_put(history);
+}
+
+/* ---- prepare ----------------------------------------------------------- */
+
+/* Is there something to be restored? If not, @why says so where it is worth saying. */
+static bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why)
+{
+	_cleanup_free_ char *tried = mark_read(TRIED_DIR, unit);
+
+	*why = NULL;
+	if (tried)
+		return false;
+	if (kexecs != 1)
+		*why = kexecs ? "its checkpoint is of an earlier shutdown" :
+				"the machine did not go through a kexec since it was dumped";
+	else if (!record_has_checkpoint(dev, unit))
+		*why = "its checkpoint is not in PRAM any more";
+	return !*why;
+}
+
+int service_prepare(const char *unit)
+{
+	_cleanup_free_ char *helper = NULL;
+	_cleanup_close_ int dev = -1;
+	struct json_object *record = NULL;
+	char error[UNIT_ERROR_MAX];
+	const char *why;
+	uint64_t kexecs;
+	int ret;
+
+	mark_remove(ENV_DIR, unit);
+	if (leave_cgroup())
+		return 0;
+	/* A kernel without PRAM has nothing to restore. */
+	dev = pram_open();
+	if (dev < 0)
+		return 0;
+	ret = record_load(dev, unit, &record, &kexecs);
+	json_object_put(record);
+	if (ret == -ENOENT)
+		return 0;
+	if (ret) {
+		say(LOG_ERR, unit, "it is started afresh: its record in PRAM can't be read: %s; 'pramctl list' shows what there is",
+		    strerror(-ret));
+		return 0;
+	}
+	if (!is_due(dev, unit, kexecs, &why)) {
+		if (why)
+			say(LOG_WARNING, unit, "it is started afresh, not restored: %s", why);
+		return 0;
+	}
+	/* Whatever comes of it, there is no second time. */
+	ret = mark_write(TRIED_DIR, unit, "");
+	if (!ret)
+		ret = mark_write(ENV_DIR, unit, PRAM_EXEC_VARIABLE "=restore\n");
+	if (ret) {
+		say(LOG_ERR, unit, "it is started afresh: " RUN_DIR " can't be written: %s",
+		    strerror(-ret));
+		return 0;
+	}
+	if (asprintf(&helper, "pram-restore@%s.service", unit) < 0)
+		helper = NULL;
+	ret = helper ? unit_start(helper, "replace", error) : -ENOMEM;
+	if (ret) {
+		say(LOG_ERR, unit, "it is started afresh: %s", helper ? error : "out of memory");
+		mark_remove(ENV_DIR, unit);
+		lock_remove(unit);
+	}
+	return 0;
+}
+
+/* ---- restore ----------------------------------------------------------- */
+
+/* pram-exec, when it waits; 0 if there is none. */
+static pid_t find_waiter(const char *control_group)
+{
+	pid_t *pids = cgroup_pids(control_group), found = 0;
+
+	for (pid_t *pid = pids; pid && *pid && !found; pid++) {
+		if (process_has_name(*pid, PRAM_EXEC_WAITS))
+			found = *pid;
+	}
+	free(pids);
+	return found;
+}
+
+/* The cgroup is made when it is started, so the unit is asked over and over. */
+static int wait_for_waiter(struct restore *r, const char **why)
+{
+	static char error[UNIT_ERROR_MAX];
+
+	for (unsigned int n = 0; n < WAITER_SECONDS * 1000000 / PAUSE_US; n++) {
+		unit_free(&r->loaded);
+		if (unit_load(r->unit, &r->loaded, error)) {
+			*why = error;
+			return -EIO;
+		}
+		r->waiter = find_waiter(r->loaded.control_group ?: "");
+		r->waiter_fd = r->waiter ? pidfd_open(r->waiter, 0) : -1;
+		if (r->waiter_fd >= 0) {
+			/* A unit of Type=notify is given up if it does not say that it is ready. */
+			sd_pid_notifyf(r->waiter, 0, "EXTEND_TIMEOUT_USEC=%u000000",
+				       ADDRESS_SECONDS + RESTORE_SECONDS + ACCEPT_SECONDS);
+			return 0;
+		}
+		usleep(PAUSE_US);
+	}
+	*why = "pram-exec does not run in its sandbox: is the drop-in of 'pramctl enable' as it was written?";
+	return -ETIMEDOUT;
+}
+
+static int wait_for_addresses(struct restore *r, char **why)
+{
+	struct json_object *addresses = json_object_object_get(r->record, "addresses");
+	const char *missing = NULL;
+
+	for (unsigned int n = 0; n < ADDRESS_SECONDS * 1000000 / PAUSE_US; n++) {
+		missing = sockets_missing_address(addresses);
+		if (!missing)
+			return 0;
+		usleep(PAUSE_US);
+	}
+	if (asprintf(why, "no network interface has its address %s", missing) < 0)
+		*why = NULL;
+	return -EADDRNOTAVAIL;
+}
+
+/* Descriptors of pram-exec's that take the places of those that were external. */
+static int take_descriptors(struct restore *r, char **args, size_t *nr, int *fds, size_t *nr_fds)
+{
+	struct json_object *external = json_object_object_get(r->record, "external");
+
+	for (size_t i = 0; external && i < json_object_array_length(external) && i < 3; i++) {
+		struct json_object *entry = json_object_array_get_idx(external, i);
+		int fd = pidfd_getfd(r->waiter_fd, record_number(entry, "fd"), 0);
+
+		if (fd < 0)
+			return -errno;
+		fds[(*nr_fds)++] = fd;
+		args[(*nr)++] = strdup("--inherit-fd");
+		if (asprintf(&args[*nr], "fd[%d]:%s", fd, record_text(entry, "key")) < 0)
+			args[*nr] = NULL;
+		if (!args[(*nr)++])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int run(struct restore *r, char **why)
+{
+	char *args[ARGS_MAX] = { strdup("restore"), strdup("-d") };
+	int fds[3], ret;
+	struct criu_run criu = {
+		.unit = r->unit,
+		.task = r->waiter,
+		.cgroup = r->loaded.control_group,
+		.dev = r->dev,
+		.log = "restore.log",
+		.seconds = RESTORE_SECONDS,
+		.args = args,
+		.fds = fds,
+	};
+	size_t nr = 2;
+
+	ret = take_descriptors(r, args, &nr, fds, &criu.nr_fds);
+	if (ret) {
+		if (asprintf(why, "its descriptors can't be had from pram-exec: %s", strerror(-ret)) < 0)
+			*why = NULL;
+	} else {
+		ret = criu_run(&criu, why);
+	}
+	for (size_t i = 0; i < criu.nr_fds; i++)
+		close(fds[i]);
+	for (char **arg = args; *arg; arg++)
+		free(*arg);
+	return ret;
+}
+
+static int write_pid_file(const struct restore *r)
+{
+	FILE *file = fopen(r->loaded.pid_file, "we");
+
+	if (!file)
+		return -errno;
+	fprintf(file, "%d\n", r->pid);
+	return fclose(file) ? -errno : 0;
+}
+
+/* Has systemd take the task for the unit's main process; then pram-exec is not needed any more. */
+static int hand_over(struct restore *r, char **why)
+{
+	const bool forking = !strcmp(r->loaded.type, "forking");
+	char error[UNIT_ERROR_MAX];
+	int ret;
+
+	if (*r->loaded.pid_file) {
+		ret = write_pid_file(r);
+		if (ret && forking) {
+			if (asprintf(why, "%s can't be written: %s", r->loaded.pid_file, strerror(-ret)) < 0)
+				*why = NULL;
+			return ret;
+		}
+	}
+	/* systemd reads that file when the process that it has started ends. */
+	if (forking)
+		pidfd_send_signal(r->waiter_fd, PRAM_EXEC_END, NULL, 0);
+	for (unsigned int n = 0; n < ACCEPT_SECONDS * 1000000 / PAUSE_US; n++) {
+		/* On behalf of pram-exec, which is the main process so far; once more, if it was lost. */
+		if (!forking && n % 50 == 0)
+			sd_pid_notifyf(r->waiter, 0, "READY=1\nMAINPID=%d\nSTATUS=Restored from PRAM",
+				       r->pid);
+		usleep(PAUSE_US);
+		unit_free(&r->loaded);
+		if (!unit_load(r->unit, &r->loaded, error) && r->loaded.main_pid == (uint32_t)r->pid) {
+			pidfd_send_signal(r->waiter_fd, PRAM_EXEC_END, NULL, 0);
+			return 0;
+		}
+	}
+	if (asprintf(why, "systemd does not take process %d for its main process", r->pid) < 0)
+		*why = NULL;
+	return -ETIMEDOUT;
+}
+
+/* What is left of a restore that has failed would have its files, ports and addresses. */
+static void clear_away(struct restore *r)
+{
+	for (unsigned int n = 0; n < GONE_SECONDS * 1000000 / PAUSE_US; n++) {
+		pid_t *pids = cgroup_pids(r->loaded.control_group ?: "");
+		bool any = false;
+
+		for (pid_t *pid = pids; pid && *pid; pid++) {
+			if (*pid == r->waiter)
+				continue;
+			kill(*pid, SIGKILL);
+			any = true;
+		}
+		free(pids);
+		if (!any)
+			return;
+		usleep(PAUSE_US);
+	}
+}
+
+static int give_up(struct restore *r, const char *why)
+{
+	write_history(r, "failed", why);
+	/* Its tasks let go of the checkpoint when they are gone. */
+	if (r->waiter)
+		clear_away(r);
+	if (r->dev >= 0 && record_has_checkpoint(r->dev, r->unit))
+		say(LOG_ERR, r->unit, "it is started afresh, as its restore has failed: %s; see " LOG_DIR "/%s/restore.log; 'pramctl export service:%s DIR' has its memory, 'pramctl rm service:%s' frees it",
+		    why ?: "out of memory", r->unit, r->unit, r->unit);
+	else
+		say(LOG_ERR, r->unit, "it is started afresh: %s; see " LOG_DIR "/%s/restore.log",
+		    why ?: "out of memory", r->unit);
+	lock_remove(r->unit);
+	mark_remove(ENV_DIR, r->unit);
+	if (r->waiter_fd >= 0)
+		pidfd_send_signal(r->waiter_fd, PRAM_EXEC_START, NULL, 0);
+	return 0;
+}
+
+int service_restore(const char *unit)
+{
+	struct restore r = { .unit = unit, .waiter_fd = -1, .start = now_ns() };
+	_cleanup_free_ char *why = NULL;
+	const char *reason = NULL;
+	uint64_t kexecs;
+	int ret;
+
+	setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
+	r.dev = pram_open();
+	ret = r.dev < 0 ? r.dev : record_load(r.dev, unit, &r.record, &kexecs);
+	if (wait_for_waiter(&r, &reason)) {
+		give_up(&r, reason);
+		goto out;
+	}
+	if (ret) {
+		give_up(&r, strerror(-ret));
+		goto out;
+	}
+	r.pid = record_number(r.record, "pid");
+	ret = wait_for_addresses(&r, &why);
+	if (!ret)
+		ret = run(&r, &why);
+	if (ret) {
+		give_up(&r, why);
+		goto out;
+	}
+	/* It runs from here on, and must not be started beside. */
+	lock_remove(unit);
+	mark_remove(ENV_DIR, unit);
+	ret = hand_over(&r, &why);
+	if (ret) {
+		give_up(&r, why);
+		goto out;
+	}
+	record_remove(r.dev, unit);
+	write_history(&r, "restored", NULL);
+	say(LOG_NOTICE, unit, "restored from PRAM, process %d, in %" PRIu64 " ms; it stood still for %" PRIu64 " ms",
+	    r.pid, (now_ns() - r.start) / 1000000,
+	    (now_ns() - record_number(r.record, "frozen_ns")) / 1000000);
+out:
+	unit_free(&r.loaded);
+	json_object_put(r.record);
+	if (r.waiter_fd >= 0)
+		close(r.waiter_fd);
+	if (r.dev >= 0)
+		close(r.dev);
+	return 0;
+}
+
+/* If "restore" itself was killed: pram-exec must not wait for ever. */
+int service_release(const char *unit)
+{
+	char error[UNIT_ERROR_MAX];
+	struct unit loaded;
+	pid_t waiter = 0;
+
+	if (!unit_load(unit, &loaded, error))
+		waiter = find_waiter(loaded.control_group ?: "");
+	if (waiter) {
+		struct restore r = {
+			.unit = unit, .dev = pram_open(), .waiter = waiter,
+			.waiter_fd = pidfd_open(waiter, 0), .loaded = loaded, .start = now_ns(),
+		};
+
+		give_up(&r, "pram-service was ended meanwhile");
+		if (r.waiter_fd >= 0)
+			close(r.waiter_fd);
+		if (r.dev >= 0)
+			close(r.dev);
+	}
+	unit_free(&loaded);
+	return 0;
+}
+
+/* ---- at boot ----------------------------------------------------------- */
+
+/* Those that ran and that nothing starts at boot. */
+int service_start_all(void)
+{
+	_cleanup_close_ int dev = pram_open();
+	struct pram_node_stat node = { .id = 0 };
+	const char *unit;
+
+	while (dev >= 0 && (unit = record_next(dev, &node))) {
+		_cleanup_free_ char *tried = mark_read(TRIED_DIR, unit);
+		char error[UNIT_ERROR_MAX];
+		struct unit loaded;
+
+		if (tried || node.kexec_count != 1)
+			continue;
+		if (!unit_load(unit, &loaded, error) && !strcmp(loaded.active_state, "inactive") &&
+		    unit_start(unit, "fail", error))
+			say(LOG_ERR, unit, "it can't be started, to be restored: %s", error);
+		unit_free(&loaded);
+	}
+	return 0;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of pram-service share. */
+#ifndef PRAM_SERVICES_SERVICE_H
+#define PRAM_SERVICES_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <syslog.h>
+
+#include <json-c/json.h>
+
+#define RUN_DIR		"/run/pram"
+#define LOG_DIR		"/var/log/pram"
+#define ENV_DIR		RUN_DIR "/env"		/* PRAM_SERVICE= for the unit's commands */
+#define TRIED_DIR	RUN_DIR "/tried"	/* no second restore in this boot */
+#define LOCK_DIR	RUN_DIR "/lock"		/* tables that were put up in this boot */
+
+/* ---- messages ---------------------------------------------------------- */
+
+/* To the journal, so that "journalctl -u UNIT" shows it; to stderr if there is none. */
+void say(int priority, const char *unit, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+uint64_t now_ns(void);
+
+/* ---- small files ------------------------------------------------------- */
+
+/* Makes DIR/UNIT with this text, and DIR: 0 or -errno. */
+int mark_write(const char *dir, const char *unit, const char *text);
+/* Its text, to be freed, or NULL. */
+char *mark_read(const char *dir, const char *unit);
+void mark_remove(const char *dir, const char *unit);
+
+/* ---- processes --------------------------------------------------------- */
+
+/* Leaves the cgroup of the unit, whose device filter may forbid /dev/pram. */
+int leave_cgroup(void);
+
+/* All that is in a unit's cgroup and below, ended by 0: to be freed, or NULL. */
+pid_t *cgroup_pids(const char *control_group);
+
+bool process_has_name(pid_t pid, const char *comm);
+
+/**
+ * struct criu_run - a criu that is to run in the namespaces of a task
+ * @unit: the service
+ * @task: the task whose namespaces it enters
+ * @cgroup: the unit's, to be entered as well; or %NULL
+ * @dev: /dev/pram
+ * @log: the log's name in the unit's directory of logs
+ * @seconds: after that it is told to give up
+ * @args: what follows "criu", options of every run excepted; ended by %NULL
+ * @fds: descriptors that it is to inherit, by their numbers
+ * @nr_fds: number of these
+ */
+struct criu_run {
+	const char	*unit;
+	pid_t		task;
+	const char	*cgroup;
+	int		dev;
+	const char	*log;
+	unsigned int	seconds;
+	char		**args;
+	int		*fds;
+	size_t		nr_fds;
+};
+
+/*
+ * 0 if it has succeeded. Otherwise -errno, or 1 if criu has failed; with @why, to be freed:
+ * the first error in its log.
+ */
+int criu_run(const struct criu_run *run, char **why);
+
+/* ---- sockets of tasks -------------------------------------------------- */
+
+/**
+ * sockets_look() - which TCP sockets have these tasks?
+ * @pids: the tasks, ended by 0
+ * @addresses: an array of text: local addresses, each once, without loopback and wildcards
+ * @ports: an array of numbers: those that they listen on, each once
+ */
+void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_object *ports);
+
+/* Can sockets be bound to all of these addresses by now? The first one that cannot, or NULL. */
+const char *sockets_missing_address(struct json_object *addresses);
+
+/* ---- the lock of connections ------------------------------------------- */
+
+/* Runs commands of nft(8): 0 or -EIO; @output (may be NULL) is to be freed, also after an error. */
+int nft_run(const char *commands, char **output);
+
+/* The name of the table that criu has made for this checkpoint, to be freed; or NULL. */
+char *lock_table_of(int dev, const char *checkpoint);
+
+/* Puts up the locks of all services that come out of a kexec: at boot. */
+int lock_all(int dev);
+/* Puts up again, on the way down, those of services that were just dumped, if they are gone. */
+int lock_again(int dev);
+/* Removes what is left of them: of one service, or of all (NULL). */
+void lock_remove(const char *unit);
+
+/* ---- the verbs --------------------------------------------------------- */
+
+int service_dump(const char *unit);
+int service_prepare(const char *unit);
+int service_restore(const char *unit);
+int service_release(const char *unit);
+int service_pids(void);
+int service_start_all(void);
+
+#endif /* PRAM_SERVICES_SERVICE_H */

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* TCP sockets of tasks, by what /proc says. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "service.h"
+#include "util.h"
+
+#define TCP_LISTEN_STATE	0x0A
+
+struct inodes {
+	unsigned long	*all;
+	size_t		nr;
+};
+
+static void add_inodes(struct inodes *inodes, pid_t pid)
+{
+	char path[64], link[64 + 256], target[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		unsigned long inode, *more;
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
+		len = readlink(link, target, sizeof(target) - 1);
+		target[len > 0 ? len : 0] = 0;
+		if (sscanf(target, "socket:[%lu]", &inode) != 1)
+			continue;
+		more = reallocarray(inodes->all, inodes->nr + 1, sizeof(*more));
+		if (!more)
+			break;
+		inodes->all = more;
+		more[inodes->nr++] = inode;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static bool has_inode(const struct inodes *inodes, unsigned long inode)
+{
+	for (size_t i = 0; i < inodes->nr; i++) {
+		if (inodes->all[i] == inode)
+			return true;
+	}
+	return false;
+}
+
+static void add_text(struct json_object *array, const char *text)
+{
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
+		if (!strcmp(json_object_get_string(json_object_array_get_idx(array, i)), text))
+			return;
+	}
+	json_object_array_add(array, json_object_new_string(text));
+}
+
+static void add_number(struct json_object *array, int number)
+{
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
+		if (json_object_get_int(json_object_array_get_idx(array, i)) == number)
+			return;
+	}
+	json_object_array_add(array, json_object_new_int(number));
+}
+
+/* An address as /proc has it: words of 32 bits in this machine's byte order, in hex. */
+static void add_address(struct json_object *addresses, const char *hex)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const bool v6 = strlen(hex) > 8;
+	struct in6_addr address = { 0 };
+	char text[INET6_ADDRSTRLEN];
+	const void *v4 = &address;
+	uint32_t words[4] = { 0 };
+
+	for (int i = 0; i < (v6 ? 4 : 1); i++) {
+		if (sscanf(hex + 8 * i, "%8x", &words[i]) != 1)
+			return;
+	}
+	memcpy(&address, words, sizeof(address));
+	if (v6 && memcmp(&address, mapped, sizeof(mapped))) {
+		if (IN6_IS_ADDR_UNSPECIFIED(&address) || IN6_IS_ADDR_LOOPBACK(&address) ||
+		    /* It would need its interface. */
+		    IN6_IS_ADDR_LINKLOCAL(&address))
+			return;
+		if (inet_ntop(AF_INET6, &address, text, sizeof(text)))
+			add_text(addresses, text);
+		return;
+	}
+	if (v6)
+		v4 = (const uint8_t *)&address + sizeof(mapped);
+	if (!*(const uint32_t *)v4 || *(const uint8_t *)v4 == 127)
+		return;
+	if (inet_ntop(AF_INET, v4, text, sizeof(text)))
+		add_text(addresses, text);
+}
+
+static void look_at_table(pid_t pid, const char *name, const struct inodes *inodes,
+			  struct json_object *addresses, struct json_object *ports)
+{
+	char path[64], local[64], *line = NULL;
+	unsigned int port, state;
+	unsigned long inode;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/net/%s", pid, name);
+	file = fopen(path, "re");
+	while (file && getline(&line, &size, file) > 0) {
+		/* Number, local, remote, state, queues, timer, retransmits, user, timeout, inode. */
+		if (sscanf(line, " %*d: %63[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", local,
+			   &port, &state, &inode) != 4 || !has_inode(inodes, inode))
+			continue;
+		add_address(addresses, local);
+		if (state == TCP_LISTEN_STATE)
+			add_number(ports, port);
+	}
+	free(line);
+	if (file)
+		fclose(file);
+}
+
+void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_object *ports)
+{
+	struct inodes inodes = { .nr = 0 };
+
+	for (const pid_t *pid = pids; *pid; pid++)
+		add_inodes(&inodes, *pid);
+	/* They are all in one network namespace: the unit's. */
+	if (*pids) {
+		look_at_table(*pids, "tcp", &inodes, addresses, ports);
+		look_at_table(*pids, "tcp6", &inodes, addresses, ports);
+	}
+	free(inodes.all);
+}
+
+/* Not only there, but past the search for duplicates: can a socket have it? */
+static bool can_bind(const char *text)
+{
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	const bool is_v4 = inet_pton(AF_INET, text, &v4.sin_addr) == 1;
+	_cleanup_close_ int fd = -1;
+
+	if (!is_v4 && inet_pton(AF_INET6, text, &v6.sin6_addr) != 1)
+		return true;
+	fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true;
+	return !bind(fd, is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6,
+		     is_v4 ? sizeof(v4) : sizeof(v6)) || errno != EADDRNOTAVAIL;
+}
+
+const char *sockets_missing_address(struct json_object *addresses)
+{
+	for (size_t i = 0; addresses && i < json_object_array_length(addresses); i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(addresses, i));
+
+		if (text && !can_bind(text))
+			return text;
+	}
+	return NULL;
+}

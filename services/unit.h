@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What systemd knows of a unit, over its own bus socket: so root is needed. */
+#ifndef PRAM_SERVICES_UNIT_H
+#define PRAM_SERVICES_UNIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/**
+ * struct unit_command - a line ExecStart= or the like, as systemd has read it
+ * @path: the program
+ * @argv: with its name as the first, ended by %NULL
+ * @flags: as in the property ExecStartEx, such as "ignore-failure"; ended by %NULL
+ */
+struct unit_command {
+	char	*path;
+	char	**argv;
+	char	**flags;
+};
+
+struct unit_commands {
+	struct unit_command	*all;
+	size_t			nr;
+};
+
+/**
+ * struct unit - a loaded unit; members are called as systemd's properties
+ * @sockets: what its socket units listen on, in the form "UNIT (ADDRESS)", or %NULL
+ */
+struct unit {
+	char	*id;
+	char	*load_state;
+	char	*active_state;
+	char	*unit_file_state;
+	char	*fragment_path;
+	char	**drop_in_paths;
+	bool	need_daemon_reload;
+	bool	transient;
+	char	**sockets;
+
+	char	*type;
+	char	*pid_file;
+	char	*notify_access;
+	char	*root_directory;
+	char	*root_image;
+	char	*proc_subset;
+	char	*private_pids;
+	char	*control_group;
+	char	**no_exec_paths;
+	bool	dynamic_user;
+	bool	private_users;
+	bool	delegate;
+	uint32_t main_pid;
+	uint32_t fd_store_max;
+	uint64_t timeout_start_us;
+	uint64_t timeout_stop_us;
+	struct unit_commands start, start_pre, stop, stop_post;
+};
+
+/* A word for what is wrong, for messages. */
+#define UNIT_ERROR_MAX	256
+
+/**
+ * unit_load() - ask systemd for a unit
+ * @name: its name, with ".service"
+ * @unit: filled; ended by unit_free(), also after an error
+ * @error: what is wrong, if anything is
+ *
+ * A unit that does not exist is no error: its @load_state says so.
+ *
+ * Return: 0 or -errno.
+ */
+int unit_load(const char *name, struct unit *unit, char error[UNIT_ERROR_MAX]);
+
+void unit_free(struct unit *unit);
+
+/* systemctl daemon-reload: 0 or -errno, with @error set. */
+int unit_reload_all(char error[UNIT_ERROR_MAX]);
+
+/* Queues a job that starts a unit: 0 or -errno, with @error set. @mode: "replace", "fail", ... */
+int unit_start(const char *name, const char *mode, char error[UNIT_ERROR_MAX]);
+
+/*
+ * systemctl enable, or disable, of unit files: 0 or -errno, with @error set. @names: ended by
+ * %NULL.
+ */
+int unit_files_enable(char **names, bool enable, char error[UNIT_ERROR_MAX]);
+
+/* Is there a job of that type ("start") for that unit? 1, 0 or -errno, with @error set. */
+int unit_has_job(const char *name, const char *type, char error[UNIT_ERROR_MAX]);
+
+#endif /* PRAM_SERVICES_UNIT_H */

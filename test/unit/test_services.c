@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pramctl's verbs about services, with a systemd that says what a test wants: what is refused,
+ * and that nothing is written then; what is in a drop-in; which kernel is chosen.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "drop_in.h"
+#include "pramctl.h"
+#include "record.h"
+#include "test_util.h"
+#include "unit.h"
+
+static char scratch[] = "/tmp/pram-test-services-XXXXXX";
+
+/* ---- systemd ----------------------------------------------------------- */
+
+static char *start_argv[] = { "/usr/sbin/daemon", "--name", "50%", "$OPTIONS", "a \"b\"\\", NULL };
+static char *stop_argv[] = { "/bin/kill", "$MAINPID", NULL };
+static char *no_flags[] = { NULL };
+static char *ignore_flags[] = { "ignore-failure", NULL };
+static struct unit_command start_command, stop_command;
+static struct unit systemd_unit;
+static int systemd_error;
+static unsigned int reloads;
+
+int __wrap_unit_load(const char *name, struct unit *unit, char *error);
+int __wrap_unit_load(const char *name, struct unit *unit, char *error)
+{
+	(void)name;
+	*unit = systemd_unit;
+	if (systemd_error)
+		snprintf(error, UNIT_ERROR_MAX, "systemd is not this machine's init");
+	return systemd_error;
+}
+
+void __wrap_unit_free(struct unit *unit);
+void __wrap_unit_free(struct unit *unit)
+{
+	/* Nothing of it is on the heap. */
+	(void)unit;
+}
+
+int __wrap_unit_reload_all(char *error);
+int __wrap_unit_reload_all(char *error)
+{
+	(void)error;
+	reloads++;
+	return 0;
+}
+
+int __wrap_unit_files_enable(char **names, bool enable, char *error);
+int __wrap_unit_files_enable(char **names, bool enable, char *error)
+{
+	(void)enable;
+	(void)error;
+	assert_string_equal(*names, "pram-pids.service");
+	return 0;
+}
+
+int __wrap_unit_start(const char *name, const char *mode, char *error);
+int __wrap_unit_start(const char *name, const char *mode, char *error)
+{
+	(void)mode;
+	(void)error;
+	/* Above all no kexec. */
+	assert_string_equal(name, "pram-netlock-stop.service");
+	return 0;
+}
+
+/* ---- running it -------------------------------------------------------- */
+
+static char *output;
+
+/* Runs pramctl: its status; what it printed, errors too, is @output. */
+static int run(const char *verb, const char *option, const char *operand)
+{
+	char root[] = "--root", *argv[] = {
+		"pramctl", (char *)verb, root, scratch, (char *)(option ?: operand),
+		(char *)(option ? operand : NULL), NULL,
+	};
+	int memfd = memfd_create("out", MFD_CLOEXEC), out = dup(1), err = dup(2), argc = 0, status;
+	off_t size;
+
+	while (argv[argc])
+		argc++;
+	fflush(NULL);
+	dup2(memfd, 1);
+	dup2(memfd, 2);
+	status = pramctl_main(argc, argv);
+	fflush(NULL);
+	dup2(out, 1);
+	dup2(err, 2);
+	close(out);
+	close(err);
+	size = lseek(memfd, 0, SEEK_END);
+	free(output);
+	output = calloc(1, size + 1);
+	assert_int_equal(pread(memfd, output, size, 0), size);
+	close(memfd);
+	return status;
+}
+
+static void put(const char *path, const char *text)
+{
+	char full[512];
+	FILE *file;
+
+	snprintf(full, sizeof(full), "%s/%s", scratch, path);
+	for (char *slash = strchr(full + sizeof(scratch), '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(full, 0755);
+		*slash = '/';
+	}
+	file = fopen(full, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static char *get(const char *path)
+{
+	char full[512];
+
+	snprintf(full, sizeof(full), "%s/%s", scratch, path);
+	return access(full, F_OK) ? NULL : test_read_file(full, NULL);
+}
+
+#define DROP_IN	"etc/systemd/system/daemon.service.d/50-pram.conf"
+#define UNIT_FILE	"/lib/systemd/system/daemon.service"
+
+/* A unit that can be enabled. */
+static int setup(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s/*", scratch);
+	assert_int_equal(system(command), 0);
+	put("etc/systemd/system/other", "");
+	put("lib/systemd/system/daemon.service", "[Service]\n");
+	start_command = (struct unit_command){ "/usr/sbin/daemon", start_argv, no_flags };
+	stop_command = (struct unit_command){ "/bin/kill", stop_argv, ignore_flags };
+	systemd_error = 0;
+	reloads = 0;
+	systemd_unit = (struct unit){
+		.id = "daemon.service",
+		.load_state = "loaded",
+		.active_state = "active",
+		.fragment_path = UNIT_FILE,
+		.type = "notify",
+		.notify_access = "main",
+		.pid_file = "",
+		.root_directory = "",
+		.root_image = "",
+		.proc_subset = "all",
+		.private_pids = "",
+		.timeout_stop_us = UINT64_MAX,
+		.start = { &start_command, 1 },
+	};
+	return 0;
+}
+
+/* Refused with that reason, and nothing written. */
+static void expect_refused(const char *reason)
+{
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	if (!strstr(output, reason) || strncmp(output, "pramctl: daemon.service: ", 25))
+		fail_msg("\"%s\" should say \"%s\"", output, reason);
+	assert_null(get("etc/systemd/system/daemon.service.d"));
+	assert_int_equal(reloads, 0);
+	setup(NULL);
+}
+
+/* ---- tests ------------------------------------------------------------- */
+
+static void test_refused(void **state)
+{
+	char *sockets[] = { "daemon.socket (Stream [::]:80)", NULL };
+	char *privileged[] = { "privileged", NULL };
+	struct unit_command two[2];
+
+	(void)state;
+	systemd_unit.type = "oneshot";
+	expect_refused("Type=oneshot: only simple, exec, notify and forking");
+	systemd_unit.type = "dbus";
+	expect_refused("a connection to the bus can't be kept");
+	systemd_unit.type = "forking";
+	expect_refused("Type=forking without PIDFile=");
+	systemd_unit.dynamic_user = true;
+	expect_refused("DynamicUser=yes");
+	systemd_unit.private_users = true;
+	expect_refused("--no-private-users");
+	systemd_unit.root_directory = "/srv/root";
+	expect_refused("RootDirectory=/srv/root");
+	systemd_unit.root_image = "/srv/image";
+	expect_refused("RootImage=/srv/image");
+	systemd_unit.proc_subset = "pid";
+	expect_refused("ProcSubset=pid");
+	systemd_unit.private_pids = "yes";
+	expect_refused("PrivatePIDs=yes");
+	systemd_unit.delegate = true;
+	expect_refused("Delegate=yes");
+	systemd_unit.sockets = sockets;
+	expect_refused("daemon.socket (Stream [::]:80): sockets that systemd listens on");
+	systemd_unit.fd_store_max = 16;
+	expect_refused("FileDescriptorStoreMax=16");
+	systemd_unit.transient = true;
+	expect_refused("it is transient");
+	systemd_unit.need_daemon_reload = true;
+	expect_refused("systemctl daemon-reload");
+	two[0] = two[1] = start_command;
+	systemd_unit.start.all = two;
+	systemd_unit.start.nr = 2;
+	expect_refused("2 commands ExecStart=");
+	start_command.flags = privileged;
+	expect_refused("ExecStart=+/usr/sbin/daemon");
+}
+
+/* All that is in the way is said at once. */
+static void test_refused_twice(void **state)
+{
+	(void)state;
+	systemd_unit.dynamic_user = true;
+	systemd_unit.delegate = true;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "DynamicUser=yes"));
+	assert_non_null(strstr(output, "Delegate=yes"));
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	assert_int_equal(run("enable", NULL, "daemon.socket"), PRAMCTL_USAGE);
+	assert_non_null(strstr(output, "daemon.socket: only units that are a .service"));
+	assert_int_equal(run("enable", NULL, "daemon@.service"), PRAMCTL_USAGE);
+	assert_non_null(strstr(output, "is a template"));
+	assert_int_equal(run("enable", NULL, "../daemon"), PRAMCTL_USAGE);
+	systemd_unit.load_state = "not-found";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "daemon.service: there is no such unit"));
+	systemd_unit.load_state = "masked";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "masked"));
+	systemd_error = -ENOENT;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_UNAVAILABLE);
+	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_NOT_FOUND);
+	assert_int_equal(run("enable", NULL, NULL), PRAMCTL_USAGE);
+}
+
+static void expect_line(const char *text, const char *line, bool there)
+{
+	char *whole;
+
+	assert_true(asprintf(&whole, "\n%s\n", line) > 0);
+	if (!strstr(text, whole) == there)
+		fail_msg("%s line \"%s\" in:\n%s", there ? "there should be a" : "there should be no", line, text);
+	free(whole);
+}
+
+static void test_drop_in(void **state)
+{
+	char *text;
+
+	(void)state;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	text = get(DROP_IN);
+	assert_non_null(text);
+	/* Specifiers were resolved, variables were not. */
+	expect_line(text, "ExecStart=/usr/lib/pram/pram-exec -- \"/usr/sbin/daemon\" \"--name\" \"50%%\" \"$OPTIONS\" \"a \\\"b\\\"\\\\\"", true);
+	expect_line(text, "ExecStop=+/usr/lib/pram/pram-service dump %n", true);
+	expect_line(text, "ExecStartPre=+/usr/lib/pram/pram-service prepare %n", true);
+	expect_line(text, "NotifyAccess=main", false);
+	expect_line(text, "PrivateUsers=no", false);
+	assert_null(strstr(text, "ExecPaths="));
+	assert_null(strstr(text, "TimeoutStopSec="));
+	assert_int_equal(reloads, 1);
+	free(text);
+
+	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
+	assert_null(get(DROP_IN));
+	assert_null(get("etc/systemd/system/daemon.service.d"));
+	assert_int_equal(reloads, 2);
+	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_NOT_FOUND);
+}
+
+static void test_drop_in_of_others(void **state)
+{
+	char *no_exec[] = { "/", NULL }, *text;
+
+	(void)state;
+	start_argv[0] = "otherwise";
+	systemd_unit.type = "simple";
+	systemd_unit.notify_access = "none";
+	systemd_unit.private_users = true;
+	systemd_unit.no_exec_paths = no_exec;
+	systemd_unit.timeout_stop_us = 5000000;
+	systemd_unit.stop = (struct unit_commands){ &stop_command, 1 };
+	systemd_unit.stop_post = (struct unit_commands){ &stop_command, 1 };
+	assert_int_equal(run("enable", "--no-private-users", "daemon"), PRAMCTL_OK);
+	text = get(DROP_IN);
+	assert_non_null(text);
+	assert_non_null(strstr(text, "\nExecStart=/usr/lib/pram/pram-exec --no-notify --argv0 \"otherwise\" -- \"/usr/sbin/daemon\" "));
+	expect_line(text, "ExecStop=-/usr/lib/pram/pram-exec --unless-dumped -- \"/bin/kill\" \"$MAINPID\"", true);
+	expect_line(text, "ExecStopPost=-/usr/lib/pram/pram-exec --unless-dumped -- \"/bin/kill\" \"$MAINPID\"", true);
+	expect_line(text, "NotifyAccess=main", true);
+	expect_line(text, "PrivateUsers=no", true);
+	expect_line(text, "ExecPaths=/usr/lib/pram -/usr/lib/criu", true);
+	expect_line(text, "TimeoutStopSec=90s", true);
+	free(text);
+	start_argv[0] = "/usr/sbin/daemon";
+}
+
+/* Its unit has another text than when it was enabled. */
+static void test_stale(void **state)
+{
+	char *drop_ins[] = { "/" DROP_IN, NULL };
+
+	(void)state;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	systemd_unit.drop_in_paths = drop_ins;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	assert_non_null(strstr(output, "enabled already"));
+	put("lib/systemd/system/daemon.service", "[Service]\nType=notify\n");
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "its files have changed since"));
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "daemon.service: in the way: its files have changed since"));
+	systemd_unit.dynamic_user = true;
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "daemon.service: in the way: DynamicUser=yes"));
+}
+
+static void test_kexec(void **state)
+{
+	(void)state;
+	put("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1 root=/dev/vda quiet\n");
+	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "no kernel whose configuration"));
+	put("boot/vmlinuz-7.10", "");
+	put("boot/config-7.10", "CONFIG_PRAM=y\nCONFIG_KEXEC_HANDOVER=y\n");
+	put("boot/vmlinuz-7.9", "");
+	put("boot/config-7.9", "CONFIG_PRAM=y\nCONFIG_KEXEC_HANDOVER=y\n");
+	put("boot/initrd.img-7.10", "");
+	put("boot/vmlinuz-7.11", "");
+	put("boot/config-7.11", "# CONFIG_PRAM is not set\nCONFIG_KEXEC_HANDOVER=y\n");
+	/* It is no bzImage, which is seen before anything is done. */
+	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "/boot/vmlinuz-7.10\n"));
+	assert_non_null(strstr(output, "/boot/initrd.img-7.10\n"));
+	assert_non_null(strstr(output, " root=/dev/vda quiet kho=on\n"));
+	assert_non_null(strstr(output, "is no bzImage"));
+	assert_int_equal(run("kexec", NULL, "7.11"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "its configuration lacks CONFIG_PRAM=y"));
+	assert_int_equal(run("kexec", NULL, "7.12"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "vmlinuz-7.12"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_refused, setup),
+		cmocka_unit_test_setup(test_refused_twice, setup),
+		cmocka_unit_test_setup(test_names, setup),
+		cmocka_unit_test_setup(test_drop_in, setup),
+		cmocka_unit_test_setup(test_drop_in_of_others, setup),
+		cmocka_unit_test_setup(test_stale, setup),
+		cmocka_unit_test_setup(test_kexec, setup),
+	};
+	char command[64];
+	int failed;
+
+	if (!mkdtemp(scratch))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	free(output);
+	snprintf(command, sizeof(command), "rm -rf %s", scratch);
+	return system(command) || failed;
+}
