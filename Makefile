@@ -9,7 +9,7 @@ KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deps clean distclean help
+.PHONY: all demo check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check dist deps clean distclean help
 
 all:
 	@scripts/deps --check build
@@ -22,6 +22,7 @@ check: deps
 	@scripts/check
 
 check-all: deps
+	@scripts/deps deb
 	@scripts/check --record all
 
 test-runs:
@@ -65,6 +66,17 @@ kernel-patch: deps
 criu: deps
 	@scripts/criu-build
 
+deb:
+	@scripts/deps deb
+	@scripts/deb
+
+deb-check:
+	@scripts/deps deb
+	@test/deb/run
+
+dist:
+	@scripts/dist
+
 deps:
 	@scripts/deps
 
@@ -93,4 +105,6 @@ help:
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=one of kernel/config/flavors.list'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
+	@echo 'make deb           Debian packages of CRIU, the plugin and pramctl, in build/deb/; deb-check: installs them into a Debian 12 and removes them'
+	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git'
 	@echo 'make clean         removes build/; distclean: the cache as well'

@@ -67,6 +67,16 @@ progress() {
 	echo "$n"
 }
 
+# is_clone: the tree is a repository of git, not what a tarball of scripts/dist had.
+is_clone() { [ "$(git -C "$top" rev-parse --show-toplevel 2>/dev/null)" = "$top" ]; }
+
+# debian_sources SUITE: lines for apt with where this machine has Debian from, for mmdebstrap.
+debian_sources() {
+	apt-get indextargets --format "deb \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" 'Created-By: Packages' 'Origin: Debian' |
+		grep -E " $1(-updates|-security)? " | sort -u ||
+		die "apt knows no source of Debian $1: its lists are missing (apt-get update), or this is another Debian"
+}
+
 # What scripts/check has set, it and all that it calls go by:
 #   PRAM_DEADLINE  the time, in seconds since 1970, behind which nothing new is started
 #   PRAM_END       that at which all has to be over
