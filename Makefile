@@ -105,6 +105,6 @@ help:
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=one of kernel/config/flavors.list'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
-	@echo 'make deb           Debian packages of CRIU, the plugin and pramctl, in build/deb/; deb-check: installs them into a Debian 12 and removes them'
+	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; deb-check: installs them into a Debian 12 and removes them'
 	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git'
 	@echo 'make clean         removes build/; distclean: the cache as well'
