@@ -140,7 +140,7 @@ static enum pramctl_exit write_drop_in(const struct pramctl_args *args, const st
 		if (!unit_files_enable(boot_units, true, error) &&
 		    !unit_start("pram-netlock-stop.service", "fail", error))
 			return PRAMCTL_OK;
-		pramctl_error("%s: %s; install the units that belong to pramctl", unit->id, error);
+		pramctl_error("%s: %s; install pram-services, the units and programs of services/", unit->id, error);
 	} else {
 		pramctl_error("%s: systemd does not load it with %s: %s", unit->id, path,
 			      ret ? error : again.load_state);

@@ -28,7 +28,8 @@
 #define WAITER_SECONDS		60U	/* until pram-exec waits */
 #define ADDRESS_SECONDS		60U	/* until addresses are there */
 #define RESTORE_SECONDS		300U
-#define ACCEPT_SECONDS		20U	/* until systemd knows the main process */
+/* Until systemd knows the main process. The checkpoint is gone by then: giving up loses it. */
+#define ACCEPT_SECONDS		120U
 #define GONE_SECONDS		10U	/* until the tasks of a failed restore are gone */
 #define ARGS_MAX		16
 
