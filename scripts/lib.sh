@@ -111,16 +111,23 @@ guests_at_a_time() {
 
 # guest_slot: to the end of the caller's (sub)shell one of the guests that may run at a
 # time is his. What he starts closes guest_slot_fd, or what it left would have the slot.
+# Who has the lock of the directory is the next; without that a tier whose tests wait all
+# the time would keep out the others, whose guests then ran alone at the end.
 guest_slot() {
-	local slot
+	local slot next
 	if [ -z "${PRAM_SLOTS:-}" ]; then
 		exec {guest_slot_fd}</dev/null
 		return
 	fi
+	exec {next}<"$PRAM_SLOTS"
+	flock "$next"
 	while :; do
 		for slot in "$PRAM_SLOTS"/*; do
 			exec {guest_slot_fd}>"$slot"
-			! flock -n "$guest_slot_fd" || return 0
+			if flock -n "$guest_slot_fd"; then
+				exec {next}<&-
+				return 0
+			fi
 			exec {guest_slot_fd}>&-
 		done
 		sleep 0.3
