@@ -9,7 +9,7 @@ KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check dist deps clean distclean help
+.PHONY: all demo check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check deb-kernel dist deps clean distclean help
 
 all:
 	@scripts/deps --check build
@@ -74,6 +74,10 @@ deb-check:
 	@scripts/deps deb
 	@test/deb/run
 
+deb-kernel:
+	@scripts/deps deb
+	@scripts/deb-kernel $(KERNEL) $(CONFIG)
+
 dist:
 	@scripts/dist
 
@@ -106,5 +110,6 @@ help:
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
 	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; deb-check: installs them into a Debian 12 and removes them'
+	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now) or a file'
 	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git'
 	@echo 'make clean         removes build/; distclean: the cache as well'
