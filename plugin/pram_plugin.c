@@ -12,7 +12,7 @@
 #include "criu.h"
 #include "criu_build.h"
 #include "dump.h"
-#include "luo.h"
+#include "luo/luo.h"
 #include "restore.h"
 #include "session.h"
 

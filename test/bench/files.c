@@ -46,7 +46,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#include "luo_kernel.h"
+#include "luo/luo_kernel.h"
 
 #define MIB		(1024UL * 1024)
 #define PAGE		4096UL

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * plugin/luo_restore.c: a restore from what the kernel's live update orchestrator hands
+ * plugin/luo/luo_restore.c: a restore from what the kernel's live update orchestrator hands
  * out. An input is
  *
  *	u8 sizes of the first two memfds of pages: 2 times 4 bits, in pages
@@ -17,8 +17,8 @@
 #include "checkpoint_mutator.h"
 #include "criu.h"
 #include "fuzz.h"
-#include "luo.h"
-#include "luo_session.h"
+#include "luo/luo.h"
+#include "luo/luo_session.h"
 #include "../../plugin/restore.h"	/* CRIU has one, too */
 
 #define MAX_STORED	64

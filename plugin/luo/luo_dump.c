@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 /* By its place, as CRIU has a util.h, too. */
-#include "../lib/util.h"
+#include "../../lib/util.h"
 #include "checkpoint.h"
 #include "checkpoint_index.h"
-#include "criu.h"
-#include "dump.h"
+#include "../criu.h"
+#include "../dump.h"
 #include "luo.h"
 #include "luo_session.h"
 #include "writer_queue.h"

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "session.h"
+#include "../session.h"
 
 /* The index and the small images; the pages images follow in the index's order. */
 #define LUO_TOKEN_METADATA	UINT64_C(0)

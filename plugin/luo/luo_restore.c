@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 /* By its place, as CRIU has a util.h, too. */
-#include "../lib/util.h"
+#include "../../lib/util.h"
 #include "checkpoint.h"
 #include "checkpoint_index.h"
-#include "criu.h"
+#include "../criu.h"
 #include "luo.h"
 #include "luo_session.h"
-#include "restore.h"
+#include "../restore.h"
 
 static struct pram_session session = { .dev = -1 };
 static int failed;		/* why nothing can be restored */

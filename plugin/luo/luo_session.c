@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "criu.h"
+#include "../criu.h"
 #include "luo_kernel.h"
 #include "luo_session.h"
 
