@@ -55,6 +55,8 @@ CONTROLS = {
     "pram": (("oneshot",), (), True),
     "two_phase": (("dump", "restore"), (), False),
     "kexec": (("dump",), ("restore",), True),
+    # As kexec, but criu is called as container runtimes do: "criu swrk" and RPC.
+    "rpc": (("dump",), ("restore",), True),
 }
 
 # Whether to keep the trees, with CRIU's logs, of tests that pass.
@@ -437,6 +439,10 @@ class Job:
         os.close(fd)
         os.chdir(self.tree)
         zdtm.PLUGINS_DIR = PLUGIN_DIR if self.through_pram else NO_PLUGIN_DIR
+        if self.control == "rpc":
+            # RPC has no message for the directory of plugins.
+            zdtm.opts["rpc"] = True
+            os.environ["CRIU_LIBS_DIR"] = zdtm.PLUGINS_DIR
         if self.through_pram:
             # It sums the sizes of page images, which are not in the directory.
             zdtm.criu.check_pages_counts = lambda self: None
