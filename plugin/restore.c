@@ -13,27 +13,34 @@
 #include "restore.h"
 #include "session.h"
 
-static enum {
+enum source {
 	SOURCE_UNKNOWN,		/* no image has been asked for */
 	SOURCE_FILES,
 	SOURCE_PRAM,
 	SOURCE_FAILED,
-} source;
-
-static int source_error;	/* of SOURCE_FAILED */
-static struct pram_session session = { .dev = -1 };
-static struct pram_checkpoint_reader *reader;
+};
 
 /*
- * What restored tasks need: they have none of our descriptors, but CRIU's fdstore,
- * and our memory as it was when CRIU forked them. Numbers of the metadata stream
- * and, in the order of the index, of the page streams; -1 and NULL before.
+ * The restore that this criu makes. It is frozen at the first fork: begin() and
+ * pram_restore_share() set it before CRIU forks tasks, each task has a copy, and none of the
+ * descriptors in it: these it gets from CRIU's fdstore.
  */
-static int stream_id = -1;
-static int *pages_ids;
-static bool can_map;	/* the kernel can, and is to */
-static uint64_t checksum_errors;	/* before anything was read */
-static bool can_share;	/* and what is mapped is shared as it was */
+static struct {
+	enum source		source;
+	int			error;		/* of SOURCE_FAILED */
+	struct pram_session	session;
+	struct pram_checkpoint_reader *reader;
+	uint64_t		checksum_errors;	/* before anything was read */
+	bool			can_map;	/* the kernel can, and is to */
+	bool			can_share;	/* and what is mapped is shared as it was */
+
+	/* In the fdstore: the metadata stream; page streams in the order of the index. */
+	int			stream_id;
+	int			*pages_ids;
+} restore = {
+	.session.dev = -1,
+	.stream_id = -1,
+};
 
 /* How often the kernel has found data damaged, in this boot. */
 static uint64_t count_checksum_errors(void)
@@ -56,7 +63,7 @@ static void log_lost(void)
 {
 	struct pram_ioctl_info info;
 
-	if (!pram_info(session.dev, &info) && info.lost_pages)
+	if (!pram_info(restore.session.dev, &info) && info.lost_pages)
 		pr_err("PRAM has lost at least %" PRIu64 " pages in the last kexec, which came "
 		       "damaged: see the kernel's log\n", (uint64_t)info.lost_pages);
 }
@@ -75,7 +82,7 @@ static void log_damage(void)
 {
 	struct pram_damage damage;
 
-	if (pram_checkpoint_find_damage(session.dev, session.name, &damage) > 0)
+	if (pram_checkpoint_find_damage(restore.session.dev, restore.session.name, &damage) > 0)
 		log_found(&damage);
 	else
 		log_lost();
@@ -84,9 +91,9 @@ static void log_damage(void)
 /* They may be of any age, so only if that was asked for. */
 static int use_files(const char *reason)
 {
-	pr_warn("%s: restoring from the ordinary images in %s\n", reason, session.images_dir);
-	pram_session_end(&session);
-	source = SOURCE_FILES;
+	pr_warn("%s: restoring from the ordinary images in %s\n", reason, restore.session.images_dir);
+	pram_session_end(&restore.session);
+	restore.source = SOURCE_FILES;
 	return 0;
 }
 
@@ -106,8 +113,8 @@ static void log_files(void)
 {
 	if (pram_session_has_ordinary_images())
 		pr_err("the ordinary images in %s may be older and are not restored in its place: "
-		       "%s if they are what you want\n", session.images_dir,
-		       session.settings.files ? "restore without the plugin" :
+		       "%s if they are what you want\n", restore.session.images_dir,
+		       restore.session.settings.files ? "restore without the plugin" :
 						"set CRIU_PRAM_FILES=yes");
 }
 
@@ -116,9 +123,9 @@ static bool files_will_do(void)
 {
 	struct pram_ioctl_info info;
 
-	if (!session.settings.files || !pram_session_has_ordinary_images())
+	if (!restore.session.settings.files || !pram_session_has_ordinary_images())
 		return false;
-	return session.dev < 0 || (!pram_info(session.dev, &info) && !info.lost_pages);
+	return restore.session.dev < 0 || (!pram_info(restore.session.dev, &info) && !info.lost_pages);
 }
 
 static void open_error(int error)
@@ -127,30 +134,30 @@ static void open_error(int error)
 	case -ENOENT:
 		pr_err("there is no checkpoint \"%s\" in PRAM: \"pramctl list\" shows which there "
 		       "are; give the images directory it was dumped to, or set CRIU_PRAM_NAME\n",
-		       session.name);
+		       restore.session.name);
 		log_lost();
 		log_files();
 		break;
 	case -EBUSY:
 		pr_err("checkpoint \"%s\" is being dumped or restored by another process, or tasks "
 		       "of a restore that has failed are still ending: wait for them\n",
-		       session.name);
+		       restore.session.name);
 		break;
 	case -EBADMSG:
 		pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n",
-		       session.name, session.name);
+		       restore.session.name, restore.session.name);
 		log_damage();
 		break;
 	case -EPROTONOSUPPORT:
 		pr_err("checkpoint \"%s\" has a format that this plugin does not know: restore it "
-		       "with a newer plugin\n", session.name);
+		       "with a newer plugin\n", restore.session.name);
 		break;
 	case -ENAMETOOLONG:
 		pr_err("\"%s\" is too long for a checkpoint's name, so it can't be that it was "
-		       "dumped to: set CRIU_PRAM_NAME\n", session.name);
+		       "dumped to: set CRIU_PRAM_NAME\n", restore.session.name);
 		break;
 	default:
-		pr_err("can't open checkpoint \"%s\": %s; see the kernel's log\n", session.name,
+		pr_err("can't open checkpoint \"%s\": %s; see the kernel's log\n", restore.session.name,
 		       strerror(-error));
 	}
 }
@@ -165,7 +172,7 @@ static int check_index(const PramCheckpoint *index)
 	}
 	if (index->page_size != sysconf(_SC_PAGESIZE)) {
 		pr_err("checkpoint \"%s\" has pages of %u bytes, this kernel of %ld: boot a kernel "
-		       "that has the same\n", session.name, index->page_size,
+		       "that has the same\n", restore.session.name, index->page_size,
 		       sysconf(_SC_PAGESIZE));
 		return -EINVAL;
 	}
@@ -178,8 +185,8 @@ static uint32_t load_flags(void)
 	 * A checkpoint that is to be kept is only looked at: what is in the fdstore
 	 * holds it until CRIU exits, which may be long after the restore.
 	 */
-	return (session.settings.map ? PRAM_LOAD_MAP : 0) |
-	       (session.settings.keep ? PRAM_LOAD_PEEK : 0);
+	return (restore.session.settings.map ? PRAM_LOAD_MAP : 0) |
+	       (restore.session.settings.keep ? PRAM_LOAD_PEEK : 0);
 }
 
 static int begin(void)
@@ -189,11 +196,11 @@ static int begin(void)
 	unsigned int waited_ms = 0;
 	int ret;
 
-	ret = pram_session_begin(&session);
+	ret = pram_session_begin(&restore.session);
 	if (ret)
 		return ret;
 
-	ret = pram_session_open(&session);
+	ret = pram_session_open(&restore.session);
 	if (ret) {
 		const bool no_pram = ret == -ENOENT || ret == -ENODEV || ret == -ENXIO;
 
@@ -205,43 +212,43 @@ static int begin(void)
 		return ret;
 	}
 
-	ret = pram_info(session.dev, &info);
+	ret = pram_info(restore.session.dev, &info);
 	if (ret) {
 		pr_err("can't ask " PRAM_DEVICE_PATH " what it can do: %s\n", strerror(-ret));
 		return ret;
 	}
-	can_map = session.settings.map && (info.features & PRAM_FEATURE_MAP);
-	can_share = can_map && (info.features & PRAM_FEATURE_SHARE);
+	restore.can_map = restore.session.settings.map && (info.features & PRAM_FEATURE_MAP);
+	restore.can_share = restore.can_map && (info.features & PRAM_FEATURE_SHARE);
 
-	checksum_errors = count_checksum_errors();
+	restore.checksum_errors = count_checksum_errors();
 
 	do {
-		ret = pram_reader_open(session.dev, session.name, load_flags(), &reader);
+		ret = pram_reader_open(restore.session.dev, restore.session.name, load_flags(), &restore.reader);
 	} while (pram_session_wait(ret, &waited_ms));
 	if (ret) {
-		reader = NULL;
+		restore.reader = NULL;
 		if ((ret == -ENOENT || ret == -ENAMETOOLONG) && files_will_do())
 			return use_files("PRAM has no such checkpoint");
 		open_error(ret);
 		return ret;
 	}
 
-	index = pram_reader_index(reader);
+	index = pram_reader_index(restore.reader);
 	ret = check_index(index);
 	if (ret)
 		return ret;
 	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: they are ignored\n", session.images_dir);
+		pr_warn("%s holds ordinary images, too: they are ignored\n", restore.session.images_dir);
 	pr_info("restoring from checkpoint \"%s\": %zu images, %zu pages images, dumped on Linux %s, "
-		"pages are %s\n", session.name, index->n_image, index->n_pages,
-		index->kernel_release ?: "(unknown)", can_map ? "mapped" : "copied");
-	source = SOURCE_PRAM;
+		"pages are %s\n", restore.session.name, index->n_image, index->n_pages,
+		index->kernel_release ?: "(unknown)", restore.can_map ? "mapped" : "copied");
+	restore.source = SOURCE_PRAM;
 	return 0;
 }
 
 static int find_pages(const char *image)
 {
-	const PramCheckpoint *index = pram_reader_index(reader);
+	const PramCheckpoint *index = pram_reader_index(restore.reader);
 
 	for (size_t i = 0; i < index->n_pages; i++)
 		if (!strcmp(index->pages[i]->image, image))
@@ -256,14 +263,14 @@ static int open_pages(const char *image)
 	i = find_pages(image);
 	if (i < 0) {
 		/* CRIU would go on with an image that is absent, and crash. */
-		pr_err("checkpoint \"%s\" has no %s\n", session.name, image);
+		pr_err("checkpoint \"%s\" has no %s\n", restore.session.name, image);
 		return -ENODATA;
 	}
-	if (!pages_ids) {
+	if (!restore.pages_ids) {
 		pr_err("%s is needed before the plugin was initialised\n", image);
 		return -EPROTO;
 	}
-	fd = fdstore_get(pages_ids[i]);
+	fd = fdstore_get(restore.pages_ids[i]);
 	return fd < 0 ? -EIO : fd;
 }
 
@@ -272,32 +279,32 @@ static int open_small(const char *image)
 	int fd, stream = -1;
 
 	if (current) {
-		stream = fdstore_get(stream_id);
+		stream = fdstore_get(restore.stream_id);
 		if (stream < 0)
 			return -EIO;
 	}
-	fd = pram_reader_image(reader, stream, image);
+	fd = pram_reader_image(restore.reader, stream, image);
 	if (stream >= 0)
 		close(stream);
 	if (fd < 0 && fd != -ENOENT)
-		pr_err("can't read %s of checkpoint \"%s\": %s\n", image, session.name,
+		pr_err("can't read %s of checkpoint \"%s\": %s\n", image, restore.session.name,
 		       strerror(-fd));
 	return fd;
 }
 
 int pram_restore_open(const char *image, int flags)
 {
-	if (source == SOURCE_UNKNOWN) {
-		source_error = begin();
-		if (source_error) {
+	if (restore.source == SOURCE_UNKNOWN) {
+		restore.error = begin();
+		if (restore.error) {
 			pram_restore_end();
-			source = SOURCE_FAILED;
+			restore.source = SOURCE_FAILED;
 		}
 	}
 	/* -ENOENT would read as "there is no such image". */
-	if (source == SOURCE_FAILED)
-		return source_error == -ENOENT ? -ENODATA : source_error;
-	if (source == SOURCE_FILES)
+	if (restore.source == SOURCE_FAILED)
+		return restore.error == -ENOENT ? -ENODATA : restore.error;
+	if (restore.source == SOURCE_FILES)
 		return -ENOTSUP;
 
 	if ((flags & O_ACCMODE) != O_RDONLY) {
@@ -309,7 +316,7 @@ int pram_restore_open(const char *image, int flags)
 
 bool pram_restore_shares_pages(void)
 {
-	return can_share;
+	return restore.can_share;
 }
 
 int pram_restore_share(void)
@@ -318,30 +325,30 @@ int pram_restore_share(void)
 	unsigned int waited_ms = 0;
 	int ret;
 
-	if (source != SOURCE_PRAM)
+	if (restore.source != SOURCE_PRAM)
 		return 0;
 
 	do {
-		ret = pram_reader_open_pages(reader);
+		ret = pram_reader_open_pages(restore.reader);
 	} while (pram_session_wait(ret, &waited_ms));
 	if (ret) {
 		pr_err("can't open the pages of checkpoint \"%s\": %s; \"pramctl show '%s'\" lists "
-		       "them\n", session.name, strerror(-ret), session.name);
+		       "them\n", restore.session.name, strerror(-ret), restore.session.name);
 		if (ret == -EBADMSG)
 			log_damage();
 		return ret;
 	}
 
-	index = pram_reader_index(reader);
-	pages_ids = calloc(index->n_pages + 1, sizeof(*pages_ids));
-	if (!pages_ids)
+	index = pram_reader_index(restore.reader);
+	restore.pages_ids = calloc(index->n_pages + 1, sizeof(*restore.pages_ids));
+	if (!restore.pages_ids)
 		return -ENOMEM;
-	stream_id = fdstore_add(pram_reader_stream(reader));
-	if (stream_id < 0)
+	restore.stream_id = fdstore_add(pram_reader_stream(restore.reader));
+	if (restore.stream_id < 0)
 		return -EIO;
 	for (size_t i = 0; i < index->n_pages; i++) {
-		pages_ids[i] = fdstore_add(pram_reader_pages(reader, index->pages[i]->image));
-		if (pages_ids[i] < 0)
+		restore.pages_ids[i] = fdstore_add(pram_reader_pages(restore.reader, index->pages[i]->image));
+		if (restore.pages_ids[i] < 0)
 			return -EIO;
 	}
 	return 0;
@@ -349,7 +356,7 @@ int pram_restore_share(void)
 
 bool pram_restore_active(void)
 {
-	return source == SOURCE_PRAM;
+	return restore.source == SOURCE_PRAM;
 }
 
 void pram_restore_failed(void)
@@ -358,11 +365,11 @@ void pram_restore_failed(void)
 
 	pr_info("the restore has failed: the checkpoint stays in PRAM\n");
 	/* It is the tasks that meet what is damaged of their memory: they have no words for it. */
-	if (count_checksum_errors() == checksum_errors ||
-	    pram_checkpoint_find_damage(session.dev, session.name, &damage) <= 0)
+	if (count_checksum_errors() == restore.checksum_errors ||
+	    pram_checkpoint_find_damage(restore.session.dev, restore.session.name, &damage) <= 0)
 		return;
-	pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n", session.name,
-	       session.name);
+	pr_err("checkpoint \"%s\" is damaged: remove it by \"pramctl rm '%s'\"\n", restore.session.name,
+	       restore.session.name);
 	log_found(&damage);
 }
 
@@ -370,16 +377,16 @@ int pram_restore_finish(void)
 {
 	int ret = 0;
 
-	if (session.settings.keep) {
-		pr_info("checkpoint \"%s\" is kept\n", session.name);
+	if (restore.session.settings.keep) {
+		pr_info("checkpoint \"%s\" is kept\n", restore.session.name);
 	} else {
-		ret = pram_reader_finish(reader);
+		ret = pram_reader_finish(restore.reader);
 		if (ret)
 			pr_err("the tasks run, but checkpoint \"%s\" can't be freed: %s; remove it "
-			       "by \"pramctl rm '%s'\" when criu has exited\n", session.name,
-			       strerror(-ret), session.name);
+			       "by \"pramctl rm '%s'\" when criu has exited\n", restore.session.name,
+			       strerror(-ret), restore.session.name);
 		else
-			pr_info("checkpoint \"%s\" is restored and freed\n", session.name);
+			pr_info("checkpoint \"%s\" is restored and freed\n", restore.session.name);
 		if (!ret)
 			pram_marker_remove(criu_get_image_dir());
 	}
@@ -389,13 +396,13 @@ int pram_restore_finish(void)
 
 void pram_restore_end(void)
 {
-	pram_reader_close(reader);
-	reader = NULL;
-	free(pages_ids);
-	pages_ids = NULL;
-	stream_id = -1;
-	can_map = false;
-	can_share = false;
-	pram_session_end(&session);
-	source = SOURCE_UNKNOWN;
+	pram_reader_close(restore.reader);
+	restore.reader = NULL;
+	free(restore.pages_ids);
+	restore.pages_ids = NULL;
+	restore.stream_id = -1;
+	restore.can_map = false;
+	restore.can_share = false;
+	pram_session_end(&restore.session);
+	restore.source = SOURCE_UNKNOWN;
 }
