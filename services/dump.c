@@ -278,6 +278,7 @@ static void note_lock(struct dump *d)
 		text = NULL;
 		nft_run(list, &text);
 	}
+	mark_write(LOCK_DIR, d->unit, table);
 	json_object_object_add(d->record, "table", json_object_new_string(table));
 	json_object_object_add(d->record, "lock", json_object_new_string(text ?: ""));
 }
@@ -319,6 +320,8 @@ static int run(struct dump *d)
 		    strerror(-ret), d->unit);
 		return ret;
 	}
+	/* That of this checkpoint is still to come, even in this boot, if the kexec is called off. */
+	mark_remove(TRIED_DIR, d->unit);
 	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
 	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; that it is said to have been killed means this",
 	    (now_ns() - start) / 1000000, d->pid);
@@ -353,8 +356,13 @@ int service_dump(const char *unit)
 			ret ? "the root control group can't be entered" : "/dev/pram", strerror(-d.dev));
 		return 0;
 	}
-	if (unit_load(unit, &loaded, error)) {
+	/* If this dump fails, none of earlier times must be restored in its place. */
+	ret = record_remove(d.dev, unit);
+	if (ret) {
+		stopped(&d, "its old record in PRAM can't be removed: %s", strerror(-ret));
+	} else if (unit_load(unit, &loaded, error)) {
 		stopped(&d, "%s", error);
+		unit_free(&loaded);
 	} else {
 		uname(&name);
 		d.seconds = limit_of(&loaded);
@@ -367,8 +375,8 @@ int service_dump(const char *unit)
 		if (!look_at_tasks(&d, loaded.control_group))
 			run(&d);
 		json_object_put(d.record);
+		unit_free(&loaded);
 	}
-	unit_free(&loaded);
 	for (size_t i = 0; i < d.nr_args; i++)
 		free(d.args[i]);
 	close(d.dev);

@@ -11,11 +11,14 @@
 
 #include <json-c/json.h>
 
+/* Unit tests have others. */
+#ifndef RUN_DIR
 #define RUN_DIR		"/run/pram"
+#endif
 #define LOG_DIR		"/var/log/pram"
 #define ENV_DIR		RUN_DIR "/env"		/* PRAM_SERVICE= for the unit's commands */
-#define TRIED_DIR	RUN_DIR "/tried"	/* no second restore in this boot */
-#define LOCK_DIR	RUN_DIR "/lock"		/* tables that were put up in this boot */
+#define TRIED_DIR	RUN_DIR "/tried"	/* no second restore of the same checkpoint */
+#define LOCK_DIR	RUN_DIR "/lock"		/* tables that are up in this boot */
 
 /* ---- messages ---------------------------------------------------------- */
 
@@ -51,6 +54,7 @@ bool process_has_name(pid_t pid, const char *comm);
  * @dev: /dev/pram
  * @log: the log's name in the unit's directory of logs
  * @seconds: after that it is told to give up
+ * @keep: a restore leaves the checkpoint where it is
  * @args: what follows "criu", options of every run excepted; ended by %NULL
  * @fds: descriptors that it is to inherit, by their numbers
  * @nr_fds: number of these
@@ -62,6 +66,7 @@ struct criu_run {
 	int		dev;
 	const char	*log;
 	unsigned int	seconds;
+	bool		keep;
 	char		**args;
 	int		*fds;
 	size_t		nr_fds;
@@ -98,7 +103,7 @@ char *lock_table_of(int dev, const char *checkpoint);
 int lock_all(int dev);
 /* Puts up again, on the way down, those of services that were just dumped, if they are gone. */
 int lock_again(int dev);
-/* Removes what is left of them: of one service, or of all (NULL). */
+/* Removes what is left of them: of one service, or of all that nobody restores (NULL). */
 void lock_remove(const char *unit);
 
 /* ---- the verbs --------------------------------------------------------- */
