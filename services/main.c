@@ -31,6 +31,12 @@ static int unlock(void)
 	return 0;
 }
 
+static int unlock_unit(const char *unit)
+{
+	lock_remove(unit);
+	return 0;
+}
+
 static const struct {
 	const char	*name;
 	int		(*run)(void);
@@ -39,7 +45,7 @@ static const struct {
 	{ "pids", service_pids, NULL },
 	{ "lock", lock, NULL },
 	{ "relock", relock, NULL },
-	{ "unlock", unlock, NULL },
+	{ "unlock", unlock, unlock_unit },
 	{ "start", service_start_all, NULL },
 	{ "dump", NULL, service_dump },
 	{ "prepare", NULL, service_prepare },
@@ -58,7 +64,7 @@ int main(int argc, char **argv)
 			return verbs[i].run_unit(argv[2]);
 	}
 	fputs("usage: pram-service pids|lock|relock|unlock|start\n"
-	      "       pram-service dump|prepare|restore|release UNIT\n"
+	      "       pram-service unlock|dump|prepare|restore|release UNIT\n"
 	      "Units that belong to PRAM call it; people have pramctl(8).\n", stderr);
 	return 2;
 }
