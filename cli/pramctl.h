@@ -34,6 +34,7 @@ enum pramctl_exit {
  * @checksums: --checksums
  * @kexec: --kexec
  * @reboot: --reboot
+ * @services: --services
  * @no_private_users: --no-private-users
  * @dry_run: --dry-run
  * @initrd: --initrd or %NULL
@@ -57,6 +58,7 @@ struct pramctl_args {
 	bool		checksums;
 	bool		kexec;
 	bool		reboot;
+	bool		services;
 	bool		no_private_users;
 	bool		dry_run;
 	const char	*root;
@@ -121,6 +123,7 @@ enum pramctl_exit pramctl_stats(const struct pramctl_args *args);
 enum pramctl_exit pramctl_enable(const struct pramctl_args *args);
 enum pramctl_exit pramctl_disable(const struct pramctl_args *args);
 enum pramctl_exit pramctl_services(const struct pramctl_args *args);
+enum pramctl_exit pramctl_timeline(const struct pramctl_args *args);
 enum pramctl_exit pramctl_kexec(const struct pramctl_args *args);
 
 /* ---- messages ---------------------------------------------------------- */

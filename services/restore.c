@@ -17,6 +17,7 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
@@ -63,6 +64,7 @@ static void write_history(const struct restore *r, const char *result, const cha
 	struct json_object *history = json_object_new_object();
 	const uint64_t frozen = record_number(r->record, "frozen_ns");
 	const uint64_t now = now_ns();
+	struct timespec up;
 
 	json_object_object_add(history, "result", json_object_new_string(result));
 	if (reason)
@@ -72,6 +74,10 @@ static void write_history(const struct restore *r, const char *result, const cha
 		(record_number(r->record, "dumped_ns") - frozen) / 1000000));
 	json_object_object_add(history, "from_kernel",
 			       json_object_new_string(record_text(r->record, "kernel")));
+	/* When this kernel began to keep time. */
+	if (!clock_gettime(CLOCK_BOOTTIME, &up))
+		json_object_object_add(history, "boot_ns", json_object_new_uint64(
+			now - up.tv_sec * UINT64_C(1000000000) - up.tv_nsec));
 	json_object_object_add(history, "ended_ns", json_object_new_uint64(now));
 	json_object_object_add(history, "restore_ms", json_object_new_uint64((now - r->start) / 1000000));
 	if (!strcmp(result, "restored"))

@@ -41,9 +41,6 @@ void mark_remove(const char *dir, const char *unit);
 /* Leaves the cgroup of the unit, whose device filter may forbid /dev/pram. */
 int leave_cgroup(void);
 
-/* All that is in a unit's cgroup and below, ended by 0: to be freed, or NULL. */
-pid_t *cgroup_pids(const char *control_group);
-
 bool process_has_name(pid_t pid, const char *comm);
 
 /**
