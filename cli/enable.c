@@ -31,23 +31,30 @@ static char *boot_units[] = {
 
 char *services_unit_name(const char *operand)
 {
+	static const char *const others[] = {
+		".socket", ".target", ".timer", ".mount", ".automount", ".path", ".slice", ".scope",
+		".swap", ".device",
+	};
 	const char *dot = strrchr(operand, '.');
 
 	if (!*operand || strchr(operand, '/') || strlen(operand) > 200) {
 		pramctl_error("%s: is no name of a unit", operand);
 		return NULL;
 	}
-	if (!dot)
-		return output_format("%s.service", operand);
-	if (strcmp(dot, ".service")) {
-		pramctl_error("%s: only units that are a .service can be dumped", operand);
-		return NULL;
+	for (size_t i = 0; dot && i < sizeof(others) / sizeof(*others); i++) {
+		if (!strcmp(dot, others[i])) {
+			pramctl_error("%s: only units that are a .service can be dumped", operand);
+			return NULL;
+		}
 	}
+	/* A name may have dots: php8.2-fpm. */
+	if (!dot || strcmp(dot, ".service"))
+		dot = operand + strlen(operand);
 	if (dot > operand && dot[-1] == '@') {
 		pramctl_error("%s: is a template; name one of its instances", operand);
 		return NULL;
 	}
-	return output_format("%s", operand);
+	return output_format("%.*s.service", (int)(dot - operand), operand);
 }
 
 /* Loads a unit that must be there. */

@@ -234,8 +234,9 @@ static void check_service(struct check *check, struct json_object *service,
 		return;
 	}
 	copied = output_bytes(json_object_get_uint64(json_object_object_get(service, "copied")));
-	found = output_format("%" PRIu64 " processes, up to %s of memory is copied",
-			      json_object_get_uint64(tasks), copied);
+	found = output_format("%" PRIu64 " process%s, up to %s of memory is copied",
+			      json_object_get_uint64(tasks),
+			      json_object_get_uint64(tasks) == 1 ? "" : "es", copied);
 	check_add(check, unit, CHECK_OK, found, "");
 }
 

@@ -241,6 +241,9 @@ static void test_names(void **state)
 	assert_non_null(strstr(output, "daemon.socket: only units that are a .service"));
 	assert_int_equal(run("enable", NULL, "daemon@.service"), PRAMCTL_USAGE);
 	assert_non_null(strstr(output, "is a template"));
+	assert_int_equal(run("enable", NULL, "daemon@"), PRAMCTL_USAGE);
+	assert_int_equal(run("disable", NULL, "daemon8.2-x"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "daemon8.2-x.service: is not enabled"));
 	assert_int_equal(run("enable", NULL, "../daemon"), PRAMCTL_USAGE);
 	systemd_unit.load_state = "not-found";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_NOT_FOUND);
