@@ -24,6 +24,7 @@
 #include "pram-exec.h"
 #include "record.h"
 #include "service.h"
+#include "tasks.h"
 #include "unit.h"
 #include "util.h"
 
@@ -344,6 +345,35 @@ static int hand_over(struct restore *r, char **why)
 	return set_why(why, -ETIMEDOUT, "systemd does not take process %d for its main process", r->pid);
 }
 
+static bool is_among(pid_t pid, const pid_t *pids, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Was this process restored, or is it of one that was? systemd may run commands of the unit, too. */
+static bool is_restored(struct restore *r, pid_t pid)
+{
+	struct json_object *pids = json_object_object_get(r->record, "pids");
+	struct pram_tasks tasks;
+	bool is;
+
+	/* Nobody knows any more. */
+	if (!r->record)
+		return true;
+	for (size_t i = 0; pids && i < json_object_array_length(pids); i++) {
+		if (json_object_get_int(json_object_array_get_idx(pids, i)) == pid)
+			return true;
+	}
+	pram_tasks_look(r->pid, &tasks);
+	is = is_among(pid, tasks.pids, tasks.nr);
+	pram_tasks_free(&tasks);
+	return is;
+}
+
 /* What is left of a restore that has failed would have its files, ports and addresses. */
 static void clear_away(struct restore *r)
 {
@@ -352,7 +382,7 @@ static void clear_away(struct restore *r)
 		bool any = false;
 
 		for (pid_t *pid = pids; pid && *pid; pid++) {
-			if (*pid == r->waiter)
+			if (*pid == r->waiter || !is_restored(r, *pid))
 				continue;
 			kill(*pid, SIGKILL);
 			any = true;

@@ -25,6 +25,7 @@
 /* ---- systemd and criu -------------------------------------------------- */
 
 static pid_t waiter, task;	/* pram-exec, and what criu has restored */
+static pid_t command;		/* that systemd runs beside */
 static uint32_t main_pid, accepted;
 static int start_error, criu_error, notified;
 static unsigned int started, unlocked;
@@ -106,13 +107,15 @@ static bool lives(pid_t pid)
 pid_t *__wrap_cgroup_pids(const char *control_group);
 pid_t *__wrap_cgroup_pids(const char *control_group)
 {
-	pid_t *pids = calloc(3, sizeof(*pids));
+	pid_t *pids = calloc(4, sizeof(*pids));
 	size_t nr = 0;
 
 	assert_non_null(pids);
 	assert_string_equal(control_group, "/system.slice/" UNIT);
 	if (waiter)
 		pids[nr++] = waiter;
+	if (command)
+		pids[nr++] = command;
 	if (lives(task))
 		pids[nr++] = task;
 	else
@@ -174,12 +177,14 @@ static pid_t start_process(void)
 static void put_service(unsigned int kexecs)
 {
 	char name[PRAM_NAME_MAX], node[PRAM_NAME_MAX];
-	struct json_object *record = json_object_new_object();
+	struct json_object *record = json_object_new_object(), *pids = json_object_new_array();
 
 	assert_int_equal(record_name(UNIT, name), 0);
 	assert_int_equal(pram_checkpoint_node_name(node, name, NULL), 0);
 	fake_pram_add(node, PRAM_BYTE_STREAM, 0, "index", 5);
 	json_object_object_add(record, "pid", json_object_new_int(task));
+	json_object_array_add(pids, json_object_new_int(task));
+	json_object_object_add(record, "pids", pids);
 	assert_int_equal(record_save(dev, UNIT, record), 0);
 	json_object_put(record);
 	while (kexecs--)
@@ -208,7 +213,7 @@ static int setup(void **state)
 	fake_pram_setup();
 	dev = pram_open();
 	assert_true(dev >= 0);
-	waiter = task = 0;
+	waiter = task = command = 0;
 	main_pid = accepted = 0;
 	start_error = criu_error = notified = 0;
 	started = unlocked = 0;
@@ -225,8 +230,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		const pid_t pid = i ? waiter : task;
+	for (size_t i = 0; i < 3; i++) {
+		const pid_t pid = i == 0 ? waiter : i == 1 ? task : command;
 
 		if (pid && !kill(pid, SIGKILL))
 			waitpid(pid, NULL, 0);
@@ -357,10 +362,12 @@ static void test_criu_fails(void **state)
 {
 	(void)state;
 	begin();
+	command = start_process();
 	criu_error = 1;
 	assert_int_equal(service_restore(UNIT), 0);
 	assert_int_equal(waiter_ended(), 1);
 	assert_false(lives(task));
+	assert_true(lives(command));
 	assert_true(has_checkpoint());
 	assert_false(has_record());
 	assert_non_null(strstr(said, "its restore has failed: no such file"));
