@@ -435,6 +435,10 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 		pramctl_error("check takes one of --kexec, --reboot, --services and --task");
 		return PRAMCTL_USAGE;
 	}
+	if (args->try_dump && !args->services) {
+		pramctl_error("check takes --try with --services only");
+		return PRAMCTL_USAGE;
+	}
 	if (args->nr && !args->kexec) {
 		pramctl_error("check takes KERNEL and INITRD with --kexec only");
 		return PRAMCTL_USAGE;

@@ -53,6 +53,7 @@ const struct pramctl_command pramctl_commands[] = {
 			{ "kexec", NULL, "instead, if a kexec would lose anything now", ARG(kexec) },
 			{ "reboot", NULL, "instead, if a reboot would lose anything", ARG(reboot) },
 			{ "services", NULL, "instead, if enabled services can go over a kexec", ARG(services) },
+			{ "try", NULL, "with --services: have criu dump them, which run on", ARG(try_dump) },
 			{ "task", "PID", "instead, if a task can be dumped and go over a kexec", ARG(task) },
 			OPTION_ROOT,
 		},

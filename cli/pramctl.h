@@ -35,6 +35,7 @@ enum pramctl_exit {
  * @kexec: --kexec
  * @reboot: --reboot
  * @services: --services
+ * @try_dump: --try
  * @no_private_users: --no-private-users
  * @dry_run: --dry-run
  * @initrd: --initrd or %NULL
@@ -59,6 +60,7 @@ struct pramctl_args {
 	bool		kexec;
 	bool		reboot;
 	bool		services;
+	bool		try_dump;
 	bool		no_private_users;
 	bool		dry_run;
 	const char	*root;
@@ -85,7 +87,7 @@ struct pramctl_option {
 	size_t		member;
 };
 
-#define PRAMCTL_OPTIONS_MAX	9
+#define PRAMCTL_OPTIONS_MAX	10
 
 /**
  * struct pramctl_command - a verb; the table of them drives everything

@@ -2,11 +2,14 @@
 /* Which services go over a kexec, how it went the last time, and what stands in the way now. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -208,15 +211,51 @@ static struct json_object *list_services(const char *root)
 	return listing.services;
 }
 
+/* Has criu try: what is in the way, to be freed; or NULL. */
+static char *try_dump(const char *unit)
+{
+	char *argv[] = { SERVICES_PROGRAM, "try", (char *)unit, NULL };
+	posix_spawn_file_actions_t actions;
+	int out[2], status, ret;
+	char text[1024] = "";
+	ssize_t len;
+	pid_t pid;
+
+	if (pipe2(out, O_CLOEXEC))
+		return output_format("a pipe can't be made: %s", strerror(errno));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+	ret = posix_spawn(&pid, SERVICES_PROGRAM, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(out[1]);
+	len = ret ? 0 : read(out[0], text, sizeof(text) - 1);
+	close(out[0]);
+	if (ret)
+		return output_format(SERVICES_PROGRAM ": %s: install pram-services", strerror(ret));
+	text[len > 0 ? len : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	if (waitpid(pid, &status, 0) == pid && !status)
+		return NULL;
+	return output_format("%s", *text ? text : SERVICES_PROGRAM " has failed");
+}
+
 /* A line for each obstacle: what it is, and behind the first colon what to do about it. */
 static void check_service(struct check *check, struct json_object *service,
 			  enum check_status status)
 {
 	struct json_object *obstacles = json_object_object_get(service, "obstacles"), *tasks;
 	const char *unit = json_object_get_string(json_object_object_get(service, "unit"));
-	const size_t nr = json_object_array_length(obstacles);
-	_cleanup_free_ char *found = NULL, *copied = NULL;
+	const bool runs = json_object_object_get_ex(service, "tasks", &tasks);
+	_cleanup_free_ char *found = NULL, *copied = NULL, *tried = NULL;
+	size_t nr = json_object_array_length(obstacles);
 
+	/* Only if nothing else is known that would keep it from being dumped. */
+	if (!nr && runs && check->args->try_dump) {
+		tried = try_dump(unit);
+		if (tried)
+			add_obstacle(obstacles, tried);
+		nr = json_object_array_length(obstacles);
+	}
 	for (size_t i = 0; i < nr; i++) {
 		_cleanup_free_ char *text = output_format("%s",
 			json_object_get_string(json_object_array_get_idx(obstacles, i)));
@@ -229,14 +268,15 @@ static void check_service(struct check *check, struct json_object *service,
 	}
 	if (nr)
 		return;
-	if (!json_object_object_get_ex(service, "tasks", &tasks)) {
+	if (!runs) {
 		check_add(check, unit, CHECK_OK, "does not run", "");
 		return;
 	}
 	copied = output_bytes(json_object_get_uint64(json_object_object_get(service, "copied")));
-	found = output_format("%" PRIu64 " process%s, up to %s of memory is copied",
+	found = output_format("%" PRIu64 " process%s, up to %s of memory is copied%s",
 			      json_object_get_uint64(tasks),
-			      json_object_get_uint64(tasks) == 1 ? "" : "es", copied);
+			      json_object_get_uint64(tasks) == 1 ? "" : "es", copied,
+			      check->args->try_dump ? ", dumped as a trial" : "");
 	check_add(check, unit, CHECK_OK, found, "");
 }
 

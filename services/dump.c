@@ -15,6 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "checkpoint.h"
 #include "record.h"
 #include "service.h"
 #include "tasks.h"
@@ -28,6 +29,7 @@
 
 struct dump {
 	const char		*unit;
+	bool			tries;		/* it runs on, and nothing is kept */
 	pid_t			pid;
 	int			dev;
 	unsigned int		seconds;
@@ -87,6 +89,10 @@ static void stopped(const struct dump *d, const char *text, ...)
 	if (vasprintf(&why, text, args) < 0)
 		why = NULL;
 	va_end(args);
+	if (d->tries) {
+		puts(why ?: "out of memory");
+		return;
+	}
 	say(LOG_ERR, d->unit, "it is stopped, not dumped: %s", why ?: "out of memory");
 	write_history(d, why ?: "out of memory");
 }
@@ -283,33 +289,44 @@ static void note_lock(struct dump *d)
 	json_object_object_add(d->record, "lock", json_object_new_string(text ?: ""));
 }
 
-static int run(struct dump *d)
+/* Has criu dump it: 0, or not after having said why. */
+static int run_criu(struct dump *d, const char *name)
 {
 	struct criu_run criu = {
 		.unit = d->unit,
 		.task = d->pid,
 		.dev = d->dev,
-		.log = "dump.log",
+		.log = d->tries ? "try.log" : "dump.log",
 		.seconds = d->seconds,
+		.name = name,
 		.args = d->args,
 	};
-	const bool lock = in_our_net(d->pid);
-	const uint64_t start = now_ns();
 	_cleanup_free_ char *why = NULL;
 	int ret;
 
 	add_arg(d, strdup("dump"));
+	if (d->tries)
+		add_arg(d, strdup("--leave-running"));
 	add_arg(d, strdup("-t"));
 	add_arg(d, format("%d", d->pid));
 	add_arg(d, strdup("--skip-in-flight"));
 	for (int fd = 0; fd < 3; fd++)
 		add_external(d, fd);
 	ret = criu_run(&criu, &why);
-	if (ret) {
-		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/dump.log",
-			why ?: strerror(ret < 0 ? -ret : EIO), d->unit);
+	if (ret)
+		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/%s",
+			why ?: strerror(ret < 0 ? -ret : EIO), d->unit, criu.log);
+	return ret;
+}
+
+static int run(struct dump *d)
+{
+	const bool lock = in_our_net(d->pid);
+	const uint64_t start = now_ns();
+	int ret = run_criu(d, NULL);
+
+	if (ret)
 		return ret;
-	}
 	json_object_object_add(d->record, "frozen_ns", json_object_new_uint64(start));
 	json_object_object_add(d->record, "dumped_ns", json_object_new_uint64(now_ns()));
 	if (lock)
@@ -336,13 +353,70 @@ static unsigned int limit_of(const struct unit *unit)
 	return unit->timeout_stop_us == UINT64_MAX || seconds > DUMP_SECONDS ? DUMP_SECONDS : seconds;
 }
 
+/* Of a unit that is loaded, with its main process: what is to be known for a dump. */
+static int begin(struct dump *d, const struct unit *loaded)
+{
+	struct utsname name;
+
+	uname(&name);
+	d->seconds = limit_of(loaded);
+	d->record = json_object_new_object();
+	d->external = json_object_new_array();
+	json_object_object_add(d->record, "unit", json_object_new_string(d->unit));
+	json_object_object_add(d->record, "pid", json_object_new_int(d->pid));
+	json_object_object_add(d->record, "kernel", json_object_new_string(name.release));
+	json_object_object_add(d->record, "external", d->external);
+	return look_at_tasks(d, loaded->control_group);
+}
+
+static void end(struct dump *d)
+{
+	json_object_put(d->record);
+	for (size_t i = 0; i < d->nr_args; i++)
+		free(d->args[i]);
+	if (d->dev >= 0)
+		close(d->dev);
+}
+
+/*
+ * For "pramctl check --services --try": whether it can be dumped, which only criu knows. The service
+ * stands still meanwhile. Prints what is in the way, and fails, if anything is.
+ */
+int service_try(const char *unit)
+{
+	struct dump d = { .unit = unit, .tries = true, .dev = pram_open() };
+	_cleanup_free_ char *name = format(RECORD_TRY_PREFIX "%s", unit);
+	char error[UNIT_ERROR_MAX];
+	struct unit loaded;
+	int ret = 1;
+
+	if (d.dev < 0 || !name || strlen(name) >= PRAM_NAME_MAX) {
+		stopped(&d, "/dev/pram: %s; run 'pramctl check'",
+			strerror(d.dev < 0 ? -d.dev : ENAMETOOLONG));
+		end(&d);
+		return 1;
+	}
+	if (unit_load(unit, &loaded, error)) {
+		stopped(&d, "%s", error);
+	} else if (!loaded.main_pid) {
+		stopped(&d, "it does not run");
+	} else {
+		d.pid = loaded.main_pid;
+		ret = begin(&d, &loaded) || run_criu(&d, name);
+		/* Also if it has failed: nothing is to be left. */
+		pram_checkpoint_remove(d.dev, name, NULL);
+	}
+	unit_free(&loaded);
+	end(&d);
+	return ret;
+}
+
 /* What systemd does next is the same whatever comes out of it. */
 int service_dump(const char *unit)
 {
 	const char *main_pid = getenv("MAINPID");
 	struct dump d = { .unit = unit, .pid = main_pid ? atoi(main_pid) : 0, .dev = -1 };
 	char error[UNIT_ERROR_MAX];
-	struct utsname name;
 	struct unit loaded;
 	int ret;
 
@@ -364,21 +438,10 @@ int service_dump(const char *unit)
 		stopped(&d, "%s", error);
 		unit_free(&loaded);
 	} else {
-		uname(&name);
-		d.seconds = limit_of(&loaded);
-		d.record = json_object_new_object();
-		d.external = json_object_new_array();
-		json_object_object_add(d.record, "unit", json_object_new_string(unit));
-		json_object_object_add(d.record, "pid", json_object_new_int(d.pid));
-		json_object_object_add(d.record, "kernel", json_object_new_string(name.release));
-		json_object_object_add(d.record, "external", d.external);
-		if (!look_at_tasks(&d, loaded.control_group))
+		if (!begin(&d, &loaded))
 			run(&d);
-		json_object_put(d.record);
 		unit_free(&loaded);
 	}
-	for (size_t i = 0; i < d.nr_args; i++)
-		free(d.args[i]);
-	close(d.dev);
+	end(&d);
 	return 0;
 }

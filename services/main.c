@@ -48,6 +48,7 @@ static const struct {
 	{ "unlock", unlock, unlock_unit },
 	{ "start", service_start_all, NULL },
 	{ "dump", NULL, service_dump },
+	{ "try", NULL, service_try },
 	{ "prepare", NULL, service_prepare },
 	{ "restore", NULL, service_restore },
 	{ "release", NULL, service_release },
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
 			return verbs[i].run_unit(argv[2]);
 	}
 	fputs("usage: pram-service pids|lock|relock|unlock|start\n"
-	      "       pram-service unlock|dump|prepare|restore|release UNIT\n"
+	      "       pram-service unlock|dump|try|prepare|restore|release UNIT\n"
 	      "Units that belong to PRAM call it; people have pramctl(8).\n", stderr);
 	return 2;
 }

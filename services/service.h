@@ -52,6 +52,7 @@ bool process_has_name(pid_t pid, const char *comm);
  * @log: the log's name in the unit's directory of logs
  * @seconds: after that it is told to give up
  * @keep: a restore leaves the checkpoint where it is
+ * @name: the checkpoint's name, or %NULL for that of the service's
  * @args: what follows "criu", options of every run excepted; ended by %NULL
  * @fds: descriptors that it is to inherit, by their numbers
  * @nr_fds: number of these
@@ -64,6 +65,7 @@ struct criu_run {
 	const char	*log;
 	unsigned int	seconds;
 	bool		keep;
+	const char	*name;
 	char		**args;
 	int		*fds;
 	size_t		nr_fds;
@@ -106,6 +108,7 @@ void lock_remove(const char *unit);
 /* ---- the verbs --------------------------------------------------------- */
 
 int service_dump(const char *unit);
+int service_try(const char *unit);
 int service_prepare(const char *unit);
 int service_restore(const char *unit);
 int service_release(const char *unit);

@@ -398,6 +398,8 @@ static void test_check_services(void **state)
 	if (!strstr(output, path))
 		fail_msg("\"%s\" should name %s", output, path);
 	assert_non_null(strstr(output, "which its next start does not have; set PrivateTmp=no"));
+	assert_int_equal(run("check", "--try", NULL), PRAMCTL_USAGE);
+	assert_non_null(strstr(output, "--try with --services only"));
 	/* Its pid may be one of those that the next boot has. */
 	run("check", "--services", "--json");
 	assert_non_null(strstr(output, "\"item\": \"daemon.service\""));
