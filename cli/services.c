@@ -161,7 +161,7 @@ static void add_history(struct json_object *service, const char *root, const cha
 {
 	static const char *const copied[] = {
 		"result", "reason", "dumped_ns", "ended_ns", "dump_ms", "restore_ms",
-		"blackout_ms", "from_kernel", "boot_ns",
+		"blackout_ms", "from_kernel", "down_ns", "boot_ns",
 	};
 	struct json_object *history = record_history_load(root, unit), *value;
 

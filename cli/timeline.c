@@ -14,10 +14,10 @@
 #include "util.h"
 
 #define BAR_COLUMNS	48
-#define NR_PHASES	4
+#define NR_PHASES	5
 
 static const char *const phase_names[NR_PHASES] = {
-	"dump", "shutdown, kexec", "boot", "restore",
+	"dump", "shutdown", "kexec", "boot", "restore",
 };
 
 /**
@@ -64,9 +64,10 @@ static void add_service(const char *unit, void *arg)
 	at[0] = record_number(history, "dumped_ns");
 	at[1] = at[0] + record_number(history, "dump_ms") * 1000000;
 	/* If the kexec did not come, there is nothing in between. */
-	at[2] = not_before(at[1], boot);
-	at[3] = not_before(at[2], end - record_number(history, "restore_ms") * 1000000);
-	at[4] = not_before(at[3], end);
+	at[2] = not_before(at[1], record_number(history, "down_ns"));
+	at[3] = not_before(at[2], boot);
+	at[4] = not_before(at[3], end - record_number(history, "restore_ms") * 1000000);
+	at[5] = not_before(at[4], end);
 	service = output_new_object();
 	phases = output_new_array();
 	for (int i = 0; i < NR_PHASES; i++)
@@ -96,7 +97,7 @@ static void print_bar(const struct timeline *timeline, struct json_object *phase
 	/* What took any time can be seen. */
 	if (end > start && to == from)
 		to++;
-	printf("  %-15s |", json_object_get_string(json_object_object_get(phase, "phase")));
+	printf("  %-8s |", json_object_get_string(json_object_object_get(phase, "phase")));
 	for (int i = 0; i < BAR_COLUMNS; i++)
 		putchar(i >= from && i < to ? '#' : ' ');
 	printf("| %7.1f s\n", (end - start) / 1e9);

@@ -128,30 +128,50 @@ int lock_all(int dev)
 	return 0;
 }
 
+/* For "pramctl timeline": this is one of the last things before the kexec. */
+static void note_time(int dev, const char *unit, struct json_object *record)
+{
+	json_object_object_add(record, "down_ns", json_object_new_uint64(now_ns()));
+	/* Without it the old one is there. */
+	record_save(dev, unit, record);
+}
+
+static void lock_service_again(int dev, const char *unit)
+{
+	_cleanup_free_ char *list = NULL, *error = NULL;
+	struct json_object *record;
+	uint64_t kexecs;
+
+	if (record_load(dev, unit, &record, &kexecs))
+		return;
+	if (*record_text(record, "table") &&
+	    asprintf(&list, "list table %s", record_text(record, "table")) < 0)
+		list = NULL;
+	if (list && nft_run(list, NULL)) {
+		if (nft_run(record_text(record, "lock"), &error))
+			say(LOG_ERR, unit, "the lock of its connections was flushed, and can't be put up again: %s",
+			    error);
+		else
+			say(LOG_WARNING, unit, "the lock of its connections was flushed, and is put up again");
+	}
+	note_time(dev, unit, record);
+	json_object_put(record);
+}
+
 int lock_again(int dev)
 {
 	struct pram_node_stat node = { .id = 0 };
+	struct json_object *units = json_object_new_array();
 	const char *unit;
 
+	/* All first: a record that is stored anew is a new node, and would be found again. */
 	while ((unit = record_next(dev, &node))) {
-		_cleanup_free_ char *list = NULL, *error = NULL;
-		struct json_object *record;
-		uint64_t kexecs;
-
-		if (node.kexec_count || record_load(dev, unit, &record, &kexecs))
-			continue;
-		if (*record_text(record, "table") &&
-		    asprintf(&list, "list table %s", record_text(record, "table")) < 0)
-			list = NULL;
-		if (list && nft_run(list, NULL)) {
-			if (nft_run(record_text(record, "lock"), &error))
-				say(LOG_ERR, unit, "the lock of its connections was flushed, and can't be put up again: %s",
-				    error);
-			else
-				say(LOG_WARNING, unit, "the lock of its connections was flushed, and is put up again");
-		}
-		json_object_put(record);
+		if (!node.kexec_count)
+			json_object_array_add(units, json_object_new_string(unit));
 	}
+	for (size_t i = 0; i < json_object_array_length(units); i++)
+		lock_service_again(dev, json_object_get_string(json_object_array_get_idx(units, i)));
+	json_object_put(units);
 	return 0;
 }
 

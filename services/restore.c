@@ -73,6 +73,9 @@ static void write_history(const struct restore *r, const char *result, const cha
 	json_object_object_add(history, "dumped_ns", json_object_new_uint64(frozen));
 	json_object_object_add(history, "dump_ms", json_object_new_uint64(
 		(record_number(r->record, "dumped_ns") - frozen) / 1000000));
+	if (record_number(r->record, "down_ns"))
+		json_object_object_add(history, "down_ns", json_object_new_uint64(
+			record_number(r->record, "down_ns")));
 	json_object_object_add(history, "from_kernel",
 			       json_object_new_string(record_text(r->record, "kernel")));
 	/* When this kernel began to keep time. */

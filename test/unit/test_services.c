@@ -340,7 +340,7 @@ static void test_stale(void **state)
 	assert_non_null(strstr(output, "daemon.service: in the way: DynamicUser=yes"));
 }
 
-/* As pram-service has noted it: 1 s dump, 4 s until the next kernel, 3 s boot, 2 s restore. */
+/* As pram-service has noted it: 1 s dump, 2 s shutdown, 2 s kexec, 3 s boot, 2 s restore. */
 static void test_timeline(void **state)
 {
 	(void)state;
@@ -349,11 +349,12 @@ static void test_timeline(void **state)
 	put(DROP_IN, "");
 	put("var/lib/pram/services/daemon.service.json",
 	    "{ \"result\": \"restored\", \"dumped_ns\": 1000000000000000000, \"dump_ms\": 1000, \"from_kernel\": \"7.2\","
-	    " \"boot_ns\": 1000000005000000000, \"ended_ns\": 1000000010000000000, \"restore_ms\": 2000 }");
+	    " \"down_ns\": 1000000003000000000, \"boot_ns\": 1000000005000000000, \"ended_ns\": 1000000010000000000, \"restore_ms\": 2000 }");
 	assert_int_equal(run("timeline", NULL, NULL), PRAMCTL_OK);
-	expect_line(output, "  dump            |####                                            |     1.0 s", true);
-	expect_line(output, "  shutdown, kexec |    ####################                        |     4.0 s", true);
-	expect_line(output, "  boot            |                        ##############          |     3.0 s", true);
+	expect_line(output, "  dump     |####                                            |     1.0 s", true);
+	expect_line(output, "  shutdown |    ##########                                  |     2.0 s", true);
+	expect_line(output, "  kexec    |              ##########                        |     2.0 s", true);
+	expect_line(output, "  boot     |                        ##############          |     3.0 s", true);
 	assert_non_null(strstr(output, "daemon.service: stood still for 10.0 s\n"));
 	assert_int_equal(run("timeline", "--json", NULL), PRAMCTL_OK);
 	assert_non_null(strstr(output, "\"start_ns\": 1000000005000000000"));
