@@ -481,13 +481,13 @@ out:
 /* If "restore" itself was killed, or never ran: pram-exec must not wait for ever. */
 int service_release(const char *unit)
 {
-	const char *result = getenv("SERVICE_RESULT");
+	const char *code = getenv("EXIT_CODE");
 	char error[UNIT_ERROR_MAX];
 	struct unit loaded;
 	pid_t waiter = 0;
 
-	/* systemd says how it went to what is run behind it. */
-	if (result && !strcmp(result, "success"))
+	/* systemd tells what is run behind it how it has ended: by itself, it left nothing to do. */
+	if (code && !strcmp(code, "exited"))
 		return 0;
 	if (!unit_load(unit, &loaded, error))
 		waiter = find_waiter(loaded.control_group ?: "");

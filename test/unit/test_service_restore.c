@@ -403,17 +403,17 @@ static void test_stopped_meanwhile(void **state)
 	assert_non_null(strstr(said, "it was stopped meanwhile"));
 }
 
-/* What is run behind "restore" does nothing if that went well. */
+/* What is run behind "restore" does nothing if that has come to its end. */
 static void test_release(void **state)
 {
 	(void)state;
 	begin();
-	setenv("SERVICE_RESULT", "success", 1);
+	setenv("EXIT_CODE", "exited", 1);
 	assert_int_equal(service_release(UNIT), 0);
 	assert_true(lives(waiter));
 	assert_true(lives(task));
 	assert_true(has_checkpoint());
-	setenv("SERVICE_RESULT", "signal", 1);
+	setenv("EXIT_CODE", "killed", 1);
 	assert_int_equal(service_release(UNIT), 0);
 	assert_int_equal(waiter_ended(), 1);
 	assert_false(lives(task));
