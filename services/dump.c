@@ -249,27 +249,11 @@ static bool in_our_net(pid_t pid)
 	       ours.st_ino == theirs.st_ino;
 }
 
-/* Who connects meanwhile is not refused, but tries again. */
-static char *drop_new_connections(const char *table, struct json_object *ports)
-{
-	char *rules = strdup("");
-
-	for (size_t i = 0; rules && i < json_object_array_length(ports); i++) {
-		char *more = format("%sadd rule %s input tcp dport %d tcp flags & (syn | ack) == syn drop\n",
-				    rules, table,
-				    json_object_get_int(json_object_array_get_idx(ports, i)));
-
-		free(rules);
-		rules = more;
-	}
-	return rules;
-}
-
 /* Notes the table that criu has made: without it the dump is good, but peers may be reset. */
 static void note_lock(struct dump *d)
 {
+	_cleanup_free_ char *table = NULL, *text = NULL, *list = NULL, *of_new = NULL, *all = NULL;
 	char name[PRAM_NAME_MAX];
-	_cleanup_free_ char *table = NULL, *text = NULL, *list = NULL, *rules = NULL;
 
 	record_name(d->unit, name);
 	table = lock_table_of(d->dev, name);
@@ -278,15 +262,11 @@ static void note_lock(struct dump *d)
 		say(LOG_WARNING, d->unit, "the lock of its connections can't be read: peers may be reset");
 		return;
 	}
-	rules = drop_new_connections(table, json_object_object_get(d->record, "ports"));
-	if (rules && *rules && !nft_run(rules, NULL)) {
-		free(text);
-		text = NULL;
-		nft_run(list, &text);
-	}
+	of_new = lock_of_new(d->unit);
+	all = format("%s%s", text, of_new ?: "");
 	mark_write(LOCK_DIR, d->unit, table);
 	json_object_object_add(d->record, "table", json_object_new_string(table));
-	json_object_object_add(d->record, "lock", json_object_new_string(text ?: ""));
+	json_object_object_add(d->record, "lock", json_object_new_string(all ?: text));
 }
 
 /* Has criu dump it: 0, or not after having said why. */
@@ -322,11 +302,17 @@ static int run_criu(struct dump *d, const char *name)
 static int run(struct dump *d)
 {
 	const bool lock = in_our_net(d->pid);
-	const uint64_t start = now_ns();
-	int ret = run_criu(d, NULL);
+	uint64_t start;
+	int ret;
 
-	if (ret)
+	if (lock && lock_new(d->unit, json_object_object_get(d->record, "ports")))
+		say(LOG_WARNING, d->unit, "new connections can't be held off: who connects meanwhile may be refused");
+	start = now_ns();
+	ret = run_criu(d, NULL);
+	if (ret) {
+		lock_remove(d->unit);
 		return ret;
+	}
 	json_object_object_add(d->record, "frozen_ns", json_object_new_uint64(start));
 	json_object_object_add(d->record, "dumped_ns", json_object_new_uint64(now_ns()));
 	if (lock)

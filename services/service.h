@@ -98,6 +98,14 @@ int nft_run(const char *commands, char **output);
 /* The name of the table that criu has made for this checkpoint, to be freed; or NULL. */
 char *lock_table_of(int dev, const char *checkpoint);
 
+/*
+ * From now on nobody can connect to these ports, an array of numbers: who tries is not refused, but tries
+ * again. Returns when those who were about to connect have done so; 0 or -errno.
+ */
+int lock_new(const char *unit, struct json_object *ports);
+/* The rules that it has made, as text to be freed; or NULL if there are none. */
+char *lock_of_new(const char *unit);
+
 /* Puts up the locks of all services that come out of a kexec: at boot. */
 int lock_all(int dev);
 /* Puts up again, on the way down, those of services that were just dumped, if they are gone. */
