@@ -241,6 +241,31 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* ---- records ----------------------------------------------------------- */
+
+/* One that is stored anew is as young as it looks, and the only one. */
+static void test_record(void **state)
+{
+	struct json_object *record;
+	uint64_t kexecs;
+
+	(void)state;
+	put_service(1);
+	assert_int_equal(record_load(dev, UNIT, &record, &kexecs), 0);
+	assert_int_equal(kexecs, 1);
+	json_object_object_add(record, "more", json_object_new_int(7));
+	assert_int_equal(record_save(dev, UNIT, record), 0);
+	json_object_put(record);
+	assert_int_equal(record_load(dev, UNIT, &record, &kexecs), 0);
+	assert_int_equal(kexecs, 0);
+	assert_int_equal(record_number(record, "more"), 7);
+	json_object_put(record);
+	assert_int_equal(record_remove(dev, UNIT), 0);
+	assert_false(has_record());
+	/* There is nothing to be removed, which is as well. */
+	assert_int_equal(record_remove(dev, UNIT), 0);
+}
+
 /* ---- prepare ----------------------------------------------------------- */
 
 static void test_nothing(void **state)
@@ -425,6 +450,7 @@ int main(void)
 {
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_record),
 		TEST(test_nothing),
 		TEST(test_kexec),
 		TEST(test_called_off),
