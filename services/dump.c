@@ -397,6 +397,38 @@ int service_try(const char *unit)
 	return ret;
 }
 
+static void note_down(int dev, const char *unit)
+{
+	struct json_object *record;
+	uint64_t kexecs;
+
+	if (record_load(dev, unit, &record, &kexecs))
+		return;
+	json_object_object_add(record, "down_ns", json_object_new_uint64(now_ns()));
+	/* If that fails, the one without it is still there. */
+	record_save(dev, unit, record);
+	json_object_put(record);
+}
+
+/* All services have been stopped: it is noted for those that were dumped. */
+int service_down(void)
+{
+	struct json_object *units = json_object_new_array();
+	struct pram_node_stat node = { .id = 0 };
+	_cleanup_close_ int dev = pram_open();
+	const char *unit;
+
+	/* All first: a record that is stored anew is a new node, and would be found again. */
+	while (dev >= 0 && (unit = record_next(dev, &node))) {
+		if (!node.kexec_count)
+			json_object_array_add(units, json_object_new_string(unit));
+	}
+	for (size_t i = 0; i < json_object_array_length(units); i++)
+		note_down(dev, json_object_get_string(json_object_array_get_idx(units, i)));
+	json_object_put(units);
+	return 0;
+}
+
 /* What systemd does next is the same whatever comes out of it. */
 int service_dump(const char *unit)
 {

@@ -186,14 +186,6 @@ int lock_all(int dev)
 	return 0;
 }
 
-/* For "pramctl timeline": this is one of the last things before the kexec. */
-static void note_time(int dev, const char *unit, struct json_object *record)
-{
-	json_object_object_add(record, "down_ns", json_object_new_uint64(now_ns()));
-	/* Without it the old one is there. */
-	record_save(dev, unit, record);
-}
-
 static void lock_service_again(int dev, const char *unit)
 {
 	_cleanup_free_ char *list = NULL, *error = NULL;
@@ -212,24 +204,18 @@ static void lock_service_again(int dev, const char *unit)
 		else
 			say(LOG_WARNING, unit, "the lock of its connections was flushed, and is put up again");
 	}
-	note_time(dev, unit, record);
 	json_object_put(record);
 }
 
 int lock_again(int dev)
 {
 	struct pram_node_stat node = { .id = 0 };
-	struct json_object *units = json_object_new_array();
 	const char *unit;
 
-	/* All first: a record that is stored anew is a new node, and would be found again. */
 	while ((unit = record_next(dev, &node))) {
 		if (!node.kexec_count)
-			json_object_array_add(units, json_object_new_string(unit));
+			lock_service_again(dev, unit);
 	}
-	for (size_t i = 0; i < json_object_array_length(units); i++)
-		lock_service_again(dev, json_object_get_string(json_object_array_get_idx(units, i)));
-	json_object_put(units);
 	return 0;
 }
 

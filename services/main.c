@@ -43,6 +43,7 @@ static const struct {
 	int		(*run_unit)(const char *unit);
 } verbs[] = {
 	{ "pids", service_pids, NULL },
+	{ "down", service_down, NULL },
 	{ "lock", lock, NULL },
 	{ "relock", relock, NULL },
 	{ "unlock", unlock, unlock_unit },
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
 		if (verbs[i].run_unit && argc == 3)
 			return verbs[i].run_unit(argv[2]);
 	}
-	fputs("usage: pram-service pids|lock|relock|unlock|start\n"
+	fputs("usage: pram-service pids|down|lock|relock|unlock|start\n"
 	      "       pram-service unlock|dump|try|prepare|restore|release UNIT\n"
 	      "Units that belong to PRAM call it; people have pramctl(8).\n", stderr);
 	return 2;

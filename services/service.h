@@ -121,6 +121,7 @@ int service_prepare(const char *unit);
 int service_restore(const char *unit);
 int service_release(const char *unit);
 int service_pids(void);
+int service_down(void);
 int service_start_all(void);
 
 #endif /* PRAM_SERVICES_SERVICE_H */
