@@ -9,7 +9,7 @@ KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check deb-kernel dist deps clean distclean help
+.PHONY: all demo demo-services check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check deb-kernel dist deps clean distclean help
 
 all:
 	@scripts/deps --check build
@@ -17,6 +17,9 @@ all:
 
 demo: deps
 	@test/demo/run
+
+demo-services: deps
+	@test/demo/run-services
 
 check: deps
 	@scripts/check
@@ -93,6 +96,7 @@ distclean: clean
 
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
+	@echo 'make demo-services the same of five services of a Debian with systemd, under clients elsewhere; needs root, and a mirror of Debian'
 	@echo 'make check         the tests for each change; lint, unit, patches, kunit, vm: one kind of them (docs/testing.md)'
 	@echo 'make check-all     all tests, in hours, and docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
 	@echo 'make test-runs     docs/test-runs.md, from what runs of scripts/check have left in build/'

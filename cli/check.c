@@ -382,19 +382,26 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 	struct check check = { .args = args };
 	_cleanup_free_ char *criu = NULL;
 
-	if (args->kexec + args->reboot + !!args->task > 1) {
-		pramctl_error("check takes one of --kexec, --reboot and --task");
+	if (args->kexec + args->reboot + args->services + !!args->task > 1) {
+		pramctl_error("check takes one of --kexec, --reboot, --services and --task");
+		return PRAMCTL_USAGE;
+	}
+	if (args->try_dump && !args->services) {
+		pramctl_error("check takes --try with --services only");
 		return PRAMCTL_USAGE;
 	}
 	if (args->nr && !args->kexec) {
 		pramctl_error("check takes KERNEL and INITRD with --kexec only");
 		return PRAMCTL_USAGE;
 	}
-	if (args->kexec || args->reboot || args->task) {
+	if (args->kexec || args->reboot || args->services || args->task) {
 		if (!args->criu && !args->plugin)
-			return args->task ? pramctl_check_task(args) : pramctl_check_loss(args);
+			return args->task ? pramctl_check_task(args) :
+			       args->services ? pramctl_check_services(args) :
+						pramctl_check_loss(args);
 		pramctl_error("check --%s looks at no criu and no plugin",
-			      args->task ? "task" : args->kexec ? "kexec" : "reboot");
+			      args->task ? "task" : args->services ? "services" :
+			      args->kexec ? "kexec" : "reboot");
 		return PRAMCTL_USAGE;
 	}
 	check.items = output_new_array();

@@ -18,4 +18,7 @@ enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args);
 /* What is known of a task before it is dumped: check --task. */
 enum pramctl_exit pramctl_check_task(const struct pramctl_args *args);
 
+/* What stands in the way of services that are to go over a kexec: check --services. */
+enum pramctl_exit pramctl_check_services(const struct pramctl_args *args);
+
 #endif /* PRAM_CLI_CHECK_H */

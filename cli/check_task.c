@@ -57,6 +57,19 @@ static void add_lost(struct check *check, const struct pram_tasks *tasks)
 	}
 }
 
+static void add_refused(struct check *check, const struct pram_tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->nr_refused; i++) {
+		_cleanup_free_ char *item = output_format("process %d", tasks->refused[i].pid);
+		_cleanup_free_ char *what = output_format("it has %s", tasks->refused[i].what);
+		char *remedy = strstr(what, ": ");
+
+		if (remedy)
+			*remedy = 0;
+		check_add(check, item, CHECK_LOST, what, remedy ? remedy + 2 : "have it do without");
+	}
+}
+
 enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
 {
 	struct check check = { .args = args };
@@ -87,6 +100,7 @@ enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
 	check_add(&check, "tasks", CHECK_OK, found, "");
 	add_room(&check, &tasks);
 	add_lost(&check, &tasks);
+	add_refused(&check, &tasks);
 	pram_tasks_free(&tasks);
 	return check_end(&check, "able",
 			 check.failed ? "It can't be dumped and restored after a kexec as it is." :

@@ -3,18 +3,24 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "drop_in.h"
 #include "output.h"
 #include "pramctl.h"
+#include "record.h"
 #include "services.h"
 #include "sysfile.h"
 #include "util.h"
+
+/* Where pram-service notes which connections are locked. */
+#define LOCK_DIR	"/run/pram/lock"
 
 /* What a machine with enabled services needs at each boot. */
 static char *boot_units[] = {
@@ -24,23 +30,30 @@ static char *boot_units[] = {
 
 char *services_unit_name(const char *operand)
 {
+	static const char *const others[] = {
+		".socket", ".target", ".timer", ".mount", ".automount", ".path", ".slice", ".scope",
+		".swap", ".device",
+	};
 	const char *dot = strrchr(operand, '.');
 
 	if (!*operand || strchr(operand, '/') || strlen(operand) > 200) {
 		pramctl_error("%s: is no name of a unit", operand);
 		return NULL;
 	}
-	if (!dot)
-		return output_format("%s.service", operand);
-	if (strcmp(dot, ".service")) {
-		pramctl_error("%s: only units that are a .service can be dumped", operand);
-		return NULL;
+	for (size_t i = 0; dot && i < sizeof(others) / sizeof(*others); i++) {
+		if (!strcmp(dot, others[i])) {
+			pramctl_error("%s: only units that are a .service can be dumped", operand);
+			return NULL;
+		}
 	}
+	/* A name may have dots: php8.2-fpm. */
+	if (!dot || strcmp(dot, ".service"))
+		dot = operand + strlen(operand);
 	if (dot > operand && dot[-1] == '@') {
 		pramctl_error("%s: is a template; name one of its instances", operand);
 		return NULL;
 	}
-	return output_format("%s", operand);
+	return output_format("%.*s.service", (int)(dot - operand), operand);
 }
 
 /* Loads a unit that must be there. */
@@ -230,8 +243,36 @@ static void count(const char *unit, void *arg)
 	++*(size_t *)arg;
 }
 
+/*
+ * A kexec that was called off may have left it dumped. Whatever starts it now does not ask for
+ * that: so it must not be restored later, and its connections must not stay locked.
+ */
+static enum pramctl_exit forget(const struct pramctl_args *args, const char *unit)
+{
+	_cleanup_free_ char *lock = output_format("%s" LOCK_DIR "/%s", args->root, unit);
+	char *argv[] = { SERVICES_PROGRAM, "unlock", (char *)unit, NULL };
+	_cleanup_close_ int dev = pram_open();
+	int status, ret = dev < 0 ? 0 : record_remove(dev, unit);
+	pid_t pid;
+
+	if (ret) {
+		pramctl_error("%s: its record in PRAM can't be removed, and it may be restored if it is enabled again: %s; 'pramctl list --nodes' shows it, 'pramctl rm --id' removes it",
+			      unit, strerror(-ret));
+		return PRAMCTL_FAILED;
+	}
+	if (access(lock, F_OK))
+		return PRAMCTL_OK;
+	ret = posix_spawn(&pid, SERVICES_PROGRAM, NULL, NULL, argv, environ);
+	if (!ret && waitpid(pid, &status, 0) == pid && !status)
+		return PRAMCTL_OK;
+	pramctl_error("%s: the lock of its connections can't be removed: run '" SERVICES_PROGRAM " unlock %s'",
+		      unit, unit);
+	return PRAMCTL_FAILED;
+}
+
 static enum pramctl_exit disable(const struct pramctl_args *args, const char *name)
 {
+	_cleanup_free_ char *id = NULL;
 	_cleanup_free_ char *path = NULL;
 	char error[UNIT_ERROR_MAX];
 	enum pramctl_exit status;
@@ -241,7 +282,8 @@ static enum pramctl_exit disable(const struct pramctl_args *args, const char *na
 
 	/* A unit that is not there any more can be disabled, too. */
 	known = !unit_load(name, &unit, error) && *unit.id;
-	path = drop_in_path(args->root, known ? unit.id : name);
+	id = output_format("%s", known ? unit.id : name);
+	path = drop_in_path(args->root, id);
 	unit_free(&unit);
 	if (access(path, F_OK)) {
 		pramctl_error("%s: is not enabled; 'pramctl services' names those that are", name);
@@ -253,6 +295,7 @@ static enum pramctl_exit disable(const struct pramctl_args *args, const char *na
 	}
 	remove_drop_in(path);
 	status = reload(path);
+	status = status ?: forget(args, id);
 	services_for_each(args->root, count, &left);
 	if (!left && unit_files_enable(boot_units, false, error)) {
 		pramctl_error("%s", error);

@@ -194,19 +194,6 @@ static void check_next(struct check *check, const struct next *next)
 	check_add_images(check, next->kernel, next->initrd);
 }
 
-/* A service that is in trouble is started as ever; that does not keep others from going on. */
-static void check_services(struct check *check)
-{
-	struct json_object *obstacles = services_obstacles(check->args->root);
-	const size_t nr = json_object_array_length(obstacles);
-
-	for (size_t i = 0; i < nr; i++)
-		check_add(check, "service", CHECK_UNKNOWN,
-			  json_object_get_string(json_object_array_get_idx(obstacles, i)),
-			  "it may not be restored, but started afresh");
-	json_object_put(obstacles);
-}
-
 static enum pramctl_exit load(const struct next *next)
 {
 	_cleanup_close_ int kernel = open(next->kernel, O_RDONLY | O_CLOEXEC);
@@ -259,7 +246,8 @@ enum pramctl_exit pramctl_kexec(const struct pramctl_args *args)
 		next.cmdline = command_line(args, &next);
 		check.items = output_new_array();
 		check_next(&check, &next);
-		check_services(&check);
+		/* One that is in trouble is started as ever; that does not keep others from going on. */
+		services_check(&check, CHECK_UNKNOWN);
 		status = check_end(&check, "ready",
 				   check.failed ? "This kernel can't take over." :
 				   args->dry_run ? "All is ready; nothing was done." :

@@ -52,6 +52,8 @@ const struct pramctl_command pramctl_commands[] = {
 			{ "plugin", "FILE", "the CRIU plugin to look at", ARG(plugin) },
 			{ "kexec", NULL, "instead, if a kexec would lose anything now", ARG(kexec) },
 			{ "reboot", NULL, "instead, if a reboot would lose anything", ARG(reboot) },
+			{ "services", NULL, "instead, if enabled services can go over a kexec", ARG(services) },
+			{ "try", NULL, "with --services: have criu dump them, which run on", ARG(try_dump) },
 			{ "task", "PID", "instead, if a task can be dumped and go over a kexec", ARG(task) },
 			OPTION_ROOT,
 		},
@@ -93,6 +95,11 @@ const struct pramctl_command pramctl_commands[] = {
 		"services", "", "show services that go over a kexec", 0, 0,
 		{ OPTION_JSON, OPTION_ROOT },
 		pramctl_services,
+	},
+	{
+		"timeline", "", "show where the time of the last kexec went", 0, 0,
+		{ OPTION_JSON, OPTION_ROOT },
+		pramctl_timeline,
 	},
 	{
 		"kexec", "[VERSION|FILE]", "load a kernel and go down for it", 0, 1,

@@ -34,6 +34,8 @@ enum pramctl_exit {
  * @checksums: --checksums
  * @kexec: --kexec
  * @reboot: --reboot
+ * @services: --services
+ * @try_dump: --try
  * @no_private_users: --no-private-users
  * @dry_run: --dry-run
  * @initrd: --initrd or %NULL
@@ -57,6 +59,8 @@ struct pramctl_args {
 	bool		checksums;
 	bool		kexec;
 	bool		reboot;
+	bool		services;
+	bool		try_dump;
 	bool		no_private_users;
 	bool		dry_run;
 	const char	*root;
@@ -83,7 +87,7 @@ struct pramctl_option {
 	size_t		member;
 };
 
-#define PRAMCTL_OPTIONS_MAX	9
+#define PRAMCTL_OPTIONS_MAX	10
 
 /**
  * struct pramctl_command - a verb; the table of them drives everything
@@ -121,6 +125,7 @@ enum pramctl_exit pramctl_stats(const struct pramctl_args *args);
 enum pramctl_exit pramctl_enable(const struct pramctl_args *args);
 enum pramctl_exit pramctl_disable(const struct pramctl_args *args);
 enum pramctl_exit pramctl_services(const struct pramctl_args *args);
+enum pramctl_exit pramctl_timeline(const struct pramctl_args *args);
 enum pramctl_exit pramctl_kexec(const struct pramctl_args *args);
 
 /* ---- messages ---------------------------------------------------------- */

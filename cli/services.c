@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which services go over a kexec, how it went the last time, and what stands in the way now. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "drop_in.h"
 #include "output.h"
 #include "pramctl.h"
@@ -27,8 +33,63 @@ static void add_obstacle(struct json_object *obstacles, const char *text)
 	output_append(obstacles, json_object_new_string(text));
 }
 
+static bool is_among(pid_t pid, const struct pram_tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->nr; i++) {
+		if (tasks->pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* criu dumps one process and its descendants. */
+static void look_at_families(const struct unit *unit, const struct pram_tasks *tasks,
+			     struct json_object *obstacles)
+{
+	pid_t *all = cgroup_pids(unit->control_group ?: "");
+
+	for (pid_t *pid = all; pid && *pid; pid++) {
+		_cleanup_free_ char *text = NULL, *path = output_format("/proc/%d", *pid);
+
+		if (is_among(*pid, tasks) || access(path, F_OK))
+			continue;
+		text = output_format("process %d is in it, and no descendant of its main process %" PRIu32 ": only one family of processes can be dumped",
+				     *pid, unit->main_pid);
+		add_obstacle(obstacles, text);
+		break;
+	}
+	free(all);
+}
+
+/* The next start has new directories, which are empty. */
+static void look_at_private_tmp(pid_t pid, struct json_object *obstacles)
+{
+	_cleanup_free_ char *dir = output_format("/proc/%d/fd", pid);
+	struct dirent **entries;
+	int nr = scandir(dir, &entries, NULL, NULL);
+
+	for (int i = 0; i < nr; i++) {
+		_cleanup_free_ char *link = output_format("%s/%s", dir, entries[i]->d_name), *text = NULL;
+		char path[512];
+		struct stat st;
+		ssize_t len = readlink(link, path, sizeof(path) - 1);
+
+		free(entries[i]);
+		path[len > 0 ? len : 0] = 0;
+		if ((strncmp(path, "/tmp/", 5) && strncmp(path, "/var/tmp/", 9)) || stat(link, &st) ||
+		    !st.st_nlink || S_ISSOCK(st.st_mode))
+			continue;
+		text = output_format("process %d has %s open, which its next start does not have: set PrivateTmp=no, or have it elsewhere",
+				     pid, path);
+		add_obstacle(obstacles, text);
+	}
+	if (nr >= 0)
+		free(entries);
+}
+
 /* What is known of its tasks. */
-static void look_at_tasks(const struct unit *unit, struct json_object *obstacles)
+static void look_at_tasks(const struct unit *unit, struct json_object *service,
+			  struct json_object *obstacles)
 {
 	_cleanup_free_ char *text = NULL;
 	struct pram_tasks tasks;
@@ -37,6 +98,19 @@ static void look_at_tasks(const struct unit *unit, struct json_object *obstacles
 
 	if (!unit->main_pid || pram_tasks_look_service(unit->main_pid, &tasks))
 		return;
+	if (service) {
+		output_add_number(service, "tasks", tasks.nr);
+		output_add_number(service, "copied", pram_tasks_copied(&tasks, false, &least));
+	}
+	look_at_families(unit, &tasks, obstacles);
+	for (size_t i = 0; i < tasks.nr_refused; i++) {
+		_cleanup_free_ char *refused =
+			output_format("process %d has %s", tasks.refused[i].pid, tasks.refused[i].what);
+
+		add_obstacle(obstacles, refused);
+	}
+	for (size_t i = 0; i < tasks.nr && unit->private_tmp; i++)
+		look_at_private_tmp(tasks.pids[i], obstacles);
 	for (size_t i = 0; i < tasks.nr_lost; i++) {
 		_cleanup_free_ char *lost =
 			output_format("process %d has %s open, which a kexec destroys: put it on a tmpfs with pram=, or on a disk",
@@ -63,7 +137,8 @@ static void look_at_tasks(const struct unit *unit, struct json_object *obstacles
 	pram_tasks_free(&tasks);
 }
 
-static void look_at_unit(const struct unit *unit, const char *root, struct json_object *obstacles)
+static void look_at_unit(const struct unit *unit, const char *root, struct json_object *service,
+			 struct json_object *obstacles)
 {
 	_cleanup_free_ char *path = drop_in_path(root, unit->id);
 	_cleanup_free_ char *text = sysfile_read("", path);
@@ -79,14 +154,14 @@ static void look_at_unit(const struct unit *unit, const char *root, struct json_
 	for (size_t i = 0; i < json_object_array_length(more); i++)
 		output_append(obstacles, json_object_get(json_object_array_get_idx(more, i)));
 	json_object_put(more);
-	look_at_tasks(unit, obstacles);
+	look_at_tasks(unit, service, obstacles);
 }
 
 static void add_history(struct json_object *service, const char *root, const char *unit)
 {
 	static const char *const copied[] = {
 		"result", "reason", "dumped_ns", "ended_ns", "dump_ms", "restore_ms",
-		"blackout_ms", "from_kernel",
+		"blackout_ms", "from_kernel", "down_ns", "boot_ns",
 	};
 	struct json_object *history = record_history_load(root, unit), *value;
 
@@ -115,7 +190,7 @@ static void add_service(const char *name, void *arg)
 		output_add_string(service, "state", unit.active_state);
 		if (unit.main_pid)
 			output_add_number(service, "pid", unit.main_pid);
-		look_at_unit(&unit, listing->root, obstacles);
+		look_at_unit(&unit, listing->root, service, obstacles);
 	}
 	unit_free(&unit);
 	output_add_bool(service, "checkpoint",
@@ -125,34 +200,129 @@ static void add_service(const char *name, void *arg)
 	output_append(listing->services, service);
 }
 
-static void add_unit_obstacles(const char *name, void *arg)
+/* Each enabled service, with what is in its way. */
+static struct json_object *list_services(const char *root)
 {
-	struct listing *listing = arg;
-	struct json_object *obstacles = output_new_array();
-	char error[UNIT_ERROR_MAX];
-	struct unit unit;
+	_cleanup_close_ int dev = pram_open();
+	struct listing listing = { .root = root, .dev = dev, .services = output_new_array() };
 
-	if (unit_load(name, &unit, error))
-		add_obstacle(obstacles, error);
-	else if (!strcmp(unit.load_state, "loaded") && unit.main_pid)
-		look_at_unit(&unit, listing->root, obstacles);
-	unit_free(&unit);
-	for (size_t i = 0; i < json_object_array_length(obstacles); i++) {
-		_cleanup_free_ char *text =
-			output_format("%s: %s", name,
-				      json_object_get_string(json_object_array_get_idx(obstacles, i)));
-
-		add_obstacle(listing->services, text);
-	}
-	json_object_put(obstacles);
+	/* Without PRAM nothing is in it; what is enabled can be told nevertheless. */
+	services_for_each(root, add_service, &listing);
+	return listing.services;
 }
 
-struct json_object *services_obstacles(const char *root)
+/* Has criu try: what is in the way, to be freed; or NULL. */
+static char *try_dump(const char *unit)
 {
-	struct listing listing = { .root = root, .dev = -1, .services = output_new_array() };
+	char *argv[] = { SERVICES_PROGRAM, "try", (char *)unit, NULL };
+	posix_spawn_file_actions_t actions;
+	int out[2], status, ret;
+	char text[1024] = "";
+	ssize_t len;
+	pid_t pid;
 
-	services_for_each(root, add_unit_obstacles, &listing);
-	return listing.services;
+	if (pipe2(out, O_CLOEXEC))
+		return output_format("a pipe can't be made: %s", strerror(errno));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+	ret = posix_spawn(&pid, SERVICES_PROGRAM, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(out[1]);
+	len = ret ? 0 : read(out[0], text, sizeof(text) - 1);
+	close(out[0]);
+	if (ret)
+		return output_format(SERVICES_PROGRAM ": %s: install pram-services", strerror(ret));
+	text[len > 0 ? len : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	if (waitpid(pid, &status, 0) == pid && !status)
+		return NULL;
+	return output_format("%s", *text ? text : SERVICES_PROGRAM " has failed");
+}
+
+/* A line for each obstacle: what it is, and behind the first colon what to do about it. */
+static void check_service(struct check *check, struct json_object *service,
+			  enum check_status status)
+{
+	struct json_object *obstacles = json_object_object_get(service, "obstacles"), *tasks;
+	const char *unit = json_object_get_string(json_object_object_get(service, "unit"));
+	const bool runs = json_object_object_get_ex(service, "tasks", &tasks);
+	_cleanup_free_ char *found = NULL, *copied = NULL, *tried = NULL;
+	size_t nr = json_object_array_length(obstacles);
+
+	/* Only if nothing else is known that would keep it from being dumped. */
+	if (!nr && runs && check->args->try_dump) {
+		tried = try_dump(unit);
+		if (tried)
+			add_obstacle(obstacles, tried);
+		nr = json_object_array_length(obstacles);
+	}
+	for (size_t i = 0; i < nr; i++) {
+		_cleanup_free_ char *text = output_format("%s",
+			json_object_get_string(json_object_array_get_idx(obstacles, i)));
+		char *remedy = strstr(text, ": ");
+
+		if (remedy)
+			*remedy = 0;
+		check_add(check, unit, status, text,
+			  remedy ? remedy + 2 : "it would be started afresh");
+	}
+	if (nr)
+		return;
+	if (!runs) {
+		check_add(check, unit, CHECK_OK, "does not run", "");
+		return;
+	}
+	copied = output_bytes(json_object_get_uint64(json_object_object_get(service, "copied")));
+	found = output_format("%" PRIu64 " process%s, up to %s of memory is copied%s",
+			      json_object_get_uint64(tasks),
+			      json_object_get_uint64(tasks) == 1 ? "" : "es", copied,
+			      check->args->try_dump ? ", dumped as a trial" : "");
+	check_add(check, unit, CHECK_OK, found, "");
+}
+
+void services_check(struct check *check, enum check_status status)
+{
+	struct json_object *services = list_services(check->args->root);
+
+	for (size_t i = 0; i < json_object_array_length(services); i++)
+		check_service(check, json_object_array_get_idx(services, i), status);
+	json_object_put(services);
+}
+
+/* What is about all of them. */
+static void check_machine(struct check *check)
+{
+	_cleanup_free_ char *pid_max = sysfile_read(check->args->root, "/proc/sys/kernel/pid_max");
+	_cleanup_free_ char *loose =
+		sysfile_read(check->args->root, "/proc/sys/net/netfilter/nf_conntrack_tcp_loose");
+
+	/* 32 windows of pids. */
+	if (!pid_max)
+		check_add(check, "pid_max", CHECK_UNKNOWN, "/proc/sys/kernel/pid_max can't be read",
+			  "mount /proc");
+	else
+		check_add(check, "pid_max", strtoul(pid_max, NULL, 10) >= 32 * SERVICES_LOW_PID ?
+			  CHECK_OK : CHECK_UNKNOWN, pid_max,
+			  "with so few pids one that is to be restored may be taken: set kernel.pid_max=4194304");
+	/* What is restored has no entry in its table. */
+	if (loose && !strcmp(loose, "0"))
+		check_add(check, "connection tracking", CHECK_UNKNOWN,
+			  "takes up no connections that it has not seen begin",
+			  "if rules accept established ones only, kept ones are cut: set net.netfilter.nf_conntrack_tcp_loose=1");
+}
+
+enum pramctl_exit pramctl_check_services(const struct pramctl_args *args)
+{
+	struct check check = { .args = args, .items = output_new_array() };
+
+	services_check(&check, CHECK_LOST);
+	if (!json_object_array_length(check.items))
+		check_add(&check, "services", CHECK_UNKNOWN, "none is enabled",
+			  "'pramctl enable UNIT' does that");
+	check_machine(&check);
+	return check_end(&check, "able",
+			 check.failed ? "Not all services can go over a kexec." :
+					"Nothing is known that would keep services from going over a kexec.");
 }
 
 static void print(struct json_object *services)
@@ -193,20 +363,15 @@ static void print(struct json_object *services)
 
 enum pramctl_exit pramctl_services(const struct pramctl_args *args)
 {
-	struct listing listing = { .root = args->root, .services = output_new_array() };
-	_cleanup_close_ int dev = pram_open();
-	struct json_object *object;
+	struct json_object *services = list_services(args->root), *object;
 
-	/* Without PRAM nothing is in it; what is enabled can be told nevertheless. */
-	listing.dev = dev;
-	services_for_each(args->root, add_service, &listing);
 	if (args->json) {
 		object = output_new_object();
-		output_add(object, "services", listing.services);
+		output_add(object, "services", services);
 		output_json(object);
 	} else {
-		print(listing.services);
-		json_object_put(listing.services);
+		print(services);
+		json_object_put(services);
 	}
 	return PRAMCTL_OK;
 }

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -20,8 +26,12 @@ struct inode {
 	ino_t	ino;
 };
 
+/* CRIU's default for deleted files that it puts into its images. */
+#define GHOST_MAX	((uint64_t)1 << 20)
+
 struct look {
 	struct pram_tasks	*tasks;
+	int			pidfd;		/* of the task that is looked at */
 	struct inode		*seen;
 	size_t			nr_seen;
 	struct inode		namespace;	/* our mount namespace */
@@ -99,6 +109,139 @@ static bool is_kept(pid_t pid, dev_t dev)
 	return kept;
 }
 
+/* ---- what criu refuses ------------------------------------------------- */
+
+/* Once for each task: it may have thousands of a kind. */
+static void refuse(struct look *look, pid_t pid, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static void refuse(struct look *look, pid_t pid, const char *format, ...)
+{
+	struct pram_tasks *tasks = look->tasks;
+	struct pram_task_refused *refused;
+	va_list args;
+	char *what;
+	int ret;
+
+	va_start(args, format);
+	ret = vasprintf(&what, format, args);
+	va_end(args);
+	if (ret < 0) {
+		look->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < tasks->nr_refused; i++) {
+		if (tasks->refused[i].pid == pid && !strcmp(tasks->refused[i].what, what)) {
+			free(what);
+			return;
+		}
+	}
+	refused = append(&tasks->refused, &tasks->nr_refused, sizeof(*refused));
+	if (!refused) {
+		free(what);
+		look->failed = true;
+		return;
+	}
+	*refused = (struct pram_task_refused){ pid, what };
+}
+
+static void look_at_anon_inode(struct look *look, pid_t pid, const char *name)
+{
+	/* bpf-map: as criu was built. */
+	static const char *const served[] = {
+		"[eventfd]", "[eventpoll]", "inotify", "[fanotify]", "[signalfd]", "[timerfd]",
+		"[pidfd]", "bpf-map",
+	};
+
+	for (size_t i = 0; i < sizeof(served) / sizeof(*served); i++) {
+		if (!strcmp(name, served[i]))
+			return;
+	}
+	if (!strcmp(name, "[io_uring]"))
+		refuse(look, pid, "an io_uring: have it use epoll, or see kernel.io_uring_disabled");
+	else
+		refuse(look, pid, "%.64s open, which criu does not dump", name);
+}
+
+static void look_at_socket(struct look *look, pid_t pid, const char *number)
+{
+	socklen_t len = sizeof(int);
+	_cleanup_close_ int fd = -1;
+	int domain, protocol = 0;
+
+	if (look->pidfd >= 0)
+		fd = pidfd_getfd(look->pidfd, atoi(number), 0);
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+		return;
+	len = sizeof(protocol);
+	getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	switch (domain) {
+	case AF_UNIX:
+	case AF_PACKET:
+	case AF_NETLINK:
+		return;
+	case AF_INET:
+	case AF_INET6:
+		if (protocol == IPPROTO_MPTCP)
+			refuse(look, pid, "a socket of MPTCP: have it use TCP, or set net.mptcp.enabled=0");
+		else if (protocol == IPPROTO_SCTP)
+			refuse(look, pid, "a socket of SCTP, which criu does not dump");
+		return;
+	default:
+		refuse(look, pid, "a socket of family %d, which criu does not dump", domain);
+	}
+}
+
+/* A file that has no name any more, which criu has to keep. */
+static void look_at_deleted(struct look *look, pid_t pid, const char *link, const char *path,
+			    const struct stat *st, unsigned long fs_type)
+{
+	const uint64_t bytes = (uint64_t)st->st_blocks * 512;
+	struct statvfs fs;
+
+	if (st->st_nlink) {
+		refuse(look, pid, "%.200s, which has another name: have it close that", path);
+		return;
+	}
+	if (bytes > GHOST_MAX)
+		refuse(look, pid, "%.200s, of %" PRIu64 " MiB, which is more than criu keeps of a deleted file: restart it",
+		       path, bytes >> 20);
+	else if (fs_type != TMPFS_MAGIC && !statvfs(link, &fs) && fs.f_flag & ST_RDONLY)
+		refuse(look, pid, "%.200s, which can't be made again where it may not write: restart it",
+		       path);
+}
+
+static void look_at_refused(struct look *look, pid_t pid, const char *link, bool mapped)
+{
+	static const char anon[] = "anon_inode:", deleted[] = " (deleted)";
+	const char *number = strrchr(link, '/') + 1;
+	struct statfs fs;
+	struct stat st;
+	char path[4096];
+	ssize_t len = readlink(link, path, sizeof(path) - 1);
+
+	if (len <= 0 || stat(link, &st))
+		return;
+	path[len] = 0;
+	if (!strncmp(path, "/secretmem", 10)) {
+		refuse(look, pid, "memory of memfd_secret(2), which nobody can read for it");
+	} else if (!strncmp(path, anon, strlen(anon))) {
+		look_at_anon_inode(look, pid, path + strlen(anon));
+	} else if (S_ISSOCK(st.st_mode)) {
+		look_at_socket(look, pid, number);
+	} else if (S_ISBLK(st.st_mode)) {
+		refuse(look, pid, "%.200s open, a device, which criu does not dump", path);
+	} else if (S_ISREG(st.st_mode) && len > (ssize_t)strlen(deleted) &&
+		   !strcmp(path + len - strlen(deleted), deleted) && !statfs(link, &fs)) {
+		/* Memory that is shared looks so, too. */
+		if (fs.f_type == HUGETLBFS_MAGIC || !strncmp(path, "/memfd:", 7) ||
+		    (mapped && fs.f_type == TMPFS_MAGIC))
+			return;
+		look_at_deleted(look, pid, link, path, &st, fs.f_type);
+	}
+}
+
+/* ---- what a kexec destroys --------------------------------------------- */
+
 /* A file by its link in /proc. */
 static void look_at_file(struct look *look, pid_t pid, const char *link)
 {
@@ -138,8 +281,10 @@ static void look_at_fds(struct look *look, pid_t pid)
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
 		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
-		if (*entry->d_name != '.')
-			look_at_file(look, pid, link);
+		if (*entry->d_name == '.')
+			continue;
+		look_at_file(look, pid, link);
+		look_at_refused(look, pid, link, false);
 	}
 	if (dir)
 		closedir(dir);
@@ -159,6 +304,7 @@ static void look_at_maps(struct look *look, pid_t pid)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid, start, end);
 		look_at_file(look, pid, path);
+		look_at_refused(look, pid, path, true);
 	}
 	free(line);
 	if (file)
@@ -193,8 +339,11 @@ static void look_at_task(struct look *look, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
 	look->same_namespace = !stat(path, &st) && st.st_dev == look->namespace.dev &&
 			       st.st_ino == look->namespace.ino;
+	look->pidfd = pidfd_open(pid, 0);
 	look_at_fds(look, pid);
 	look_at_maps(look, pid);
+	if (look->pidfd >= 0)
+		close(look->pidfd);
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	look->tasks->hugetlb_bytes += number_in(path, "HugetlbPages:") * 1024;
 	look->tasks->anon_bytes += number_in(path, "RssAnon:") * 1024;
@@ -289,6 +438,9 @@ void pram_tasks_free(struct pram_tasks *tasks)
 	for (size_t i = 0; i < tasks->nr_lost; i++)
 		free(tasks->lost[i].path);
 	free(tasks->lost);
+	for (size_t i = 0; i < tasks->nr_refused; i++)
+		free(tasks->refused[i].what);
+	free(tasks->refused);
 	free(tasks->pids);
 	*tasks = (struct pram_tasks){ 0 };
 }

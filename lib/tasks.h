@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is known of tasks before they are dumped: which of their files a kexec destroys,
- * and how much of their memory a dump has to copy. All of it by /proc, without stopping
+ * What is known of tasks before they are dumped: which of their files a kexec destroys, what
+ * criu refuses, and how much of their memory a dump has to copy. All of it by /proc, without stopping
  * anybody and without walking page tables; so it is an estimate of tasks that run.
  */
 #ifndef PRAM_LIB_TASKS_H
@@ -27,6 +27,16 @@ struct pram_task_file {
 };
 
 /**
+ * struct pram_task_refused - something of a task that criu does not dump
+ * @pid: the task
+ * @what: what it has, as in "process 7 has WHAT"
+ */
+struct pram_task_refused {
+	pid_t	pid;
+	char	*what;
+};
+
+/**
  * struct pram_tasks - a task and all its descendants
  * @pids: their pids
  * @nr: number of these
@@ -34,6 +44,9 @@ struct pram_task_file {
  *	looks for them in vain. Not those of tasks with a mount namespace that is not ours,
  *	which CRIU dumps along with them.
  * @nr_lost: number of these
+ * @refused: what criu does not dump, or not restore where it lies: each of a kind once a task.
+ *	Only what is certain; a dump may be refused for something else.
+ * @nr_refused: number of these
  * @shared_bytes: memory that has an inode but no name, which is copied: shared anonymous
  *	mappings, memfds, SysV segments, deleted files of a tmpfs
  * @hugetlb_bytes: memory in hugetlb pages; counted for each task that has them
@@ -45,6 +58,8 @@ struct pram_tasks {
 	size_t			nr;
 	struct pram_task_file	*lost;
 	size_t			nr_lost;
+	struct pram_task_refused *refused;
+	size_t			nr_refused;
 	uint64_t		shared_bytes;
 	uint64_t		hugetlb_bytes;
 	uint64_t		ksm_bytes;

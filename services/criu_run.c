@@ -148,7 +148,8 @@ static void run_child(const struct criu_run *run, int program, int logs, int nul
 	snprintf(directory, sizeof(directory), "/proc/self/fd/%d", logs);
 	snprintf(device, sizeof(device), "%d", run->dev);
 	if (record_name(run->unit, name) || setenv("CRIU_PRAM_FD", device, 1) ||
-	    setenv("CRIU_PRAM_NAME", name, 1) || setenv("CRIU_PRAM_REPLACE", "yes", 1) ||
+	    setenv("CRIU_PRAM_NAME", run->name ?: name, 1) || setenv("CRIU_PRAM_REPLACE", "yes", 1) ||
+	    setenv("CRIU_PRAM_KEEP", run->keep ? "yes" : "no", 1) ||
 	    keep_open(run->dev) || keep_open(logs))
 		_exit(STEP_PREPARE);
 	/* Its own are the unit's, or the journal's: no business of the tasks'. */

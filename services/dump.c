@@ -15,6 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "checkpoint.h"
 #include "record.h"
 #include "service.h"
 #include "tasks.h"
@@ -28,6 +29,7 @@
 
 struct dump {
 	const char		*unit;
+	bool			tries;		/* it runs on, and nothing is kept */
 	pid_t			pid;
 	int			dev;
 	unsigned int		seconds;
@@ -87,6 +89,10 @@ static void stopped(const struct dump *d, const char *text, ...)
 	if (vasprintf(&why, text, args) < 0)
 		why = NULL;
 	va_end(args);
+	if (d->tries) {
+		puts(why ?: "out of memory");
+		return;
+	}
 	say(LOG_ERR, d->unit, "it is stopped, not dumped: %s", why ?: "out of memory");
 	write_history(d, why ?: "out of memory");
 }
@@ -243,27 +249,11 @@ static bool in_our_net(pid_t pid)
 	       ours.st_ino == theirs.st_ino;
 }
 
-/* Who connects meanwhile is not refused, but tries again. */
-static char *drop_new_connections(const char *table, struct json_object *ports)
-{
-	char *rules = strdup("");
-
-	for (size_t i = 0; rules && i < json_object_array_length(ports); i++) {
-		char *more = format("%sadd rule %s input tcp dport %d tcp flags & (syn | ack) == syn drop\n",
-				    rules, table,
-				    json_object_get_int(json_object_array_get_idx(ports, i)));
-
-		free(rules);
-		rules = more;
-	}
-	return rules;
-}
-
 /* Notes the table that criu has made: without it the dump is good, but peers may be reset. */
 static void note_lock(struct dump *d)
 {
+	_cleanup_free_ char *table = NULL, *text = NULL, *list = NULL, *of_new = NULL, *all = NULL;
 	char name[PRAM_NAME_MAX];
-	_cleanup_free_ char *table = NULL, *text = NULL, *list = NULL, *rules = NULL;
 
 	record_name(d->unit, name);
 	table = lock_table_of(d->dev, name);
@@ -272,41 +262,55 @@ static void note_lock(struct dump *d)
 		say(LOG_WARNING, d->unit, "the lock of its connections can't be read: peers may be reset");
 		return;
 	}
-	rules = drop_new_connections(table, json_object_object_get(d->record, "ports"));
-	if (rules && *rules && !nft_run(rules, NULL)) {
-		free(text);
-		text = NULL;
-		nft_run(list, &text);
-	}
+	of_new = lock_of_new(d->unit);
+	all = format("%s%s", text, of_new ?: "");
+	mark_write(LOCK_DIR, d->unit, table);
 	json_object_object_add(d->record, "table", json_object_new_string(table));
-	json_object_object_add(d->record, "lock", json_object_new_string(text ?: ""));
+	json_object_object_add(d->record, "lock", json_object_new_string(all ?: text));
 }
 
-static int run(struct dump *d)
+/* Has criu dump it: 0, or not after having said why. */
+static int run_criu(struct dump *d, const char *name)
 {
 	struct criu_run criu = {
 		.unit = d->unit,
 		.task = d->pid,
 		.dev = d->dev,
-		.log = "dump.log",
+		.log = d->tries ? "try.log" : "dump.log",
 		.seconds = d->seconds,
+		.name = name,
 		.args = d->args,
 	};
-	const bool lock = in_our_net(d->pid);
-	const uint64_t start = now_ns();
 	_cleanup_free_ char *why = NULL;
 	int ret;
 
 	add_arg(d, strdup("dump"));
+	if (d->tries)
+		add_arg(d, strdup("--leave-running"));
 	add_arg(d, strdup("-t"));
 	add_arg(d, format("%d", d->pid));
 	add_arg(d, strdup("--skip-in-flight"));
 	for (int fd = 0; fd < 3; fd++)
 		add_external(d, fd);
 	ret = criu_run(&criu, &why);
+	if (ret)
+		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/%s",
+			why ?: strerror(ret < 0 ? -ret : EIO), d->unit, criu.log);
+	return ret;
+}
+
+static int run(struct dump *d)
+{
+	const bool lock = in_our_net(d->pid);
+	uint64_t start;
+	int ret;
+
+	if (lock && lock_new(d->unit, json_object_object_get(d->record, "ports")))
+		say(LOG_WARNING, d->unit, "new connections can't be held off: who connects meanwhile may be refused");
+	start = now_ns();
+	ret = run_criu(d, NULL);
 	if (ret) {
-		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/dump.log",
-			why ?: strerror(ret < 0 ? -ret : EIO), d->unit);
+		lock_remove(d->unit);
 		return ret;
 	}
 	json_object_object_add(d->record, "frozen_ns", json_object_new_uint64(start));
@@ -319,6 +323,8 @@ static int run(struct dump *d)
 		    strerror(-ret), d->unit);
 		return ret;
 	}
+	/* That of this checkpoint is still to come, even in this boot, if the kexec is called off. */
+	mark_remove(TRIED_DIR, d->unit);
 	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
 	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; that it is said to have been killed means this",
 	    (now_ns() - start) / 1000000, d->pid);
@@ -333,13 +339,102 @@ static unsigned int limit_of(const struct unit *unit)
 	return unit->timeout_stop_us == UINT64_MAX || seconds > DUMP_SECONDS ? DUMP_SECONDS : seconds;
 }
 
+/* Of a unit that is loaded, with its main process: what is to be known for a dump. */
+static int begin(struct dump *d, const struct unit *loaded)
+{
+	struct utsname name;
+
+	uname(&name);
+	d->seconds = limit_of(loaded);
+	d->record = json_object_new_object();
+	d->external = json_object_new_array();
+	json_object_object_add(d->record, "unit", json_object_new_string(d->unit));
+	json_object_object_add(d->record, "pid", json_object_new_int(d->pid));
+	json_object_object_add(d->record, "kernel", json_object_new_string(name.release));
+	json_object_object_add(d->record, "external", d->external);
+	return look_at_tasks(d, loaded->control_group);
+}
+
+static void end(struct dump *d)
+{
+	json_object_put(d->record);
+	for (size_t i = 0; i < d->nr_args; i++)
+		free(d->args[i]);
+	if (d->dev >= 0)
+		close(d->dev);
+}
+
+/*
+ * For "pramctl check --services --try": whether it can be dumped, which only criu knows. The service
+ * stands still meanwhile. Prints what is in the way, and fails, if anything is.
+ */
+int service_try(const char *unit)
+{
+	struct dump d = { .unit = unit, .tries = true, .dev = pram_open() };
+	_cleanup_free_ char *name = format(RECORD_TRY_PREFIX "%s", unit);
+	char error[UNIT_ERROR_MAX];
+	struct unit loaded;
+	int ret = 1;
+
+	if (d.dev < 0 || !name || strlen(name) >= PRAM_NAME_MAX) {
+		stopped(&d, "/dev/pram: %s; run 'pramctl check'",
+			strerror(d.dev < 0 ? -d.dev : ENAMETOOLONG));
+		end(&d);
+		return 1;
+	}
+	if (unit_load(unit, &loaded, error)) {
+		stopped(&d, "%s", error);
+	} else if (!loaded.main_pid) {
+		stopped(&d, "it does not run");
+	} else {
+		d.pid = loaded.main_pid;
+		ret = begin(&d, &loaded) || run_criu(&d, name);
+		/* Also if it has failed: nothing is to be left. */
+		pram_checkpoint_remove(d.dev, name, NULL);
+	}
+	unit_free(&loaded);
+	end(&d);
+	return ret;
+}
+
+static void note_down(int dev, const char *unit)
+{
+	struct json_object *record;
+	uint64_t kexecs;
+
+	if (record_load(dev, unit, &record, &kexecs))
+		return;
+	json_object_object_add(record, "down_ns", json_object_new_uint64(now_ns()));
+	/* If that fails, the one without it is still there. */
+	record_save(dev, unit, record);
+	json_object_put(record);
+}
+
+/* All services have been stopped: it is noted for those that were dumped. */
+int service_down(void)
+{
+	struct json_object *units = json_object_new_array();
+	struct pram_node_stat node = { .id = 0 };
+	_cleanup_close_ int dev = pram_open();
+	const char *unit;
+
+	/* All first: a record that is stored anew is a new node, and would be found again. */
+	while (dev >= 0 && (unit = record_next(dev, &node))) {
+		if (!node.kexec_count)
+			json_object_array_add(units, json_object_new_string(unit));
+	}
+	for (size_t i = 0; i < json_object_array_length(units); i++)
+		note_down(dev, json_object_get_string(json_object_array_get_idx(units, i)));
+	json_object_put(units);
+	return 0;
+}
+
 /* What systemd does next is the same whatever comes out of it. */
 int service_dump(const char *unit)
 {
 	const char *main_pid = getenv("MAINPID");
 	struct dump d = { .unit = unit, .pid = main_pid ? atoi(main_pid) : 0, .dev = -1 };
 	char error[UNIT_ERROR_MAX];
-	struct utsname name;
 	struct unit loaded;
 	int ret;
 
@@ -353,24 +448,18 @@ int service_dump(const char *unit)
 			ret ? "the root control group can't be entered" : "/dev/pram", strerror(-d.dev));
 		return 0;
 	}
-	if (unit_load(unit, &loaded, error)) {
+	/* If this dump fails, none of earlier times must be restored in its place. */
+	ret = record_remove(d.dev, unit);
+	if (ret) {
+		stopped(&d, "its old record in PRAM can't be removed: %s", strerror(-ret));
+	} else if (unit_load(unit, &loaded, error)) {
 		stopped(&d, "%s", error);
+		unit_free(&loaded);
 	} else {
-		uname(&name);
-		d.seconds = limit_of(&loaded);
-		d.record = json_object_new_object();
-		d.external = json_object_new_array();
-		json_object_object_add(d.record, "unit", json_object_new_string(unit));
-		json_object_object_add(d.record, "pid", json_object_new_int(d.pid));
-		json_object_object_add(d.record, "kernel", json_object_new_string(name.release));
-		json_object_object_add(d.record, "external", d.external);
-		if (!look_at_tasks(&d, loaded.control_group))
+		if (!begin(&d, &loaded))
 			run(&d);
-		json_object_put(d.record);
+		unit_free(&loaded);
 	}
-	unit_free(&loaded);
-	for (size_t i = 0; i < d.nr_args; i++)
-		free(d.args[i]);
-	close(d.dev);
+	end(&d);
 	return 0;
 }

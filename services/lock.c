@@ -2,11 +2,13 @@
 /*
  * CRIU locks the connections of what it dumps by a table of nftables, so that nobody answers
  * for tasks that are not there, and a restore removes it. The kexec takes the table away; it
- * goes along in the service's record, as text, and is put up before the network comes up.
+ * goes along in the service's record, as text, and is put up before the network comes up. So does a
+ * table of our own, by which nobody can connect meanwhile.
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "crc32c.h"
 #include "record.h"
 #include "service.h"
 #include "util.h"
@@ -42,6 +45,61 @@ int nft_run(const char *commands, char **output)
 	nft_ctx_free(nft);
 	return ret;
 }
+
+/* ---- new connections ---------------------------------------------------- */
+
+/* CRIU's table is removed by CRIU. This one is ours, and there before CRIU begins. */
+#define NEW_TABLE_MAX	sizeof("inet PRAM-01234567")
+/* A handshake that has begun, and accept(2). */
+#define HANDSHAKE_US	200000
+
+static void new_table_name(const char *unit, char name[NEW_TABLE_MAX])
+{
+	/* A unit may have a name that no table can have. */
+	snprintf(name, NEW_TABLE_MAX, "inet PRAM-%08" PRIx32, pram_crc32c(unit, strlen(unit)));
+}
+
+int lock_new(const char *unit, struct json_object *ports)
+{
+	_cleanup_free_ char *commands = NULL;
+	char table[NEW_TABLE_MAX];
+	size_t size;
+	FILE *out;
+	int ret;
+
+	if (!json_object_array_length(ports))
+		return 0;
+	out = open_memstream(&commands, &size);
+	if (!out)
+		return -ENOMEM;
+	new_table_name(unit, table);
+	/* Whatever it had before. */
+	fprintf(out, "add table %s\ndelete table %s\nadd table %s\n", table, table, table);
+	fprintf(out, "add chain %s input { type filter hook input priority -200; }\n", table);
+	for (size_t i = 0; i < json_object_array_length(ports); i++)
+		fprintf(out, "add rule %s input tcp dport %d tcp flags & (syn | ack) == syn drop\n",
+			table, json_object_get_int(json_object_array_get_idx(ports, i)));
+	if (fclose(out))
+		return -ENOMEM;
+	ret = nft_run(commands, NULL);
+	if (!ret)
+		usleep(HANDSHAKE_US);
+	return ret;
+}
+
+char *lock_of_new(const char *unit)
+{
+	char table[NEW_TABLE_MAX], command[NEW_TABLE_MAX + 16], *text;
+
+	new_table_name(unit, table);
+	snprintf(command, sizeof(command), "list table %s", table);
+	if (!nft_run(command, &text))
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* ---- those that are there ----------------------------------------------- */
 
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", in hex. */
 static bool is_run_id(const char *text)
@@ -128,55 +186,70 @@ int lock_all(int dev)
 	return 0;
 }
 
+static void lock_service_again(int dev, const char *unit)
+{
+	_cleanup_free_ char *list = NULL, *error = NULL;
+	struct json_object *record;
+	uint64_t kexecs;
+
+	if (record_load(dev, unit, &record, &kexecs))
+		return;
+	if (*record_text(record, "table") &&
+	    asprintf(&list, "list table %s", record_text(record, "table")) < 0)
+		list = NULL;
+	if (list && nft_run(list, NULL)) {
+		if (nft_run(record_text(record, "lock"), &error))
+			say(LOG_ERR, unit, "the lock of its connections was flushed, and can't be put up again: %s",
+			    error);
+		else
+			say(LOG_WARNING, unit, "the lock of its connections was flushed, and is put up again");
+	}
+	json_object_put(record);
+}
+
 int lock_again(int dev)
 {
 	struct pram_node_stat node = { .id = 0 };
 	const char *unit;
 
 	while ((unit = record_next(dev, &node))) {
-		_cleanup_free_ char *list = NULL, *error = NULL;
-		struct json_object *record;
-		uint64_t kexecs;
-
-		if (node.kexec_count || record_load(dev, unit, &record, &kexecs))
-			continue;
-		if (*record_text(record, "table") &&
-		    asprintf(&list, "list table %s", record_text(record, "table")) < 0)
-			list = NULL;
-		if (list && nft_run(list, NULL)) {
-			if (nft_run(record_text(record, "lock"), &error))
-				say(LOG_ERR, unit, "the lock of its connections was flushed, and can't be put up again: %s",
-				    error);
-			else
-				say(LOG_WARNING, unit, "the lock of its connections was flushed, and is put up again");
-		}
-		json_object_put(record);
+		if (!node.kexec_count)
+			lock_service_again(dev, unit);
 	}
 	return 0;
 }
 
-static void remove_one(const char *unit, bool late)
+/* Was it there? */
+static bool remove_table(const char *unit, const char *table)
 {
-	_cleanup_free_ char *table = mark_read(LOCK_DIR, unit), *list = NULL, *commands = NULL;
+	_cleanup_free_ char *list = NULL, *commands = NULL;
 
-	if (!table)
-		return;
-	mark_remove(LOCK_DIR, unit);
 	if (asprintf(&list, "list table %s", table) < 0) {
 		list = NULL;
-		return;
+		return false;
 	}
-	/* As a rule CRIU has removed it. */
 	if (nft_run(list, NULL))
-		return;
+		return false;
 	if (asprintf(&commands, "delete table %s", table) < 0) {
 		commands = NULL;
-		return;
+		return false;
 	}
-	if (nft_run(commands, NULL))
-		say(LOG_ERR, unit, "the lock of its connections can't be removed: try 'nft %s'",
-		    commands);
-	else if (late)
+	if (!nft_run(commands, NULL))
+		return true;
+	say(LOG_ERR, unit, "the lock of its connections can't be removed: try 'nft %s'", commands);
+	return false;
+}
+
+static void remove_one(const char *unit, bool late)
+{
+	_cleanup_free_ char *table = mark_read(LOCK_DIR, unit);
+	char of_new[NEW_TABLE_MAX];
+
+	mark_remove(LOCK_DIR, unit);
+	new_table_name(unit, of_new);
+	remove_table(unit, of_new);
+	/* As a rule CRIU has removed it. */
+	if (table && remove_table(unit, table) && late)
 		say(LOG_WARNING, unit, "was not restored in time: its connections are not locked any more, peers will be reset");
 }
 

@@ -31,17 +31,25 @@ static int unlock(void)
 	return 0;
 }
 
+static int unlock_unit(const char *unit)
+{
+	lock_remove(unit);
+	return 0;
+}
+
 static const struct {
 	const char	*name;
 	int		(*run)(void);
 	int		(*run_unit)(const char *unit);
 } verbs[] = {
 	{ "pids", service_pids, NULL },
+	{ "down", service_down, NULL },
 	{ "lock", lock, NULL },
 	{ "relock", relock, NULL },
-	{ "unlock", unlock, NULL },
+	{ "unlock", unlock, unlock_unit },
 	{ "start", service_start_all, NULL },
 	{ "dump", NULL, service_dump },
+	{ "try", NULL, service_try },
 	{ "prepare", NULL, service_prepare },
 	{ "restore", NULL, service_restore },
 	{ "release", NULL, service_release },
@@ -57,8 +65,8 @@ int main(int argc, char **argv)
 		if (verbs[i].run_unit && argc == 3)
 			return verbs[i].run_unit(argv[2]);
 	}
-	fputs("usage: pram-service pids|lock|relock|unlock|start\n"
-	      "       pram-service dump|prepare|restore|release UNIT\n"
+	fputs("usage: pram-service pids|down|lock|relock|unlock|start\n"
+	      "       pram-service unlock|dump|try|prepare|restore|release UNIT\n"
 	      "Units that belong to PRAM call it; people have pramctl(8).\n", stderr);
 	return 2;
 }

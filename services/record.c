@@ -24,17 +24,21 @@ int record_name(const char *unit, char name[PRAM_NAME_MAX])
 int record_save(int dev, const char *unit, struct json_object *record)
 {
 	const char *text = json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN);
-	_cleanup_close_ int stream = -1;
+	_cleanup_close_ int stream = -1, old = -1;
 	char name[PRAM_NAME_MAX];
 	int ret = record_name(unit, name);
 
 	if (ret)
 		return ret;
+	/* It goes when the new one comes, in one step. */
+	old = pram_load(dev, name, PRAM_BYTE_STREAM, 0);
+	if (old < 0 && old != -ENOENT)
+		return old;
 	stream = pram_save(dev, name, PRAM_BYTE_STREAM, PRAM_SAVE_REPLACE | PRAM_SAVE_CHECKSUM);
 	if (stream < 0)
 		return stream;
 	ret = pram_write_full(stream, text, strlen(text));
-	return ret ?: pram_commit(dev, &stream, 1);
+	return ret ?: pram_commit(dev, (int[]){ stream, old }, old < 0 ? 1 : 2);
 }
 
 static int read_json(int fd, uint64_t size, struct json_object **object)

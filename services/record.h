@@ -18,6 +18,8 @@
 
 /* Of the record's node; the checkpoint of the same service is called so, too. */
 #define RECORD_PREFIX		"service:"
+/* Of the checkpoint of a dump that is only tried. */
+#define RECORD_TRY_PREFIX	"try:"
 #define RECORD_HISTORY_DIR	"/var/lib/pram/services"
 
 /* The name of a unit's checkpoint, and of its record: 0 or -ENAMETOOLONG. */

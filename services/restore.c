@@ -8,19 +8,23 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
 #include "pram-exec.h"
 #include "record.h"
 #include "service.h"
+#include "tasks.h"
 #include "unit.h"
 #include "util.h"
 
@@ -28,8 +32,7 @@
 #define WAITER_SECONDS		60U	/* until pram-exec waits */
 #define ADDRESS_SECONDS		60U	/* until addresses are there */
 #define RESTORE_SECONDS		300U
-/* Until systemd knows the main process. The checkpoint is gone by then: giving up loses it. */
-#define ACCEPT_SECONDS		120U
+#define ACCEPT_SECONDS		120U	/* until systemd knows the main process */
 #define GONE_SECONDS		10U	/* until the tasks of a failed restore are gone */
 #define ARGS_MAX		16
 
@@ -44,11 +47,25 @@ struct restore {
 	uint64_t		start;
 };
 
+static int set_why(char **why, int ret, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static int set_why(char **why, int ret, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(why, format, args) < 0)
+		*why = NULL;
+	va_end(args);
+	return ret;
+}
+
 static void write_history(const struct restore *r, const char *result, const char *reason)
 {
 	struct json_object *history = json_object_new_object();
 	const uint64_t frozen = record_number(r->record, "frozen_ns");
 	const uint64_t now = now_ns();
+	struct timespec up;
 
 	json_object_object_add(history, "result", json_object_new_string(result));
 	if (reason)
@@ -56,8 +73,15 @@ static void write_history(const struct restore *r, const char *result, const cha
 	json_object_object_add(history, "dumped_ns", json_object_new_uint64(frozen));
 	json_object_object_add(history, "dump_ms", json_object_new_uint64(
 		(record_number(r->record, "dumped_ns") - frozen) / 1000000));
+	if (record_number(r->record, "down_ns"))
+		json_object_object_add(history, "down_ns", json_object_new_uint64(
+			record_number(r->record, "down_ns")));
 	json_object_object_add(history, "from_kernel",
 			       json_object_new_string(record_text(r->record, "kernel")));
+	/* When this kernel began to keep time. */
+	if (!clock_gettime(CLOCK_BOOTTIME, &up))
+		json_object_object_add(history, "boot_ns", json_object_new_uint64(
+			now - up.tv_sec * UINT64_C(1000000000) - up.tv_nsec));
 	json_object_object_add(history, "ended_ns", json_object_new_uint64(now));
 	json_object_object_add(history, "restore_ms", json_object_new_uint64((now - r->start) / 1000000));
 	if (!strcmp(result, "restored"))
@@ -71,7 +95,12 @@ static void write_history(const struct restore *r, const char *result, const cha
 
 /* ---- prepare ----------------------------------------------------------- */
 
-/* Is there something to be restored? If not, @why says so where it is worth saying. */
+/*
+ * Is there something to be restored? If not, @why says so where it is worth saying.
+ *
+ * A record that has lived through no kexec is of this boot: the kexec was called off after
+ * the dump. Nobody has started the service since, for that removes the record.
+ */
 static bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why)
 {
 	_cleanup_free_ char *tried = mark_read(TRIED_DIR, unit);
@@ -79,12 +108,26 @@ static bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why)
 	*why = NULL;
 	if (tried)
 		return false;
-	if (kexecs != 1)
-		*why = kexecs ? "its checkpoint is of an earlier shutdown" :
-				"the machine did not go through a kexec since it was dumped";
+	if (kexecs > 1)
+		*why = "its checkpoint is of an earlier shutdown";
 	else if (!record_has_checkpoint(dev, unit))
 		*why = "its checkpoint is not in PRAM any more";
 	return !*why;
+}
+
+/*
+ * The service is started afresh. From then on its checkpoint is older than its files, and must
+ * never be restored, whatever comes: it has no record any more. People can still have it.
+ */
+static void forget(int dev, const char *unit)
+{
+	const int ret = dev < 0 ? 0 : record_remove(dev, unit);
+
+	if (ret)
+		say(LOG_ERR, unit, "its record in PRAM can't be removed: %s; run 'pramctl rm --id' with the number that 'pramctl list --nodes' shows for it, or an old state of it may be restored",
+		    strerror(-ret));
+	mark_remove(ENV_DIR, unit);
+	lock_remove(unit);
 }
 
 int service_prepare(const char *unit)
@@ -111,13 +154,17 @@ int service_prepare(const char *unit)
 	if (ret) {
 		say(LOG_ERR, unit, "it is started afresh: its record in PRAM can't be read: %s; 'pramctl list' shows what there is",
 		    strerror(-ret));
+		forget(dev, unit);
 		return 0;
 	}
 	if (!is_due(dev, unit, kexecs, &why)) {
 		if (why)
 			say(LOG_WARNING, unit, "it is started afresh, not restored: %s", why);
+		forget(dev, unit);
 		return 0;
 	}
+	if (!kexecs)
+		say(LOG_NOTICE, unit, "the kexec that it was dumped for did not come: it is restored in the same kernel");
 	/* Whatever comes of it, there is no second time. */
 	ret = mark_write(TRIED_DIR, unit, "");
 	if (!ret)
@@ -125,6 +172,7 @@ int service_prepare(const char *unit)
 	if (ret) {
 		say(LOG_ERR, unit, "it is started afresh: " RUN_DIR " can't be written: %s",
 		    strerror(-ret));
+		forget(dev, unit);
 		return 0;
 	}
 	if (asprintf(&helper, "pram-restore@%s.service", unit) < 0)
@@ -132,8 +180,7 @@ int service_prepare(const char *unit)
 	ret = helper ? unit_start(helper, "replace", error) : -ENOMEM;
 	if (ret) {
 		say(LOG_ERR, unit, "it is started afresh: %s", helper ? error : "out of memory");
-		mark_remove(ENV_DIR, unit);
-		lock_remove(unit);
+		forget(dev, unit);
 	}
 	return 0;
 }
@@ -189,9 +236,7 @@ static int wait_for_addresses(struct restore *r, char **why)
 			return 0;
 		usleep(PAUSE_US);
 	}
-	if (asprintf(why, "no network interface has its address %s", missing) < 0)
-		*why = NULL;
-	return -EADDRNOTAVAIL;
+	return set_why(why, -EADDRNOTAVAIL, "no network interface has its address %s", missing);
 }
 
 /* Descriptors of pram-exec's that take the places of those that were external. */
@@ -226,18 +271,18 @@ static int run(struct restore *r, char **why)
 		.dev = r->dev,
 		.log = "restore.log",
 		.seconds = RESTORE_SECONDS,
+		/* It is freed when systemd has the tasks. */
+		.keep = true,
 		.args = args,
 		.fds = fds,
 	};
 	size_t nr = 2;
 
 	ret = take_descriptors(r, args, &nr, fds, &criu.nr_fds);
-	if (ret) {
-		if (asprintf(why, "its descriptors can't be had from pram-exec: %s", strerror(-ret)) < 0)
-			*why = NULL;
-	} else {
+	if (ret)
+		set_why(why, ret, "its descriptors can't be had from pram-exec: %s", strerror(-ret));
+	else
 		ret = criu_run(&criu, why);
-	}
 	for (size_t i = 0; i < criu.nr_fds; i++)
 		close(fds[i]);
 	for (char **arg = args; *arg; arg++)
@@ -255,20 +300,28 @@ static int write_pid_file(const struct restore *r)
 	return fclose(file) ? -errno : 0;
 }
 
+static bool has_ended(int pidfd, int timeout_ms)
+{
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&end, 1, timeout_ms) > 0;
+}
+
 /* Has systemd take the task for the unit's main process; then pram-exec is not needed any more. */
 static int hand_over(struct restore *r, char **why)
 {
 	const bool forking = !strcmp(r->loaded.type, "forking");
+	_cleanup_close_ int task = pidfd_open(r->pid, 0);
 	char error[UNIT_ERROR_MAX];
 	int ret;
 
+	if (task < 0)
+		return set_why(why, -errno, "process %d has ended as soon as it ran", r->pid);
+
 	if (*r->loaded.pid_file) {
 		ret = write_pid_file(r);
-		if (ret && forking) {
-			if (asprintf(why, "%s can't be written: %s", r->loaded.pid_file, strerror(-ret)) < 0)
-				*why = NULL;
-			return ret;
-		}
+		if (ret && forking)
+			return set_why(why, ret, "%s can't be written: %s", r->loaded.pid_file, strerror(-ret));
 	}
 	/* systemd reads that file when the process that it has started ends. */
 	if (forking)
@@ -282,12 +335,46 @@ static int hand_over(struct restore *r, char **why)
 		unit_free(&r->loaded);
 		if (!unit_load(r->unit, &r->loaded, error) && r->loaded.main_pid == (uint32_t)r->pid) {
 			pidfd_send_signal(r->waiter_fd, PRAM_EXEC_END, NULL, 0);
+			/* Else "release" would take it for one that still waits. */
+			if (!has_ended(r->waiter_fd, GONE_SECONDS * 1000))
+				pidfd_send_signal(r->waiter_fd, SIGKILL, NULL, 0);
 			return 0;
 		}
+		if (has_ended(task, 0))
+			return set_why(why, -ESRCH, "process %d has ended as soon as it ran", r->pid);
+		if (!forking && has_ended(r->waiter_fd, 0))
+			return set_why(why, -ECANCELED, "it was stopped meanwhile");
 	}
-	if (asprintf(why, "systemd does not take process %d for its main process", r->pid) < 0)
-		*why = NULL;
-	return -ETIMEDOUT;
+	return set_why(why, -ETIMEDOUT, "systemd does not take process %d for its main process", r->pid);
+}
+
+static bool is_among(pid_t pid, const pid_t *pids, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Was this process restored, or is it of one that was? systemd may run commands of the unit, too. */
+static bool is_restored(struct restore *r, pid_t pid)
+{
+	struct json_object *pids = json_object_object_get(r->record, "pids");
+	struct pram_tasks tasks;
+	bool is;
+
+	/* Nobody knows any more. */
+	if (!r->record)
+		return true;
+	for (size_t i = 0; pids && i < json_object_array_length(pids); i++) {
+		if (json_object_get_int(json_object_array_get_idx(pids, i)) == pid)
+			return true;
+	}
+	pram_tasks_look(r->pid, &tasks);
+	is = is_among(pid, tasks.pids, tasks.nr);
+	pram_tasks_free(&tasks);
+	return is;
 }
 
 /* What is left of a restore that has failed would have its files, ports and addresses. */
@@ -298,7 +385,7 @@ static void clear_away(struct restore *r)
 		bool any = false;
 
 		for (pid_t *pid = pids; pid && *pid; pid++) {
-			if (*pid == r->waiter)
+			if (*pid == r->waiter || !is_restored(r, *pid))
 				continue;
 			kill(*pid, SIGKILL);
 			any = true;
@@ -322,11 +409,23 @@ static int give_up(struct restore *r, const char *why)
 	else
 		say(LOG_ERR, r->unit, "it is started afresh: %s; see " LOG_DIR "/%s/restore.log",
 		    why ?: "out of memory", r->unit);
-	lock_remove(r->unit);
-	mark_remove(ENV_DIR, r->unit);
+	forget(r->dev, r->unit);
 	if (r->waiter_fd >= 0)
 		pidfd_send_signal(r->waiter_fd, PRAM_EXEC_START, NULL, 0);
 	return 0;
+}
+
+/* systemd has the tasks, and nothing can fail any more. */
+static void free_checkpoint(struct restore *r)
+{
+	char name[PRAM_NAME_MAX];
+	int ret = record_remove(r->dev, r->unit);
+
+	ret = ret ?: record_name(r->unit, name);
+	ret = ret ?: pram_checkpoint_remove(r->dev, name, NULL);
+	if (ret)
+		say(LOG_WARNING, r->unit, "it runs, but its checkpoint can't be freed: %s; run 'pramctl rm service:%s'",
+		    strerror(-ret), r->unit);
 }
 
 int service_restore(const char *unit)
@@ -364,7 +463,7 @@ int service_restore(const char *unit)
 		give_up(&r, why);
 		goto out;
 	}
-	record_remove(r.dev, unit);
+	free_checkpoint(&r);
 	write_history(&r, "restored", NULL);
 	say(LOG_NOTICE, unit, "restored from PRAM, process %d, in %" PRIu64 " ms; it stood still for %" PRIu64 " ms",
 	    r.pid, (now_ns() - r.start) / 1000000,
@@ -379,13 +478,17 @@ out:
 	return 0;
 }
 
-/* If "restore" itself was killed: pram-exec must not wait for ever. */
+/* If "restore" itself was killed, or never ran: pram-exec must not wait for ever. */
 int service_release(const char *unit)
 {
+	const char *code = getenv("EXIT_CODE");
 	char error[UNIT_ERROR_MAX];
 	struct unit loaded;
 	pid_t waiter = 0;
 
+	/* systemd tells what is run behind it how it has ended: by itself, it left nothing to do. */
+	if (code && !strcmp(code, "exited"))
+		return 0;
 	if (!unit_load(unit, &loaded, error))
 		waiter = find_waiter(loaded.control_group ?: "");
 	if (waiter) {

@@ -11,11 +11,14 @@
 
 #include <json-c/json.h>
 
+/* Unit tests have others. */
+#ifndef RUN_DIR
 #define RUN_DIR		"/run/pram"
+#endif
 #define LOG_DIR		"/var/log/pram"
 #define ENV_DIR		RUN_DIR "/env"		/* PRAM_SERVICE= for the unit's commands */
-#define TRIED_DIR	RUN_DIR "/tried"	/* no second restore in this boot */
-#define LOCK_DIR	RUN_DIR "/lock"		/* tables that were put up in this boot */
+#define TRIED_DIR	RUN_DIR "/tried"	/* no second restore of the same checkpoint */
+#define LOCK_DIR	RUN_DIR "/lock"		/* tables that are up in this boot */
 
 /* ---- messages ---------------------------------------------------------- */
 
@@ -38,9 +41,6 @@ void mark_remove(const char *dir, const char *unit);
 /* Leaves the cgroup of the unit, whose device filter may forbid /dev/pram. */
 int leave_cgroup(void);
 
-/* All that is in a unit's cgroup and below, ended by 0: to be freed, or NULL. */
-pid_t *cgroup_pids(const char *control_group);
-
 bool process_has_name(pid_t pid, const char *comm);
 
 /**
@@ -51,6 +51,8 @@ bool process_has_name(pid_t pid, const char *comm);
  * @dev: /dev/pram
  * @log: the log's name in the unit's directory of logs
  * @seconds: after that it is told to give up
+ * @keep: a restore leaves the checkpoint where it is
+ * @name: the checkpoint's name, or %NULL for that of the service's
  * @args: what follows "criu", options of every run excepted; ended by %NULL
  * @fds: descriptors that it is to inherit, by their numbers
  * @nr_fds: number of these
@@ -62,6 +64,8 @@ struct criu_run {
 	int		dev;
 	const char	*log;
 	unsigned int	seconds;
+	bool		keep;
+	const char	*name;
 	char		**args;
 	int		*fds;
 	size_t		nr_fds;
@@ -94,20 +98,30 @@ int nft_run(const char *commands, char **output);
 /* The name of the table that criu has made for this checkpoint, to be freed; or NULL. */
 char *lock_table_of(int dev, const char *checkpoint);
 
+/*
+ * From now on nobody can connect to these ports, an array of numbers: who tries is not refused, but tries
+ * again. Returns when those who were about to connect have done so; 0 or -errno.
+ */
+int lock_new(const char *unit, struct json_object *ports);
+/* The rules that it has made, as text to be freed; or NULL if there are none. */
+char *lock_of_new(const char *unit);
+
 /* Puts up the locks of all services that come out of a kexec: at boot. */
 int lock_all(int dev);
 /* Puts up again, on the way down, those of services that were just dumped, if they are gone. */
 int lock_again(int dev);
-/* Removes what is left of them: of one service, or of all (NULL). */
+/* Removes what is left of them: of one service, or of all that nobody restores (NULL). */
 void lock_remove(const char *unit);
 
 /* ---- the verbs --------------------------------------------------------- */
 
 int service_dump(const char *unit);
+int service_try(const char *unit);
 int service_prepare(const char *unit);
 int service_restore(const char *unit);
 int service_release(const char *unit);
 int service_pids(void);
+int service_down(void);
 int service_start_all(void);
 
 #endif /* PRAM_SERVICES_SERVICE_H */

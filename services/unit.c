@@ -260,6 +260,7 @@ static int get_unit(sd_bus *bus, const char *path, struct unit *unit, char *erro
 	unit->no_exec_paths = get_strings(bus, path, SERVICE, "NoExecPaths");
 	unit->dynamic_user = get_bool(bus, path, SERVICE, "DynamicUser");
 	unit->private_users = get_bool(bus, path, SERVICE, "PrivateUsers");
+	unit->private_tmp = get_bool(bus, path, SERVICE, "PrivateTmp");
 	unit->delegate = get_bool(bus, path, SERVICE, "Delegate");
 	get_number(bus, path, SERVICE, "MainPID", 'u', &unit->main_pid);
 	get_number(bus, path, SERVICE, "FileDescriptorStoreMax", 'u', &unit->fd_store_max);

@@ -51,6 +51,7 @@ struct unit {
 	char	**no_exec_paths;
 	bool	dynamic_user;
 	bool	private_users;
+	bool	private_tmp;
 	bool	delegate;
 	uint32_t main_pid;
 	uint32_t fd_store_max;
@@ -90,5 +91,8 @@ int unit_files_enable(char **names, bool enable, char error[UNIT_ERROR_MAX]);
 
 /* Is there a job of that type ("start") for that unit? 1, 0 or -errno, with @error set. */
 int unit_has_job(const char *name, const char *type, char error[UNIT_ERROR_MAX]);
+
+/* All that is in a unit's control group and below, ended by 0: to be freed, or NULL. */
+pid_t *cgroup_pids(const char *control_group);
 
 #endif /* PRAM_SERVICES_UNIT_H */

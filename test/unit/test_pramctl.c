@@ -278,8 +278,8 @@ static void test_usage(void **state)
 	expect_fails("list operand", PRAMCTL_USAGE, "list takes no operands");
 	expect_fails("show", PRAMCTL_USAGE, "show takes NAME");
 	expect_fails("show a b", PRAMCTL_USAGE, "show takes NAME");
-	expect_fails("check --kexec --reboot", PRAMCTL_USAGE, "one of --kexec, --reboot and --task");
-	expect_fails("check --kexec --task 1", PRAMCTL_USAGE, "one of --kexec, --reboot and --task");
+	expect_fails("check --kexec --reboot", PRAMCTL_USAGE, "one of --kexec, --reboot, --services and --task");
+	expect_fails("check --kexec --task 1", PRAMCTL_USAGE, "one of --kexec, --reboot, --services and --task");
 	expect_fails("check vmlinuz", PRAMCTL_USAGE, "with --kexec only");
 	expect_fails("check --task x", PRAMCTL_USAGE, "'x' is no pid");
 	expect_fails("check --task 0", PRAMCTL_USAGE, "'0' is no pid");

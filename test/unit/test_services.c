@@ -241,6 +241,9 @@ static void test_names(void **state)
 	assert_non_null(strstr(output, "daemon.socket: only units that are a .service"));
 	assert_int_equal(run("enable", NULL, "daemon@.service"), PRAMCTL_USAGE);
 	assert_non_null(strstr(output, "is a template"));
+	assert_int_equal(run("enable", NULL, "daemon@"), PRAMCTL_USAGE);
+	assert_int_equal(run("disable", NULL, "daemon8.2-x"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "daemon8.2-x.service: is not enabled"));
 	assert_int_equal(run("enable", NULL, "../daemon"), PRAMCTL_USAGE);
 	systemd_unit.load_state = "not-found";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_NOT_FOUND);
@@ -337,6 +340,72 @@ static void test_stale(void **state)
 	assert_non_null(strstr(output, "daemon.service: in the way: DynamicUser=yes"));
 }
 
+/* As pram-service has noted it: 1 s dump, 2 s shutdown, 2 s kexec, 3 s boot, 2 s restore. */
+static void test_timeline(void **state)
+{
+	(void)state;
+	assert_int_equal(run("timeline", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "No service has been restored"));
+	put(DROP_IN, "");
+	put("var/lib/pram/services/daemon.service.json",
+	    "{ \"result\": \"restored\", \"dumped_ns\": 1000000000000000000, \"dump_ms\": 1000, \"from_kernel\": \"7.2\","
+	    " \"down_ns\": 1000000003000000000, \"boot_ns\": 1000000005000000000, \"ended_ns\": 1000000010000000000, \"restore_ms\": 2000 }");
+	assert_int_equal(run("timeline", NULL, NULL), PRAMCTL_OK);
+	expect_line(output, "  dump     |####                                            |     1.0 s", true);
+	expect_line(output, "  shutdown |    ##########                                  |     2.0 s", true);
+	expect_line(output, "  kexec    |              ##########                        |     2.0 s", true);
+	expect_line(output, "  boot     |                        ##############          |     3.0 s", true);
+	assert_non_null(strstr(output, "daemon.service: stood still for 10.0 s\n"));
+	assert_int_equal(run("timeline", "--json", NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "\"start_ns\": 1000000005000000000"));
+	/* A clock that was set back, and a service that was started afresh. */
+	put("var/lib/pram/services/daemon.service.json",
+	    "{ \"result\": \"restored\", \"dumped_ns\": 1000000000000000000, \"dump_ms\": 1000,"
+	    " \"boot_ns\": 900000005000000000, \"ended_ns\": 900000010000000000, \"restore_ms\": 2000 }");
+	assert_int_equal(run("timeline", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "stood still for 1.0 s"));
+	put("var/lib/pram/services/daemon.service.json", "{ \"result\": \"failed\", \"ended_ns\": 1, \"boot_ns\": 1 }");
+	assert_int_equal(run("timeline", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "No service has been restored"));
+}
+
+/* A service that runs as this process, and so has its files open. */
+static void test_check_services(void **state)
+{
+	char path[] = "/tmp/pram-test-open-XXXXXX";
+	int fd;
+
+	(void)state;
+	assert_int_equal(run("check", "--services", NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "none is enabled"));
+	put("proc/sys/kernel/pid_max", "32768\n");
+	put("proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0\n");
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	assert_int_equal(run("check", "--services", NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "daemon.service             does not run\n"));
+	assert_non_null(strstr(output, "set kernel.pid_max=4194304"));
+	assert_non_null(strstr(output, "nf_conntrack_tcp_loose=1"));
+	systemd_unit.fd_store_max = 3;
+	assert_int_equal(run("check", "--services", NULL), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "lost     daemon.service             FileDescriptorStoreMax=3; descriptors that it has stored"));
+	systemd_unit.fd_store_max = 0;
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	systemd_unit.main_pid = getpid();
+	systemd_unit.private_tmp = true;
+	assert_int_equal(run("check", "--services", NULL), PRAMCTL_FAILED);
+	close(fd);
+	unlink(path);
+	if (!strstr(output, path))
+		fail_msg("\"%s\" should name %s", output, path);
+	assert_non_null(strstr(output, "which its next start does not have; set PrivateTmp=no"));
+	assert_int_equal(run("check", "--try", NULL), PRAMCTL_USAGE);
+	assert_non_null(strstr(output, "--try with --services only"));
+	/* Its pid may be one of those that the next boot has. */
+	run("check", "--services", "--json");
+	assert_non_null(strstr(output, "\"item\": \"daemon.service\""));
+}
+
 static void test_kexec(void **state)
 {
 	(void)state;
@@ -371,6 +440,8 @@ int main(void)
 		cmocka_unit_test_setup(test_drop_in, setup),
 		cmocka_unit_test_setup(test_drop_in_of_others, setup),
 		cmocka_unit_test_setup(test_stale, setup),
+		cmocka_unit_test_setup(test_check_services, setup),
+		cmocka_unit_test_setup(test_timeline, setup),
 		cmocka_unit_test_setup(test_kexec, setup),
 	};
 	char command[64];

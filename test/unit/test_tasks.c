@@ -3,11 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,6 +127,88 @@ static void test_lost_file(void **state)
 	*lost_path = 0;
 }
 
+/* What a task has that criu does not dump. */
+static void have_refused(const char *dir)
+{
+	char path[128], other[128];
+	char block[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/large", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	memset(block, 1, sizeof(block));
+	for (int i = 0; i < 512; i++) {
+		if (write(fd, block, sizeof(block)) != sizeof(block))
+			_exit(1);
+	}
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/name", dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	if (open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) < 0 || link(path, other))
+		_exit(1);
+	unlink(path);
+	/* These are as good as any. */
+	snprintf(path, sizeof(path), "%s/small", dir);
+	if (open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) < 0)
+		_exit(1);
+	unlink(path);
+	if (eventfd(0, EFD_CLOEXEC) < 0 || epoll_create1(EPOLL_CLOEXEC) < 0 ||
+	    socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 ||
+	    memfd_create("large", MFD_CLOEXEC) < 0)
+		_exit(1);
+}
+
+static size_t has_refused(const struct pram_tasks *tasks, const char *part)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < tasks->nr_refused; i++)
+		nr += !!strstr(tasks->refused[i].what, part);
+	return nr;
+}
+
+static void test_refused(void **state)
+{
+	char dir[] = "/tmp/pram-test-tasks-XXXXXX", command[64], byte;
+	struct pram_tasks tasks;
+	int ready[2], extra = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(pipe(ready), 0);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		char params[120] = "";
+
+		have_refused(dir);
+		/* Not every machine lets one have these. */
+		extra |= syscall(SYS_io_uring_setup, 1, params) >= 0 ? 1 : 0;
+		extra |= socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP) >= 0 ? 2 : 0;
+		byte = extra;
+		if (write(ready[1], &byte, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	assert_int_equal(pram_tasks_look(pid, &tasks), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	for (size_t i = 0; i < tasks.nr_refused; i++)
+		assert_int_equal(tasks.refused[i].pid, pid);
+	assert_int_equal(has_refused(&tasks, "/large (deleted), of 2 MiB"), 1);
+	assert_int_equal(has_refused(&tasks, "/name (deleted), which has another name"), 1);
+	assert_int_equal(has_refused(&tasks, "io_uring"), !!(byte & 1));
+	assert_int_equal(has_refused(&tasks, "MPTCP"), !!(byte & 2));
+	assert_int_equal(tasks.nr_refused, 2 + !!(byte & 1) + !!(byte & 2));
+	pram_tasks_free(&tasks);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 static void test_room(void **state)
 {
 	struct pram_room room;
@@ -147,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_family),
 		cmocka_unit_test(test_lost_file),
+		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_kho),
 	};

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pram-service prepare and restore, with a systemd and a criu that do what a test wants: what
+ * is restored and what is not, and what is left in PRAM in each case.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "fake_pram.h"
+#include "pram-exec.h"
+#include "record.h"
+#include "service.h"
+#include "test_util.h"
+#include "unit.h"
+
+#define UNIT	"daemon.service"
+
+/* ---- systemd and criu -------------------------------------------------- */
+
+static pid_t waiter, task;	/* pram-exec, and what criu has restored */
+static pid_t command;		/* that systemd runs beside */
+static uint32_t main_pid, accepted;
+static int start_error, criu_error, notified;
+static unsigned int started, unlocked;
+static struct unit systemd_unit;
+static char said[4096];
+
+void __wrap_say(int priority, const char *unit, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void __wrap_say(int priority, const char *unit, const char *format, ...)
+{
+	const size_t len = strlen(said);
+	va_list args;
+
+	(void)priority;
+	(void)unit;
+	va_start(args, format);
+	vsnprintf(said + len, sizeof(said) - len, format, args);
+	va_end(args);
+}
+
+int __wrap_unit_load(const char *name, struct unit *unit, char *error);
+int __wrap_unit_load(const char *name, struct unit *unit, char *error)
+{
+	(void)error;
+	assert_string_equal(name, UNIT);
+	*unit = systemd_unit;
+	unit->main_pid = main_pid;
+	return 0;
+}
+
+void __wrap_unit_free(struct unit *unit);
+void __wrap_unit_free(struct unit *unit)
+{
+	/* Nothing of it is on the heap. */
+	(void)unit;
+}
+
+int __wrap_unit_start(const char *name, const char *mode, char *error);
+int __wrap_unit_start(const char *name, const char *mode, char *error)
+{
+	assert_string_equal(name, "pram-restore@" UNIT ".service");
+	assert_string_equal(mode, "replace");
+	started++;
+	if (start_error)
+		snprintf(error, UNIT_ERROR_MAX, "it can't be started");
+	return start_error;
+}
+
+int __wrap_criu_run(const struct criu_run *run, char **why);
+int __wrap_criu_run(const struct criu_run *run, char **why)
+{
+	assert_int_equal(run->task, waiter);
+	assert_string_equal(run->cgroup, "/system.slice/" UNIT);
+	/* Until systemd has the tasks. */
+	assert_true(run->keep);
+	assert_string_equal(run->args[0], "restore");
+	*why = criu_error ? strdup("no such file") : NULL;
+	return criu_error;
+}
+
+void __wrap_lock_remove(const char *unit);
+void __wrap_lock_remove(const char *unit)
+{
+	assert_string_equal(unit, UNIT);
+	unlocked++;
+}
+
+int __wrap_leave_cgroup(void);
+int __wrap_leave_cgroup(void)
+{
+	return 0;
+}
+
+static bool lives(pid_t pid)
+{
+	return pid && !waitpid(pid, NULL, WNOHANG);
+}
+
+pid_t *__wrap_cgroup_pids(const char *control_group);
+pid_t *__wrap_cgroup_pids(const char *control_group)
+{
+	pid_t *pids = calloc(4, sizeof(*pids));
+	size_t nr = 0;
+
+	assert_non_null(pids);
+	assert_string_equal(control_group, "/system.slice/" UNIT);
+	if (waiter)
+		pids[nr++] = waiter;
+	if (command)
+		pids[nr++] = command;
+	if (lives(task))
+		pids[nr++] = task;
+	else
+		task = 0;
+	return pids;
+}
+
+bool __wrap_process_has_name(pid_t pid, const char *comm);
+bool __wrap_process_has_name(pid_t pid, const char *comm)
+{
+	assert_string_equal(comm, PRAM_EXEC_WAITS);
+	return pid == waiter;
+}
+
+int __wrap_record_history_save(const char *unit, struct json_object *history);
+int __wrap_record_history_save(const char *unit, struct json_object *history)
+{
+	(void)unit;
+	(void)history;
+	return 0;
+}
+
+/* Of libsystemd: MAINPID= is accepted, or not. */
+int sd_pid_notifyf(pid_t pid, int unset, const char *format, ...);
+int sd_pid_notifyf(pid_t pid, int unset, const char *format, ...)
+{
+	(void)unset;
+	assert_int_equal(pid, waiter);
+	if (strstr(format, "MAINPID=")) {
+		notified++;
+		main_pid = accepted;
+	}
+	return 1;
+}
+
+/* ---- a service --------------------------------------------------------- */
+
+static int dev = -1;
+
+/* A process that waits for the signal that it ends with. */
+static pid_t start_process(void)
+{
+	sigset_t all;
+	pid_t pid;
+	int sig;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	pid = fork();
+	if (!pid) {
+		sigwait(&all, &sig);
+		_exit(sig == PRAM_EXEC_START ? 1 : sig == PRAM_EXEC_END ? 2 : 3);
+	}
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void put_service(unsigned int kexecs)
+{
+	char name[PRAM_NAME_MAX], node[PRAM_NAME_MAX];
+	struct json_object *record = json_object_new_object(), *pids = json_object_new_array();
+
+	assert_int_equal(record_name(UNIT, name), 0);
+	assert_int_equal(pram_checkpoint_node_name(node, name, NULL), 0);
+	fake_pram_add(node, PRAM_BYTE_STREAM, 0, "index", 5);
+	json_object_object_add(record, "pid", json_object_new_int(task));
+	json_object_array_add(pids, json_object_new_int(task));
+	json_object_object_add(record, "pids", pids);
+	assert_int_equal(record_save(dev, UNIT, record), 0);
+	json_object_put(record);
+	while (kexecs--)
+		fake_pram_kexec();
+}
+
+static bool has_record(void)
+{
+	struct json_object *record;
+	uint64_t kexecs;
+	int ret = record_load(dev, UNIT, &record, &kexecs);
+
+	json_object_put(record);
+	return !ret;
+}
+
+static bool has_checkpoint(void)
+{
+	return record_has_checkpoint(dev, UNIT);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_int_equal(system("rm -rf run"), 0);
+	fake_pram_setup();
+	dev = pram_open();
+	assert_true(dev >= 0);
+	waiter = task = command = 0;
+	main_pid = accepted = 0;
+	start_error = criu_error = notified = 0;
+	started = unlocked = 0;
+	*said = 0;
+	systemd_unit = (struct unit){
+		.id = UNIT,
+		.type = "notify",
+		.pid_file = "",
+		.control_group = "/system.slice/" UNIT,
+	};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const pid_t pid = i == 0 ? waiter : i == 1 ? task : command;
+
+		if (pid && !kill(pid, SIGKILL))
+			waitpid(pid, NULL, 0);
+	}
+	close(dev);
+	fake_pram_teardown();
+	return 0;
+}
+
+/* ---- records ----------------------------------------------------------- */
+
+/* One that is stored anew is as young as it looks, and the only one. */
+static void test_record(void **state)
+{
+	struct json_object *record;
+	uint64_t kexecs;
+
+	(void)state;
+	put_service(1);
+	assert_int_equal(record_load(dev, UNIT, &record, &kexecs), 0);
+	assert_int_equal(kexecs, 1);
+	json_object_object_add(record, "more", json_object_new_int(7));
+	assert_int_equal(record_save(dev, UNIT, record), 0);
+	json_object_put(record);
+	assert_int_equal(record_load(dev, UNIT, &record, &kexecs), 0);
+	assert_int_equal(kexecs, 0);
+	assert_int_equal(record_number(record, "more"), 7);
+	json_object_put(record);
+	assert_int_equal(record_remove(dev, UNIT), 0);
+	assert_false(has_record());
+	/* There is nothing to be removed, which is as well. */
+	assert_int_equal(record_remove(dev, UNIT), 0);
+}
+
+/* ---- prepare ----------------------------------------------------------- */
+
+static void test_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(service_prepare(UNIT), 0);
+	assert_int_equal(started, 0);
+	assert_string_equal(said, "");
+}
+
+static void expect_restored(void)
+{
+	char *word;
+
+	assert_int_equal(service_prepare(UNIT), 0);
+	assert_int_equal(started, 1);
+	assert_int_equal(unlocked, 0);
+	assert_true(has_record());
+	word = mark_read(ENV_DIR, UNIT);
+	assert_string_equal(word, "PRAM_SERVICE=restore");
+	free(word);
+}
+
+/* Started afresh: nothing can bring that state back later, but people. */
+static void expect_afresh(const char *reason)
+{
+	assert_int_equal(service_prepare(UNIT), 0);
+	if (!strstr(said, reason))
+		fail_msg("\"%s\" should say \"%s\"", said, reason);
+	assert_null(mark_read(ENV_DIR, UNIT));
+	assert_int_equal(unlocked, 1);
+	assert_false(has_record());
+}
+
+static void test_kexec(void **state)
+{
+	(void)state;
+	put_service(1);
+	expect_restored();
+	/* Once. */
+	expect_afresh("");
+	assert_int_equal(started, 1);
+	assert_true(has_checkpoint());
+}
+
+/* The kexec that it was dumped for was called off. */
+static void test_called_off(void **state)
+{
+	(void)state;
+	put_service(0);
+	expect_restored();
+	assert_non_null(strstr(said, "the kexec that it was dumped for did not come"));
+}
+
+static void test_too_old(void **state)
+{
+	(void)state;
+	put_service(2);
+	expect_afresh("its checkpoint is of an earlier shutdown");
+	assert_int_equal(started, 0);
+	assert_true(has_checkpoint());
+}
+
+static void test_no_checkpoint(void **state)
+{
+	char name[PRAM_NAME_MAX];
+
+	(void)state;
+	put_service(1);
+	record_name(UNIT, name);
+	assert_int_equal(pram_checkpoint_remove(dev, name, NULL), 0);
+	expect_afresh("its checkpoint is not in PRAM any more");
+}
+
+static void test_no_helper(void **state)
+{
+	(void)state;
+	put_service(1);
+	start_error = -EIO;
+	expect_afresh("it can't be started");
+	assert_true(has_checkpoint());
+}
+
+/* ---- restore ----------------------------------------------------------- */
+
+/* How pram-exec has ended. */
+static int waiter_ended(void)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(waiter, &status, 0), waiter);
+	waiter = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void begin(void)
+{
+	waiter = start_process();
+	task = start_process();
+	put_service(1);
+	main_pid = waiter;
+	accepted = task;
+}
+
+static void test_restore(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(notified, 1);
+	assert_int_equal(waiter_ended(), 2);
+	assert_true(lives(task));
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	assert_non_null(strstr(said, "restored from PRAM"));
+}
+
+/* criu has restored nothing: the service is started afresh. */
+static void test_criu_fails(void **state)
+{
+	(void)state;
+	begin();
+	command = start_process();
+	criu_error = 1;
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 1);
+	assert_false(lives(task));
+	assert_true(lives(command));
+	assert_true(has_checkpoint());
+	assert_false(has_record());
+	assert_non_null(strstr(said, "its restore has failed: no such file"));
+}
+
+/* Tasks run, but systemd does not get them: the checkpoint is still there. */
+static void test_task_ends(void **state)
+{
+	(void)state;
+	begin();
+	accepted = waiter;
+	kill(task, SIGKILL);
+	waitpid(task, NULL, 0);
+	task = 0;
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 1);
+	assert_true(has_checkpoint());
+	assert_false(has_record());
+	assert_non_null(strstr(said, "has ended as soon as it ran"));
+}
+
+static void test_stopped_meanwhile(void **state)
+{
+	(void)state;
+	begin();
+	accepted = waiter;
+	/* It is seen to wait, and does not any more. */
+	kill(waiter, SIGTERM);
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 3);
+	assert_false(lives(task));
+	assert_true(has_checkpoint());
+	assert_non_null(strstr(said, "it was stopped meanwhile"));
+}
+
+/* What is run behind "restore" does nothing if that has come to its end. */
+static void test_release(void **state)
+{
+	(void)state;
+	begin();
+	setenv("EXIT_CODE", "exited", 1);
+	assert_int_equal(service_release(UNIT), 0);
+	assert_true(lives(waiter));
+	assert_true(lives(task));
+	assert_true(has_checkpoint());
+	setenv("EXIT_CODE", "killed", 1);
+	assert_int_equal(service_release(UNIT), 0);
+	assert_int_equal(waiter_ended(), 1);
+	assert_false(lives(task));
+	assert_true(has_checkpoint());
+	assert_false(has_record());
+}
+
+int main(void)
+{
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_record),
+		TEST(test_nothing),
+		TEST(test_kexec),
+		TEST(test_called_off),
+		TEST(test_too_old),
+		TEST(test_no_checkpoint),
+		TEST(test_no_helper),
+		TEST(test_restore),
+		TEST(test_criu_fails),
+		TEST(test_task_ends),
+		TEST(test_stopped_meanwhile),
+		TEST(test_release),
+	};
+	char scratch[] = "/tmp/pram-test-restore-XXXXXX", command[64];
+	int failed;
+
+	if (!mkdtemp(scratch) || chdir(scratch))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", scratch);
+	return system(command) || failed;
+}
