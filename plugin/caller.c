@@ -11,12 +11,22 @@
 /* A command line may be longer, but not up to its options. */
 #define ARGS_MAX	16384
 
+/* They call criu, for others that may pack what it has written. */
+static const char *const runtimes[] = { "crun", "runc" };
+
 /* They pack what runc has written, always; what is cut off is what comm has room for. */
 static const char *const packers[] = { "buildkitd", "containerd", "containerd-shim", "crio", "dockerd" };
 
 /* Options of podman container checkpoint: those with an archive, and letters without a value. */
 static const char *const archive_options[] = { "--export", "--create-image" };
 static const char flags[] = "aklPR";
+
+static bool is_one_of(const char *name, const char *const *names, size_t nr)
+{
+	while (nr && strcmp(name, names[nr - 1]))
+		nr--;
+	return nr;
+}
 
 static bool is_option(const char *arg, const char *option)
 {
@@ -64,14 +74,11 @@ bool pram_program_packs(const char *comm, const char *args, size_t size, char *r
 {
 	if (!strcmp(comm, "podman"))
 		return podman_packs(args, size, reason);
-	for (size_t i = 0; i < sizeof(packers) / sizeof(*packers); i++) {
-		if (strcmp(comm, packers[i]))
-			continue;
-		snprintf(reason, PRAM_CALLER_REASON_MAX,
-			 "%s packs the images directory into an archive, in which there would be no images", comm);
-		return true;
-	}
-	return false;
+	if (!is_one_of(comm, packers, sizeof(packers) / sizeof(*packers)))
+		return false;
+	snprintf(reason, PRAM_CALLER_REASON_MAX,
+		 "%s packs the images directory into an archive, in which there would be no images", comm);
+	return true;
 }
 
 /* What a file of /proc/@pid has, with a nul behind it: its size, or 0. */
@@ -94,6 +101,7 @@ static size_t read_file(pid_t pid, const char *name, char *text, size_t size)
 bool pram_caller_packs(char *reason)
 {
 	char stat[512], comm[32], args[ARGS_MAX];
+	bool by_runtime = false;
 	pid_t pid = getppid();
 
 	for (unsigned int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
@@ -102,8 +110,9 @@ bool pram_caller_packs(char *reason)
 
 		read_file(pid, "comm", comm, sizeof(comm));
 		comm[strcspn(comm, "\n")] = '\0';
-		if (pram_program_packs(comm, args, size, reason))
+		if (by_runtime && pram_program_packs(comm, args, size, reason))
 			return true;
+		by_runtime = is_one_of(comm, runtimes, sizeof(runtimes) / sizeof(*runtimes));
 		read_file(pid, "stat", stat, sizeof(stat));
 		/* PID (COMM) STATE PPID, and COMM may have anything in it. */
 		end = strrchr(stat, ')');

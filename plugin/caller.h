@@ -10,7 +10,8 @@
 #define PRAM_CALLER_REASON_MAX	256
 
 /**
- * pram_caller_packs() - will an ancestor pack the images directory into an archive?
+ * pram_caller_packs() - will who has called a container runtime, which has called
+ * criu, pack the images directory into an archive?
  * @reason: who, and what to do instead; set if so
  *
  * In an archive of a directory without images there would be no checkpoint, and who made it

@@ -59,11 +59,21 @@ static void ask_in_child(void *arg)
 		assert_non_null(strstr(reason, *expected));
 }
 
+/* What is between has a name of its own. */
+static const char *between;
+
 static void ask_in_grandchild(void *arg)
 {
-	/* What is between them has a name that is not easy to read. */
-	assert_int_equal(prctl(PR_SET_NAME, "a) b (1 2"), 0);
+	assert_int_equal(prctl(PR_SET_NAME, between), 0);
 	test_in_child(ask_in_child, arg);
+}
+
+static void ask_in_great_grandchild(void *arg)
+{
+	assert_int_equal(prctl(PR_SET_NAME, "runc"), 0);
+	/* It is not easy to read. */
+	between = "a) b (1 2";
+	test_in_child(ask_in_grandchild, arg);
 }
 
 static void test_ancestors(void **state)
@@ -72,12 +82,19 @@ static void test_ancestors(void **state)
 	char comm[16];
 
 	(void)state;
+	between = "runc";
 	assert_int_equal(prctl(PR_GET_NAME, comm), 0);
 	test_in_child(ask_in_grandchild, &reason);
 	assert_int_equal(prctl(PR_SET_NAME, "crio"), 0);
-	reason = "crio packs";
+	/* In a container of its own, criu is called by whom it may be. */
 	test_in_child(ask_in_child, &reason);
+	between = "bash";
 	test_in_child(ask_in_grandchild, &reason);
+
+	reason = "crio packs";
+	between = "crun";
+	test_in_child(ask_in_grandchild, &reason);
+	test_in_child(ask_in_great_grandchild, &reason);
 	assert_int_equal(prctl(PR_SET_NAME, comm), 0);
 }
 
