@@ -48,7 +48,7 @@ int pram_place_root(struct pram_place_root *root)
 	if (statx(AT_FDCWD, "/", 0, STATX_INO | MNT_ID_UNIQUE, &stx))
 		return -errno;
 	if (!(stx.stx_mask & MNT_ID_UNIQUE))
-		return -ENOSYS;
+		return -EOPNOTSUPP;
 	*root = (struct pram_place_root){ .mount = stx.stx_mnt_id, .inode = stx.stx_ino };
 	return 0;
 }

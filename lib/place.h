@@ -22,7 +22,7 @@ struct pram_place_root {
 	uint64_t	inode;
 };
 
-/* Where paths of this process begin: 0 or -errno, -ENOSYS before Linux 6.8. */
+/* Where paths of this process begin: 0 or -errno, -EOPNOTSUPP before Linux 6.8. */
 int pram_place_root(struct pram_place_root *root);
 
 /* Has this process CAP_SYS_ADMIN in the initial user namespace? */

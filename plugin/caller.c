@@ -15,7 +15,9 @@
 static const char *const runtimes[] = { "crun", "runc" };
 
 /* They pack what runc has written, always; what is cut off is what comm has room for. */
-static const char *const packers[] = { "buildkitd", "containerd", "containerd-shim", "crio", "dockerd" };
+static const char *const packers[] = {
+	"buildkitd", "containerd", "containerd-shim", "crio", "dockerd",
+};
 
 /* Options of podman container checkpoint: those with an archive, and letters without a value. */
 static const char *const archive_options[] = { "--export", "--create-image" };
@@ -61,7 +63,8 @@ static bool podman_packs(const char *args, size_t size, char *reason)
 		}
 		if (checkpoint && wants_archive(arg)) {
 			snprintf(reason, PRAM_CALLER_REASON_MAX,
-				 "podman was called with %.32s, and would make an archive without images: leave that out", arg);
+				 "podman was called with %.32s, and would make an archive without images: leave that out",
+				 arg);
 			return true;
 		}
 		checkpoint = checkpoint || !strcmp(arg, "checkpoint");
@@ -77,7 +80,8 @@ bool pram_program_packs(const char *comm, const char *args, size_t size, char *r
 	if (!is_one_of(comm, packers, sizeof(packers) / sizeof(*packers)))
 		return false;
 	snprintf(reason, PRAM_CALLER_REASON_MAX,
-		 "%s packs the images directory into an archive, in which there would be no images", comm);
+		 "%s packs the images directory into an archive, in which there would be no images",
+		 comm);
 	return true;
 }
 

@@ -218,7 +218,8 @@ int pram_dump_begin(void)
 		return -EOPNOTSUPP;
 	}
 	if (pram_caller_packs(reason)) {
-		pr_err("%s; or dump without the plugin: see \"Archives\" in criu-pram-plugin(7)\n", reason);
+		pr_err("%s; or have criu dump without the plugin: criu-pram-plugin(7) says how\n",
+		       reason);
 		return -EOPNOTSUPP;
 	}
 

@@ -574,7 +574,7 @@ static void test_packed(void **state)
 {
 	(void)state;
 	criu_stub_be_packed();
-	expect_refused("packed; or dump without the plugin");
+	expect_refused("packed; or have criu dump without the plugin");
 	dump("core", 1);
 	/* What is in there already can be had. */
 	criu_stub_be_packed();
