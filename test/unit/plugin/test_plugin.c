@@ -1110,16 +1110,23 @@ static bool has_file(const char *name)
 	return !faccessat(criu_get_image_dir(), name, F_OK, 0);
 }
 
-/* An inventory as CRIU writes it, as far as it matters: its length. */
+/* An inventory as CRIU 4.2.1 has written it: a magic number, its size, its message. */
+static const unsigned char inventory[] = {
+	0x16, 0x31, 0x31, 0x58, 0x4e, 0x00, 0x00, 0x00, 0x08, 0x02, 0x10, 0x01, 0x1a, 0x18, 0x08,
+	0x01, 0x10, 0x01, 0x18, 0x01, 0x20, 0x01, 0x28, 0x01, 0x30, 0x02, 0x38, 0x03, 0x40, 0x04,
+	0x48, 0x06, 0x50, 0x07, 0x58, 0x08, 0x60, 0x05, 0x20, 0x01, 0x28, 0x01, 0x30, 0x00, 0x58,
+	0x00, 0x62, 0x00, 0x6a, 0x24, 0x66, 0x35, 0x61, 0x31, 0x63, 0x33, 0x64, 0x37, 0x2d, 0x34,
+	0x65, 0x38, 0x36, 0x2d, 0x34, 0x61, 0x63, 0x35, 0x2d, 0x39, 0x64, 0x39, 0x36, 0x2d, 0x65,
+	0x32, 0x36, 0x62, 0x31, 0x61, 0x65, 0x62, 0x38, 0x37, 0x30, 0x31,
+};
+
 static void dump_with_inventory(void)
 {
-	const uint32_t header[] = { 1, 2, 3 };
 	int fd;
 
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	fd = hook_open(criu_get_image_dir(), "inventory.img", O_CREATE);
-	assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
-	assert_int_equal(write(fd, "\x08\x01\x10", 3), 3);
+	assert_int_equal(write(fd, inventory, sizeof(inventory)), sizeof(inventory));
 	close(fd);
 	write_pages("pages-1.img", 1, 1);
 }
@@ -1127,8 +1134,8 @@ static void dump_with_inventory(void)
 /* A file that comes and goes with the checkpoint. */
 static void test_marker(void **state)
 {
-	static const char expected[] = "\x01\0\0\0\x02\0\0\0\x12\0\0\0\x08\x01\x10\x62\x0d\x62\x0bpram_plugin";
-	char image[64];
+	static const char plugins[] = "\x62\x0d\x62\x0bpram_plugin";
+	unsigned char image[128];
 	int fd;
 
 	(void)state;
@@ -1138,8 +1145,11 @@ static void test_marker(void **state)
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
 	criu_stub_new_process();
 	fd = openat(criu_get_image_dir(), "inventory.img", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(read(fd, image, sizeof(image)), sizeof(expected) - 1);
-	assert_memory_equal(image, expected, sizeof(expected) - 1);
+	assert_int_equal(read(fd, image, sizeof(image)), sizeof(inventory) + sizeof(plugins) - 1);
+	assert_int_equal(image[4], inventory[4] + sizeof(plugins) - 1);
+	image[4] = inventory[4];
+	assert_memory_equal(image, inventory, sizeof(inventory));
+	assert_memory_equal(image + sizeof(inventory), plugins, sizeof(plugins) - 1);
 	close(fd);
 	assert_false(has_file("inventory.img.new"));
 
