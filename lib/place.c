@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "place.h"
+#include "util.h"
 
 /* As <linux/nsfs.h> has them, of which few systems have one that is new enough. */
 #define PID_NS_INIT_INO		0xEFFFFFFCU
 #define USER_NS_INIT_INO	0xEFFFFFFDU
+/* STATX_MNT_ID_UNIQUE, as <linux/stat.h> has it. */
+#define MNT_ID_UNIQUE		0x4000U
+
+#define ROOT_CGROUP		"/sys/fs/cgroup"
 
 static bool has_inode(const char *path, ino_t inode)
 {
@@ -32,6 +41,18 @@ bool pram_place_is_first_mount_namespace(void)
 	       same_file("/proc/self/root/", "/proc/1/root/");
 }
 
+int pram_place_root(struct pram_place_root *root)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, "/", 0, STATX_INO | MNT_ID_UNIQUE, &stx))
+		return -errno;
+	if (!(stx.stx_mask & MNT_ID_UNIQUE))
+		return -EOPNOTSUPP;
+	*root = (struct pram_place_root){ .mount = stx.stx_mnt_id, .inode = stx.stx_ino };
+	return 0;
+}
+
 bool pram_place_is_privileged(void)
 {
 	FILE *file = fopen("/proc/self/status", "re");
@@ -45,4 +66,16 @@ bool pram_place_is_privileged(void)
 	fclose(file);
 	return (caps & (1ULL << CAP_SYS_ADMIN)) &&
 	       has_inode("/proc/self/ns/user", USER_NS_INIT_INO);
+}
+
+int pram_place_enter_root_cgroup(void)
+{
+	_cleanup_close_ int fd = open(ROOT_CGROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0 || fstatfs(fd, &fs))
+		return -errno;
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
+		return -ENOENT;
+	return pram_write_full(fd, "0", 1);
 }

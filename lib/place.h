@@ -4,6 +4,7 @@
 #define PRAM_LIB_PLACE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Does a path mean here what it means to the machine's init: in its mount namespace, and
@@ -11,7 +12,27 @@
  */
 bool pram_place_is_first_mount_namespace(void);
 
+/**
+ * struct pram_place_root - what paths begin at
+ * @mount: the number of its mount, which no other one gets in this boot, in no namespace
+ * @inode: and where in there it is
+ */
+struct pram_place_root {
+	uint64_t	mount;
+	uint64_t	inode;
+};
+
+/* Where paths of this process begin: 0 or -errno, -EOPNOTSUPP before Linux 6.8. */
+int pram_place_root(struct pram_place_root *root);
+
 /* Has this process CAP_SYS_ADMIN in the initial user namespace? */
 bool pram_place_is_privileged(void);
+
+/*
+ * Moves this process, all its threads, into the root of the control groups (version 2), where
+ * no device filter of a container or unit applies: 0 or -errno. The root of the cgroup
+ * namespace is as far as it goes.
+ */
+int pram_place_enter_root_cgroup(void);
 
 #endif /* PRAM_LIB_PLACE_H */

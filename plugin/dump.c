@@ -8,6 +8,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "caller.h"
 #include "checkpoint.h"
 #include "criu.h"
 #include "dump.h"
@@ -207,6 +208,7 @@ int pram_dump_begin(void)
 {
 	const char *refused = pram_dump_refused_option();
 	struct pram_writer_options options;
+	char reason[PRAM_CALLER_REASON_MAX];
 	unsigned int waited_ms = 0;
 	int ret;
 
@@ -215,13 +217,18 @@ int pram_dump_begin(void)
 		       refused);
 		return -EOPNOTSUPP;
 	}
+	if (pram_caller_packs(reason)) {
+		pr_err("%s; or have criu dump without the plugin: criu-pram-plugin(7) says how\n",
+		       reason);
+		return -EOPNOTSUPP;
+	}
 
 	ret = pram_session_begin(&session);
 	if (ret)
 		goto err;
 	ret = pram_session_open(&session);
 	if (ret) {
-		pram_session_open_error(ret);
+		pram_session_open_error(&session, ret);
 		goto err;
 	}
 	ret = check_name();

@@ -18,9 +18,9 @@
 /* An inventory is some 100 bytes; with many plugins it may be some more. */
 #define INVENTORY_MAX	4096
 
-/* An image of one message: two magic numbers, its size, the message. */
-#define SIZE_OFFSET	8
-#define MESSAGE_OFFSET	12
+/* An inventory: a magic number, of which other images have two, its size, the message. */
+#define SIZE_OFFSET	4
+#define MESSAGE_OFFSET	8
 
 /* InventoryEntry.plugins_entry.plugins, field 12 in both messages; see inventory.proto. */
 static const char plugins_field[] = "\x62\x0d\x62\x0b" PRAM_MARKER_PLUGIN;

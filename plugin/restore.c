@@ -206,7 +206,7 @@ static int begin(void)
 
 		if (no_pram && files_will_do())
 			return use_files("this kernel has no PRAM");
-		pram_session_open_error(ret);
+		pram_session_open_error(&restore.session, ret);
 		if (no_pram)
 			log_files();
 		return ret;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "criu.h"
+#include "device.h"
 #include "kho.h"
 #include "place.h"
 #include "pram.h"
@@ -61,22 +63,42 @@ static void read_line(const char *path, char *line, size_t size)
 	line[strcspn(line, "\n")] = '\0';
 }
 
+static bool is_images_dir(const struct stat *st)
+{
+	struct stat own;
+
+	return !fstat(criu_get_image_dir(), &own) && st->st_dev == own.st_dev &&
+	       st->st_ino == own.st_ino;
+}
+
 static int set_name(struct pram_session *session)
 {
+	struct pram_place_root root;
 	char boot[64];
 	struct stat st;
+	int ret;
 
 	session->name = session->settings.name ?: session->images_dir;
-	if (session->settings.name || pram_place_is_first_mount_namespace())
+	if (session->settings.name)
+		return 0;
+	/* Whoever has opened it may have been anywhere. */
+	if (stat(session->images_dir, &st) || !is_images_dir(&st)) {
+		pr_err("%s leads to another directory here than the images directory that criu was "
+		       "given, which is of another mount namespace: set CRIU_PRAM_NAME for the dump "
+		       "and the restore\n", session->images_dir);
+		return -EINVAL;
+	}
+	if (pram_place_is_first_mount_namespace())
 		return 0;
 	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
-	if (stat("/proc/self/ns/mnt", &st) || !*boot) {
+	ret = pram_place_root(&root);
+	if (ret || !*boot) {
 		pr_err("can't tell the mount namespace, and so not what the checkpoint is to be "
 		       "called: mount /proc, or set CRIU_PRAM_NAME\n");
-		return -ENOENT;
+		return ret ?: -ENOENT;
 	}
-	if (asprintf(&session->own_name, "%s@mnt-%lu-%.8s", session->images_dir,
-		     (unsigned long)st.st_ino, boot) < 0) {
+	if (asprintf(&session->own_name, "%s@mnt-%" PRIu64 ".%" PRIu64 "-%.8s",
+		     session->images_dir, root.mount, root.inode, boot) < 0) {
 		session->own_name = NULL;
 		return -ENOMEM;
 	}
@@ -95,7 +117,7 @@ int pram_session_begin(struct pram_session *session)
 
 	*session = (struct pram_session){ .dev = -1 };
 
-	ret = pram_settings_load(&session->settings, environ, error);
+	ret = pram_settings_load(&session->settings, environ, opts.libdir, error);
 	if (ret) {
 		pr_err("%s\n", error);
 		return ret;
@@ -115,14 +137,15 @@ bool pram_session_wants_luo(void)
 	struct pram_settings settings;
 	bool luo;
 
-	luo = !pram_settings_load(&settings, environ, error) && settings.luo;
+	luo = !pram_settings_load(&settings, environ, opts.libdir, error) && settings.luo;
 	pram_settings_free(&settings);
 	return luo;
 }
 
 int pram_session_open(struct pram_session *session)
 {
-	int dev = session->settings.fd >= 0 ? pram_open_fd(session->settings.fd) : pram_open();
+	int dev = session->settings.fd >= 0 ? pram_open_fd(session->settings.fd) :
+					      pram_device_open(&session->outside);
 
 	if (dev < 0)
 		return dev;
@@ -139,7 +162,25 @@ bool pram_session_wait(int error, unsigned int *waited_ms)
 	return true;
 }
 
-void pram_session_open_error(int error)
+/* Who is root is told what else may forbid it. */
+static void forbidden(const struct pram_session *session, int error)
+{
+	if (!pram_place_is_privileged())
+		pr_err("may not open " PRAM_DEVICE_PATH ": run criu as root, with CAP_SYS_ADMIN in "
+		       "the initial user namespace\n");
+	else if (error == -EACCES)
+		pr_err("may not open " PRAM_DEVICE_PATH " although criu is root: it is on a mount "
+		       "without devices, or a security module forbids it; open it in criu's parent "
+		       "and set CRIU_PRAM_FD\n");
+	else
+		pr_err("may not open " PRAM_DEVICE_PATH " although criu is root: the device filter "
+		       "of its control group forbids it, as that of a container does, and from the "
+		       "root of the control groups, /sys/fs/cgroup, it can't be opened either: %s; "
+		       "open it in criu's parent and set CRIU_PRAM_FD, or allow the group character "
+		       "devices of major 10\n", strerror(-session->outside));
+}
+
+void pram_session_open_error(const struct pram_session *session, int error)
 {
 	switch (error) {
 	case -EBADF:
@@ -155,15 +196,7 @@ void pram_session_open_error(int error)
 		break;
 	case -EACCES:
 	case -EPERM:
-		if (pram_place_is_privileged())
-			pr_err("may not open " PRAM_DEVICE_PATH " although criu is root: the device "
-			       "filter of its cgroup forbids it, as that of a container does, or a "
-			       "mount without devices; allow character devices of major 10 there "
-			       "(podman run --device-cgroup-rule \"c 10:* rwm\"; DeviceAllow="
-			       PRAM_DEVICE_PATH " rw)\n");
-		else
-			pr_err("may not open " PRAM_DEVICE_PATH ": run criu as root, with "
-			       "CAP_SYS_ADMIN in the initial user namespace\n");
+		forbidden(session, error);
 		break;
 	case -EPROTO:
 		pr_err("this plugin speaks version %d of " PRAM_DEVICE_PATH ", but not the kernel, "
@@ -188,12 +221,9 @@ void pram_session_end(struct pram_session *session)
 
 bool pram_session_is_images_dir(int dfd)
 {
-	const int own = criu_get_image_dir();
-	struct stat a, b;
+	struct stat st;
 
-	if (dfd == own)
-		return true;
-	return !fstat(dfd, &a) && !fstat(own, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return dfd == criu_get_image_dir() || (!fstat(dfd, &st) && is_images_dir(&st));
 }
 
 bool pram_session_has_ordinary_images(void)

@@ -14,6 +14,7 @@
  * @own_name: the name if neither of the above can be it, or %NULL
  * @name: the checkpoint's name, borrowed from one of the above
  * @dev: /dev/pram, or -1
+ * @outside: why it can't be opened outside of criu's control group either, see device.h
  */
 struct pram_session {
 	struct pram_settings	settings;
@@ -21,6 +22,7 @@ struct pram_session {
 	char			*own_name;
 	const char		*name;
 	int			dev;
+	int			outside;
 };
 
 /**
@@ -28,8 +30,9 @@ struct pram_session {
  * @session: filled; ended by pram_session_end(), also after an error
  *
  * A path means something in its mount namespace only. In any but the first one, and below
- * another root, the name has that namespace and this boot in it, unless it is set: so no
- * container takes, or restores, what another has called by the same path.
+ * another root, the name has the mount that is its root and this boot in it, unless it is set: so
+ * no container takes, or restores, what another has called by the same path. A directory that
+ * has been opened in another namespace than criu's needs a name.
  *
  * Return: 0 or -errno. Errors are logged.
  */
@@ -47,7 +50,7 @@ bool pram_session_wants_luo(void);
 int pram_session_open(struct pram_session *session);
 
 /* Logs what pram_session_open() returned, with the next step. */
-void pram_session_open_error(int error);
+void pram_session_open_error(const struct pram_session *session, int error);
 
 /**
  * pram_session_wait() - is it worth trying once more?

@@ -240,8 +240,23 @@ static int parse_variable(struct pram_settings *settings, const char *variable, 
 		      list_settings(list, sizeof(list), true), PRAM_SETTINGS_FILE_ENV);
 }
 
+/* That of @libdir: 0 if there is none. */
+static int parse_libdir(struct pram_settings *settings, const char *libdir, char *error)
+{
+	char *path;
+	int ret;
+
+	if (asprintf(&path, "%s/" PRAM_SETTINGS_LIBDIR_FILE, libdir) < 0) {
+		refuse(error, "%s: out of memory", libdir);
+		return -ENOMEM;
+	}
+	ret = parse_file(settings, path, false, error);
+	free(path);
+	return ret;
+}
+
 int pram_settings_load(struct pram_settings *settings, char *const *environment,
-		       char error[PRAM_SETTINGS_ERROR_MAX])
+		       const char *libdir, char error[PRAM_SETTINGS_ERROR_MAX])
 {
 	const char *file = NULL;
 	int ret;
@@ -252,6 +267,8 @@ int pram_settings_load(struct pram_settings *settings, char *const *environment,
 		file = variable_value(*v, PRAM_SETTINGS_FILE_ENV);
 
 	ret = parse_file(settings, file ?: PRAM_SETTINGS_FILE, file, error);
+	if (!ret && libdir)
+		ret = parse_libdir(settings, libdir, error);
 	for (char *const *v = environment; *v && !ret; v++)
 		ret = parse_variable(settings, *v, error);
 	return ret;

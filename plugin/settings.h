@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The plugin's settings: a file and the environment, since CRIU passes no
+ * The plugin's settings: files and the environment, since CRIU passes no
  * options to plugins.
  */
 #ifndef PRAM_PLUGIN_SETTINGS_H
@@ -10,6 +10,9 @@
 #include <stddef.h>
 
 #define PRAM_SETTINGS_FILE	"/etc/criu/pram.conf"
+
+/* In the directory of criu's --libdir: settings of whoever gives that. */
+#define PRAM_SETTINGS_LIBDIR_FILE "pram.conf"
 
 /* Names another file than PRAM_SETTINGS_FILE, which must then exist. */
 #define PRAM_SETTINGS_FILE_ENV	"CRIU_PRAM_CONFIG"
@@ -52,14 +55,15 @@ struct pram_settings {
 /**
  * pram_settings_load() - read the settings
  * @settings: filled; ended by pram_settings_free(), also after an error
- * @environment: as environ(7); a variable wins over the file
+ * @environment: as environ(7); a variable wins over the files
+ * @libdir: the directory that criu loads plugins from, or %NULL; its file wins over the other
  * @error: what is wrong and where, without a newline; set on error only
  *
- * Return: 0; -EINVAL for a setting or a value that does not exist, in the file or
+ * Return: 0; -EINVAL for a setting or a value that does not exist, in a file or
  * in a variable CRIU_PRAM_*; or an error of reading the file.
  */
 int pram_settings_load(struct pram_settings *settings, char *const *environment,
-		       char error[PRAM_SETTINGS_ERROR_MAX]);
+		       const char *libdir, char error[PRAM_SETTINGS_ERROR_MAX]);
 
 /**
  * pram_settings_print() - write all settings into one line

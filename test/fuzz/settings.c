@@ -34,7 +34,7 @@ int fuzz_one(const uint8_t *data, size_t size)
 	environment[nr] = NULL;
 
 	memset(error, 'x', sizeof(error));
-	ret = pram_settings_load(&settings, environment, error);
+	ret = pram_settings_load(&settings, environment, NULL, error);
 	if (ret)
 		FUZZ_ASSERT(memchr(error, 0, sizeof(error)) && *error);
 	else

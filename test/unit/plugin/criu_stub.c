@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "build_id.h"
+#include "caller.h"
 #include "criu.h"
 #include "criu_build_id.h"
 #include "criu_stub.h"
@@ -29,6 +31,8 @@ static int fdstore_calls_left;
 static int no_return_error, aborted_error;
 static unsigned int nr_no_return;
 static bool another_criu, elsewhere, privileged;
+static bool filtered, packed;
+static int no_way_out;
 static uint64_t room_bytes;
 static char log_text[16384];
 
@@ -39,7 +43,7 @@ void criu_stub_new_process(void)
 	fdstore_calls_left = -1;
 	no_return_error = aborted_error = 0;
 	nr_no_return = 0;
-	another_criu = elsewhere = privileged = false;
+	another_criu = elsewhere = privileged = filtered = packed = false;
 	room_bytes = UINT64_C(1) << 40;
 	opts = (struct cr_options){ .final_state = TASK_DEAD };
 	*log_text = '\0';
@@ -136,6 +140,50 @@ bool __wrap_pram_place_is_privileged(void);
 bool __wrap_pram_place_is_privileged(void)
 {
 	return privileged;
+}
+
+void criu_stub_be_in_container(int error)
+{
+	privileged = filtered = true;
+	no_way_out = error;
+	fake_pram_fail_open(EPERM);
+}
+
+void criu_stub_be_unprivileged(void)
+{
+	privileged = false;
+}
+
+void criu_stub_be_packed(void)
+{
+	packed = true;
+}
+
+bool __wrap_pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX]);
+bool __wrap_pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX])
+{
+	strcpy(reason, "packed");
+	return packed;
+}
+
+int criu_stub_set_images_dir(int fd)
+{
+	int old = images_dir_fd;
+
+	images_dir_fd = fd;
+	return old;
+}
+
+int __wrap_pram_place_enter_root_cgroup(void);
+int __wrap_pram_place_enter_root_cgroup(void)
+{
+	/* Criu itself must stay in there. */
+	if (getpid() == root_item->pid->real || !filtered)
+		return -EDOM;
+	if (no_way_out)
+		return -no_way_out;
+	fake_pram_fail_open(0);
+	return 0;
 }
 
 int __wrap_pram_program_build_id(uint8_t id[PRAM_BUILD_ID_MAX]);

@@ -42,6 +42,21 @@ void criu_stub_be_elsewhere(void);
 /* Criu is root of the machine. */
 void criu_stub_be_privileged(void);
 
+/*
+ * Criu is root of the machine, in a control group whose filter forbids /dev/pram; and it can't
+ * get out of there for @error, or if that is 0, it can.
+ */
+void criu_stub_be_in_container(int error);
+
+/* And is it no more. */
+void criu_stub_be_unprivileged(void);
+
+/* Who has called criu packs what it dumps. */
+void criu_stub_be_packed(void);
+
+/* Another images directory; that of before, for it to be set again. */
+int criu_stub_set_images_dir(int fd);
+
 /* There is that much memory for copies, and at most twice as much; as much as there is after setup. */
 void criu_stub_set_room(uint64_t bytes);
 

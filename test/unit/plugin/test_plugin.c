@@ -2,10 +2,13 @@
 /* plugin/, called as CRIU does, by its descriptor */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -475,13 +478,53 @@ static void test_no_device(void **state)
 				  cases[i].reason);
 	}
 	/* Who has all capabilities is told what else may forbid it. */
-	fake_pram_fail_open(EPERM);
+	fake_pram_fail_open(EACCES);
 	criu_stub_be_privileged();
-	expect_refused("--device-cgroup-rule");
+	expect_refused("mount without devices");
 	fake_pram_fail_open(0);
 	fake_pram_set_abi(PRAM_ABI_VERSION + 1);
 	expect_refused("abi_version");
 	expect_no_restore(-EPROTO, "abi_version");
+}
+
+static size_t count_descriptors(void)
+{
+	size_t nr = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		nr += fcntl(fd, F_GETFD) >= 0;
+	return nr;
+}
+
+/* Its control group forbids the device: that of the machine does not. */
+static void test_device_filter(void **state)
+{
+	size_t nr;
+
+	(void)state;
+	criu_stub_be_in_container(0);
+	dump("core", 1);
+	criu_stub_be_in_container(0);
+	restore("core", 1);
+	/* Nothing is left open, and no child. */
+	nr = count_descriptors();
+	for (int i = 0; i < 2; i++) {
+		criu_stub_be_in_container(i ? ENOENT : 0);
+		if (i)
+			expect_refused("can't be opened either: No such file or directory");
+		else
+			expect_no_restore(-ENODATA, "no checkpoint");
+		assert_int_equal(count_descriptors(), nr);
+	}
+	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	criu_stub_be_in_container(EROFS);
+	expect_no_restore(-EPERM, "the device filter of its control group forbids it");
+
+	/* Who lacks the rights needs them, and not another place. */
+	criu_stub_be_in_container(0);
+	criu_stub_be_unprivileged();
+	expect_refused("run criu as root");
+	fake_pram_fail_open(0);
 }
 
 static void test_settings(void **state)
@@ -494,6 +537,48 @@ static void test_settings(void **state)
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	assert_true(criu_stub_logged("replace=no checksums=yes adopt=range map=yes keep=no"));
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+}
+
+/* Those beside the plugin win over the file, and the environment over all. */
+static void test_settings_of_libdir(void **state)
+{
+	char path[128];
+	int fd = openat(criu_get_image_dir(), "pram.conf", O_CREATE | O_CLOEXEC, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	test_write(fd, "replace = yes\nkeep = yes\n");
+	close(fd);
+	snprintf(path, sizeof(path), "%s", criu_stub_images_dir());
+	opts.libdir = path;
+	setenv("CRIU_PRAM_KEEP", "no", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("replace=yes checksums=no adopt=range map=yes keep=no"));
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	criu_stub_new_process();
+
+	fd = openat(criu_get_image_dir(), "pram.conf", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	test_write(fd, "replace = perhaps\n");
+	close(fd);
+	opts.libdir = path;
+	expect_refused("/pram.conf:1: replace is \"perhaps\"");
+	remove_file("pram.conf");
+	/* It need not be there. */
+	opts.libdir = path;
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+}
+
+/* An archive of nothing must not be made. */
+static void test_packed(void **state)
+{
+	(void)state;
+	criu_stub_be_packed();
+	expect_refused("packed; or have criu dump without the plugin");
+	dump("core", 1);
+	/* What is in there already can be had. */
+	criu_stub_be_packed();
+	restore("core", 1);
 }
 
 /* The device cannot be opened, but criu has inherited it. */
@@ -890,6 +975,46 @@ static void test_elsewhere(void **state)
 	restore("core", 1);
 }
 
+/* A directory that was opened in another mount namespace: its path is of no use. */
+static void test_foreign_directory(void **state)
+{
+	char path[128];
+	int fds[2], fd, own;
+	pid_t pid;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		bool made = !unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS) &&
+			    !mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+			    !mount("none", criu_stub_images_dir(), "tmpfs", 0, NULL);
+
+		if (write(fds[1], made ? "y" : "n", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/proc/%d/root%s", pid, criu_stub_images_dir());
+	fd = byte == 'y' ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (fd < 0)
+		skip();
+	own = criu_stub_set_images_dir(fd);
+	expect_refused("which is of another mount namespace");
+	expect_no_restore(-EINVAL, "set CRIU_PRAM_NAME for the dump and the restore");
+	setenv("CRIU_PRAM_NAME", "named", 1);
+	dump("core", 1);
+	restore("core", 1);
+	criu_stub_set_images_dir(own);
+	close(fd);
+}
+
 static void test_damaged(void **state)
 {
 	char node[PRAM_NAME_MAX];
@@ -985,16 +1110,23 @@ static bool has_file(const char *name)
 	return !faccessat(criu_get_image_dir(), name, F_OK, 0);
 }
 
-/* An inventory as CRIU writes it, as far as it matters: its length. */
+/* An inventory as CRIU 4.2.1 has written it: a magic number, its size, its message. */
+static const unsigned char inventory[] = {
+	0x16, 0x31, 0x31, 0x58, 0x4e, 0x00, 0x00, 0x00, 0x08, 0x02, 0x10, 0x01, 0x1a, 0x18, 0x08,
+	0x01, 0x10, 0x01, 0x18, 0x01, 0x20, 0x01, 0x28, 0x01, 0x30, 0x02, 0x38, 0x03, 0x40, 0x04,
+	0x48, 0x06, 0x50, 0x07, 0x58, 0x08, 0x60, 0x05, 0x20, 0x01, 0x28, 0x01, 0x30, 0x00, 0x58,
+	0x00, 0x62, 0x00, 0x6a, 0x24, 0x66, 0x35, 0x61, 0x31, 0x63, 0x33, 0x64, 0x37, 0x2d, 0x34,
+	0x65, 0x38, 0x36, 0x2d, 0x34, 0x61, 0x63, 0x35, 0x2d, 0x39, 0x64, 0x39, 0x36, 0x2d, 0x65,
+	0x32, 0x36, 0x62, 0x31, 0x61, 0x65, 0x62, 0x38, 0x37, 0x30, 0x31,
+};
+
 static void dump_with_inventory(void)
 {
-	const uint32_t header[] = { 1, 2, 3 };
 	int fd;
 
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	fd = hook_open(criu_get_image_dir(), "inventory.img", O_CREATE);
-	assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
-	assert_int_equal(write(fd, "\x08\x01\x10", 3), 3);
+	assert_int_equal(write(fd, inventory, sizeof(inventory)), sizeof(inventory));
 	close(fd);
 	write_pages("pages-1.img", 1, 1);
 }
@@ -1002,8 +1134,8 @@ static void dump_with_inventory(void)
 /* A file that comes and goes with the checkpoint. */
 static void test_marker(void **state)
 {
-	static const char expected[] = "\x01\0\0\0\x02\0\0\0\x12\0\0\0\x08\x01\x10\x62\x0d\x62\x0bpram_plugin";
-	char image[64];
+	static const char plugins[] = "\x62\x0d\x62\x0bpram_plugin";
+	unsigned char image[128];
 	int fd;
 
 	(void)state;
@@ -1013,8 +1145,11 @@ static void test_marker(void **state)
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
 	criu_stub_new_process();
 	fd = openat(criu_get_image_dir(), "inventory.img", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(read(fd, image, sizeof(image)), sizeof(expected) - 1);
-	assert_memory_equal(image, expected, sizeof(expected) - 1);
+	assert_int_equal(read(fd, image, sizeof(image)), sizeof(inventory) + sizeof(plugins) - 1);
+	assert_int_equal(image[4], inventory[4] + sizeof(plugins) - 1);
+	image[4] = inventory[4];
+	assert_memory_equal(image, inventory, sizeof(inventory));
+	assert_memory_equal(image + sizeof(inventory), plugins, sizeof(plugins) - 1);
 	close(fd);
 	assert_false(has_file("inventory.img.new"));
 
@@ -1176,7 +1311,10 @@ int main(void)
 		plugin_test(test_refused_restore_options),
 		plugin_test(test_luo_refuses),
 		plugin_test(test_no_device),
+		plugin_test(test_device_filter),
 		plugin_test(test_settings),
+		plugin_test(test_settings_of_libdir),
+		plugin_test(test_packed),
 		plugin_test(test_inherited_device),
 		plugin_test(test_name),
 		plugin_test(test_index),
@@ -1190,6 +1328,7 @@ int main(void)
 		plugin_test(test_keep),
 		plugin_test(test_busy),
 		plugin_test(test_elsewhere),
+		plugin_test(test_foreign_directory),
 		plugin_test(test_damaged),
 		plugin_test(test_missing_pages_node),
 		plugin_test(test_ordinary_images),

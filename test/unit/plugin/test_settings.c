@@ -25,7 +25,7 @@ static int load(const char *text, char *variable1, char *variable2)
 	assert_int_equal(fclose(f), 0);
 	pram_settings_free(&settings);
 	memset(error, 0, sizeof(error));
-	return pram_settings_load(&settings, environment, error);
+	return pram_settings_load(&settings, environment, NULL, error);
 }
 
 /* The error must say where, and what is accepted. */
@@ -156,10 +156,10 @@ static void test_missing_file(void **state)
 
 	(void)state;
 	pram_settings_free(&settings);
-	assert_int_equal(pram_settings_load(&settings, environment, error), -ENOENT);
+	assert_int_equal(pram_settings_load(&settings, environment, NULL, error), -ENOENT);
 	assert_non_null(strstr(error, "/nonexistent/pram.conf"));
 	environment[0] = "CRIU_PRAM_CONFIG=/";
-	assert_int_equal(pram_settings_load(&settings, environment, error), -EISDIR);
+	assert_int_equal(pram_settings_load(&settings, environment, NULL, error), -EISDIR);
 	assert_non_null(strstr(error, "can't read /"));
 }
 

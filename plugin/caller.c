@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "caller.h"
+
+/* Runtimes are called by few others, which are found soon or not at all. */
+#define ANCESTORS_MAX	16
+/* A command line may be longer, but not up to its options. */
+#define ARGS_MAX	16384
+
+/* They call criu, for others that may pack what it has written. */
+static const char *const runtimes[] = { "crun", "runc" };
+
+/* They pack what runc has written, always; what is cut off is what comm has room for. */
+static const char *const packers[] = {
+	"buildkitd", "containerd", "containerd-shim", "crio", "dockerd",
+};
+
+/* Options of podman container checkpoint: those with an archive, and letters without a value. */
+static const char *const archive_options[] = { "--export", "--create-image" };
+static const char flags[] = "aklPR";
+
+static bool is_one_of(const char *name, const char *const *names, size_t nr)
+{
+	while (nr && strcmp(name, names[nr - 1]))
+		nr--;
+	return nr;
+}
+
+static bool is_option(const char *arg, const char *option)
+{
+	const size_t len = strlen(option);
+
+	return !strncmp(arg, option, len) && (!arg[len] || arg[len] == '=');
+}
+
+static bool wants_archive(const char *arg)
+{
+	if (arg[0] != '-')
+		return false;
+	if (arg[1] != '-')
+		/* Letters in one word, the last of which may have its value there. */
+		return arg[1 + strspn(arg + 1, flags)] == 'e';
+	for (size_t i = 0; i < sizeof(archive_options) / sizeof(*archive_options); i++) {
+		if (is_option(arg, archive_options[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool podman_packs(const char *args, size_t size, char *reason)
+{
+	bool checkpoint = false, system = false;
+
+	for (const char *arg = args; arg < args + size; arg += strlen(arg) + 1) {
+		if (system && !strcmp(arg, "service")) {
+			snprintf(reason, PRAM_CALLER_REASON_MAX,
+				 "podman's service does not tell whether it was asked for an archive, in which there would be no images: call podman container checkpoint without --remote");
+			return true;
+		}
+		if (checkpoint && wants_archive(arg)) {
+			snprintf(reason, PRAM_CALLER_REASON_MAX,
+				 "podman was called with %.32s, and would make an archive without images: leave that out",
+				 arg);
+			return true;
+		}
+		checkpoint = checkpoint || !strcmp(arg, "checkpoint");
+		system = !strcmp(arg, "system");
+	}
+	return false;
+}
+
+bool pram_program_packs(const char *comm, const char *args, size_t size, char *reason)
+{
+	if (!strcmp(comm, "podman"))
+		return podman_packs(args, size, reason);
+	if (!is_one_of(comm, packers, sizeof(packers) / sizeof(*packers)))
+		return false;
+	snprintf(reason, PRAM_CALLER_REASON_MAX,
+		 "%s packs the images directory into an archive, in which there would be no images",
+		 comm);
+	return true;
+}
+
+/* What a file of /proc/@pid has, with a nul behind it: its size, or 0. */
+static size_t read_file(pid_t pid, const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t len = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		len = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[len > 0 ? len : 0] = '\0';
+	return len > 0 ? len : 0;
+}
+
+bool pram_caller_packs(char *reason)
+{
+	char stat[512], comm[32], args[ARGS_MAX];
+	bool by_runtime = false;
+	pid_t pid = getppid();
+
+	for (unsigned int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+		size_t size = read_file(pid, "cmdline", args, sizeof(args));
+		const char *end;
+
+		read_file(pid, "comm", comm, sizeof(comm));
+		comm[strcspn(comm, "\n")] = '\0';
+		if (by_runtime && pram_program_packs(comm, args, size, reason))
+			return true;
+		by_runtime = is_one_of(comm, runtimes, sizeof(runtimes) / sizeof(*runtimes));
+		read_file(pid, "stat", stat, sizeof(stat));
+		/* PID (COMM) STATE PPID, and COMM may have anything in it. */
+		end = strrchr(stat, ')');
+		if (!end || sscanf(end, ") %*c %d", &pid) != 1)
+			break;
+	}
+	return false;
+}

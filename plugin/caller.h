@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What becomes of a dump, by who has called criu. */
+#ifndef PRAM_PLUGIN_CALLER_H
+#define PRAM_PLUGIN_CALLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Long enough for each reason. */
+#define PRAM_CALLER_REASON_MAX	256
+
+/**
+ * pram_caller_packs() - will who has called a container runtime, which has called
+ * criu, pack the images directory into an archive?
+ * @reason: who, and what to do instead; set if so
+ *
+ * In an archive of a directory without images there would be no checkpoint, and who made it
+ * would not know. Container runtimes do not tell criu: it has to be seen from who they are,
+ * and from their arguments.
+ */
+bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX]);
+
+/*
+ * The same of one program: its name as in /proc/PID/comm, and its arguments as in
+ * /proc/PID/cmdline, @size bytes and a nul behind them.
+ */
+bool pram_program_packs(const char *comm, const char *args, size_t size,
+			char reason[PRAM_CALLER_REASON_MAX]);
+
+#endif /* PRAM_PLUGIN_CALLER_H */
