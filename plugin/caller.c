@@ -73,7 +73,8 @@ static bool podman_packs(const char *args, size_t size, char *reason)
 	return false;
 }
 
-bool pram_program_packs(const char *comm, const char *args, size_t size, char *reason)
+bool pram_program_packs(const char *comm, const char *args, size_t size,
+			char reason[PRAM_CALLER_REASON_MAX])
 {
 	if (!strcmp(comm, "podman"))
 		return podman_packs(args, size, reason);
@@ -102,7 +103,7 @@ static size_t read_file(pid_t pid, const char *name, char *text, size_t size)
 	return len > 0 ? len : 0;
 }
 
-bool pram_caller_packs(char *reason)
+bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX])
 {
 	char stat[512], comm[32], args[ARGS_MAX];
 	bool by_runtime = false;
