@@ -185,18 +185,6 @@ out:
 }
 
 /**
- * struct pram_taken - pages that were found in a page table
- * @page: the first, referenced once; NULL for the zero page.
- * @nr: how many, one behind the other in one folio.
- * @reason: why they have to be copied, or %PRAM_COPY_NOT.
- */
-struct pram_taken {
-	struct page		*page;
-	unsigned int		nr;
-	enum pram_copy_reason	reason;
-};
-
-/**
  * struct pram_walk - a walk through page tables, one table at a time
  * @moved: up to here folios were moved out of scratch, if they could be.
  * @split: up to here folios were split of which only a part is to be taken, if they
@@ -208,8 +196,13 @@ struct pram_taken {
  * @copy: all is to be copied, so nothing has to be protected.
  * @faulted: a page that was not there, was faulted in and has to be found now;
  *	referenced.
- * @nr: of @taken, what was found in the last table.
- * @taken: that.
+ * @faults: how often this one was.
+ * @nr: of @entries, what was found in the last table to be taken over.
+ * @entries: that, as the node will have it; a reference to the folio of each.
+ * @nr_copy: pages behind these that have to be copied, one behind the other in one
+ *	folio.
+ * @copy_page: the first of them, a reference to its folio; NULL for zero pages.
+ * @copy_reason: why.
  */
 struct pram_walk {
 	unsigned long		moved;
@@ -221,29 +214,52 @@ struct pram_walk {
 	struct page		*faulted;
 	unsigned int		faults;
 	unsigned int		nr;
-	struct pram_taken	taken[PTRS_PER_PTE];
+	u64			entries[PTRS_PER_PTE];
+	unsigned int		nr_copy;
+	struct page		*copy_page;
+	enum pram_copy_reason	copy_reason;
 };
 
-static void pram_take(struct pram_walk *walk, struct page *page,
-		      unsigned int nr, enum pram_copy_reason reason)
+/* Take pages over. */
+static void pram_take(struct pram_walk *walk, struct folio *folio,
+		      struct page *page, unsigned int nr)
 {
-	struct pram_taken *last = &walk->taken[walk->nr];
+	while (nr) {
+		unsigned int now = nr;
 
-	/* What is to be copied is cheaper to copy together. */
-	if (walk->nr && reason) {
-		last--;
-		if (last->reason == reason && page && last->page &&
-		    page == last->page + last->nr &&
-		    page_folio(page) == page_folio(last->page)) {
-			last->nr += nr;
-			return;
-		}
-		last++;
+		if (nr != folio_nr_pages(folio))
+			now = min(nr, PRAM_PART_PAGES);
+		folio_get(folio);
+		walk->entries[walk->nr++] = pram_entry(folio, page, now,
+						       PRAM_ENTRY_LRU |
+						       PRAM_ENTRY_ADOPTED);
+		page += now;
+		nr -= now;
 	}
-	if (page)
-		folio_get(page_folio(page));
-	*last = (struct pram_taken){ .page = page, .nr = nr, .reason = reason };
-	walk->nr++;
+}
+
+/*
+ * Take pages to be copied; @page is NULL for zero pages.
+ *
+ * Return: false if they do not belong to those that are to be copied already: these have
+ * to be copied first.
+ */
+static bool pram_take_copy(struct pram_walk *walk, struct page *page,
+			   unsigned int nr, enum pram_copy_reason reason)
+{
+	if (!walk->nr_copy) {
+		walk->copy_page = page;
+		walk->copy_reason = reason;
+		if (page)
+			folio_get(page_folio(page));
+	} else if (reason != walk->copy_reason || !page != !walk->copy_page) {
+		return false;
+	} else if (page && (page != walk->copy_page + walk->nr_copy ||
+			    page_folio(page) != page_folio(walk->copy_page))) {
+		return false;
+	}
+	walk->nr_copy += nr;
+	return true;
 }
 
 /*
@@ -284,7 +300,7 @@ static bool pram_stop_at(struct pram_walk *walk, unsigned long addr,
 
 /*
  * Take what the page table at @ptep has, from @addr up to @end. Stops at a page
- * that is not there, and where pram_stop_at() says so.
+ * that is not there, behind pages to be copied, and where pram_stop_at() says so.
  *
  * Return: where it stopped; @walk->stop says why.
  */
@@ -306,9 +322,9 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			break;
 		page = vm_normal_page(vma, addr, pte);
 		if (!page) {
-			if (!is_zero_pfn(pte_pfn(pte)))
+			if (!is_zero_pfn(pte_pfn(pte)) ||
+			    !pram_take_copy(walk, NULL, 1, PRAM_COPY_SPECIAL))
 				break;
-			pram_take(walk, NULL, 1, PRAM_COPY_SPECIAL);
 			goto next;
 		}
 		folio = page_folio(page);
@@ -317,6 +333,8 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			break;
 		reason = walk->copy ? PRAM_COPY_ASKED :
 				      pram_folio_copy_reason(folio);
+		if (!reason && walk->nr_copy)
+			break;
 		if (!reason && folio_test_large(folio))
 			nr = folio_pte_batch(folio, ptep, pte,
 					     (end - addr) >> PAGE_SHIFT);
@@ -326,7 +344,10 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			if (!pram_share_pte(vma, addr + i * PAGE_SIZE, ptep + i,
 					    folio, page + i, &flush))
 				reason = PRAM_COPY_PINNED;
-		pram_take(walk, page, nr, reason);
+		if (!reason)
+			pram_take(walk, folio, page, nr);
+		else if (!pram_take_copy(walk, page, nr, reason))
+			break;
 next:
 		ptep += nr;
 		addr += nr * PAGE_SIZE;
@@ -350,7 +371,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	if (!pmd_present(pmd))
 		return addr;
 	if (is_huge_zero_pmd(pmd)) {
-		pram_take(walk, NULL, nr, PRAM_COPY_SPECIAL);
+		pram_take_copy(walk, NULL, nr, PRAM_COPY_SPECIAL);
 		return end;
 	}
 	page = vm_normal_page_pmd(vma, addr, pmd);
@@ -372,7 +393,10 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 		reason = PRAM_COPY_PARTIAL;
 	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, pmd_page(pmd)))
 		reason = PRAM_COPY_PINNED;
-	pram_take(walk, page, nr, reason);
+	if (!reason)
+		pram_take(walk, folio, page, nr);
+	else
+		pram_take_copy(walk, page, nr, reason);
 	return end;
 }
 
@@ -387,6 +411,7 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	pte_t *ptep;
 
 	walk->nr = 0;
+	walk->nr_copy = 0;
 	walk->stop = PRAM_COPY_NOT;
 	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
@@ -437,102 +462,73 @@ static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
 	return 0;
 }
 
-/* Put pages of one folio into a node; the caller's reference passes on if that succeeds. */
-static int pram_append_pages(struct pram_stream *ps, struct pram_node *node,
-			     struct page *page, unsigned int nr, u64 *adopted)
+/* Is the node's last folio full? Only then can another one follow, or a copy has to. */
+static bool pram_node_full(const struct pram_node *node)
 {
-	struct folio *folio = page_folio(page);
+	return node->bytes == node->nr_pages << PAGE_SHIFT;
+}
 
-	while (nr) {
-		unsigned int now = nr;
-		int err;
+/* Copy what was to be taken over by an entry into a node. */
+static int pram_append_entry(struct pram_stream *ps, struct pram_node *node,
+			     u64 entry)
+{
+	struct page *page = pfn_to_page(FIELD_GET(PRAM_ENTRY_PFN, entry));
 
-		if (nr != folio_nr_pages(folio))
-			now = min(now, PRAM_PART_PAGES);
-		/* The last one takes the caller's reference. */
-		if (now != nr)
-			folio_get(folio);
-		err = pram_data_add_pages(node, page, now,
-					  PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED,
-					  ps->gfp);
-		if (err) {
-			if (now != nr)
-				folio_put(folio);
-			return err;
-		}
-		node->bytes += (u64)now << PAGE_SHIFT;
-		*adopted += now;
-		page += now;
-		nr -= now;
-	}
-	return 0;
+	return pram_append_copy(ps, node, page, pram_entry_pages(entry),
+				PRAM_COPY_WRITTEN);
 }
 
 /*
- * Put pages of one folio, or copies of them, into a node; and the caller's
- * reference to the folio, one way or the other.
- *
- * @page: NULL for pages of zeros.
- * @reason: why copies; otherwise they are shared.
- * @adopted: increased by the number of pages that were not copied, for the caller
- *	to count.
+ * Put what was taken into a node: what is taken over, and behind it what is copied. The
+ * references to all of it have gone to the node afterwards, or were put.
  */
-static int pram_append(struct pram_stream *ps, struct pram_node *node,
-		       struct page *page, unsigned int nr,
-		       enum pram_copy_reason reason, u64 *adopted)
+static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
+			     struct pram_walk *walk)
 {
-	int err;
+	unsigned int i = 0;
+	int err = 0;
 
-	/* Behind bytes that were written and do not fill their folio. */
-	if (!reason && node->bytes != node->nr_pages << PAGE_SHIFT)
-		reason = PRAM_COPY_WRITTEN;
-	if (!reason) {
-		err = pram_append_pages(ps, node, page, nr, adopted);
+	/* Bytes that were written do not fill their folio. */
+	for (; i < walk->nr && !pram_node_full(node); i++) {
 		if (!err)
-			return 0;
-	} else {
-		err = pram_append_copy(ps, node, page, nr, reason);
+			err = pram_append_entry(ps, node, walk->entries[i]);
+		folio_put(pram_entry_folio(walk->entries[i]));
 	}
-	if (page)
-		folio_put(page_folio(page));
+	if (i < walk->nr)
+		err = pram_node_adopt(node, walk->entries + i, walk->nr - i,
+				      ps->gfp);
+	walk->nr = 0;
+	if (walk->nr_copy && !err)
+		err = pram_append_copy(ps, node, walk->copy_page, walk->nr_copy,
+				       walk->copy ? PRAM_COPY_ASKED :
+						    walk->copy_reason);
+	if (walk->nr_copy && walk->copy_page)
+		folio_put(page_folio(walk->copy_page));
+	walk->nr_copy = 0;
 	return err;
 }
 
-/* As pram_append(), and counts. */
+/*
+ * Put a folio, or copies of pages of it, into a node; and the caller's reference to it,
+ * one way or the other.
+ */
 static int pram_append_one(struct pram_stream *ps, struct pram_node *node,
 			   struct page *page, unsigned int nr,
 			   enum pram_copy_reason reason)
 {
-	u64 adopted = 0;
+	struct folio *folio = page_folio(page);
 	int err;
 
-	err = pram_append(ps, node, page, nr, reason, &adopted);
-	if (adopted)
-		pram_count_adopted(adopted);
-	return err;
-}
+	if (!reason && !pram_node_full(node))
+		reason = PRAM_COPY_WRITTEN;
+	if (!reason) {
+		u64 entry = pram_entry(folio, page, nr,
+				       PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED);
 
-/* Put what was taken into a node, and the references to it. Return: 0 or an error. */
-static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
-			     struct pram_walk *walk)
-{
-	u64 adopted = 0;
-	int err = 0;
-
-	for (unsigned int i = 0; i < walk->nr; i++) {
-		struct pram_taken *taken = &walk->taken[i];
-
-		if (!err)
-			err = pram_append(ps, node, taken->page, taken->nr,
-					  walk->copy ? PRAM_COPY_ASKED :
-						       taken->reason,
-					  &adopted);
-		else if (taken->page)
-			folio_put(page_folio(taken->page));
+		return pram_node_adopt(node, &entry, 1, ps->gfp);
 	}
-	walk->nr = 0;
-	if (adopted)
-		pram_count_adopted(adopted);
+	err = pram_append_copy(ps, node, page, nr, reason);
+	folio_put(folio);
 	return err;
 }
 
@@ -697,12 +693,13 @@ static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
 		unsigned long behind = folio_nr_pages(folio) -
 				       folio_page_idx(folio, page);
 
-		pram_take(walk, page, min(behind, (end - addr) >> PAGE_SHIFT),
-			  PRAM_COPY_HUGETLB);
+		pram_take_copy(walk, page,
+			       min(behind, (end - addr) >> PAGE_SHIFT),
+			       PRAM_COPY_HUGETLB);
 	} else if (walk->faults++ == PRAM_MAX_FAULTS) {
-		pram_take(walk, page, 1, PRAM_COPY_SWAPPED);
+		pram_take_copy(walk, page, 1, PRAM_COPY_SWAPPED);
 	}
-	if (walk->nr)
+	if (walk->nr_copy)
 		pram_put_faulted(walk);
 	return 0;
 }
@@ -724,6 +721,7 @@ static int pram_take_some(struct mm_struct *mm, unsigned long addr,
 
 	*next = addr;
 	walk->nr = 0;
+	walk->nr_copy = 0;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, addr);
@@ -745,8 +743,7 @@ static int pram_take_some(struct mm_struct *mm, unsigned long addr,
 		walk->moved = end;
 	} else if (*next == addr) {
 		err = pram_fault_in(mm, addr, end, vma, walk);
-		if (walk->nr)
-			*next = addr + ((unsigned long)walk->taken[0].nr << PAGE_SHIFT);
+		*next = addr + ((unsigned long)walk->nr_copy << PAGE_SHIFT);
 	}
 	mmap_read_unlock(mm);
 	return err;
