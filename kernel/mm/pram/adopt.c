@@ -194,6 +194,9 @@ out:
  *	a folio to be split; or %PRAM_COPY_NOT.
  * @part_of: the folio to be split, referenced.
  * @copy: all is to be copied, so nothing has to be protected.
+ * @flush: a mapping was protected that was writable, and the TLB has to be flushed.
+ * @block: the block of pages in which a folio was found last that is not in scratch:
+ *	then others in it are not, either.
  * @faulted: a page that was not there, was faulted in and has to be found now;
  *	referenced.
  * @faults: how often this one was.
@@ -211,6 +214,8 @@ struct pram_walk {
 	enum pram_copy_reason	stop;
 	struct folio		*part_of;
 	bool			copy;
+	bool			flush;
+	unsigned long		block;
 	struct page		*faulted;
 	unsigned int		faults;
 	unsigned int		nr;
@@ -219,6 +224,82 @@ struct pram_walk {
 	struct page		*copy_page;
 	enum pram_copy_reason	copy_reason;
 };
+
+/* As pram_folio_copy_reason(), which is not asked for each page where it is the usual. */
+static enum pram_copy_reason pram_walk_copy_reason(struct pram_walk *walk,
+						   struct folio *folio)
+{
+	unsigned long block = folio_pfn(folio) >> pageblock_order;
+	enum pram_copy_reason reason;
+
+	if (walk->copy)
+		return PRAM_COPY_ASKED;
+	if (block == walk->block && folio_test_anon(folio) && !folio_test_ksm(folio))
+		return PRAM_COPY_NOT;
+	reason = pram_folio_copy_reason(folio);
+	if (!reason)
+		walk->block = block;
+	return reason;
+}
+
+/*
+ * Make mappings of anonymous pages non-exclusive and read-only, as fork() does: with
+ * mmap_lock and the VMA locked for writing, so that nobody faults, and with
+ * write_protect_seq raised, so that GUP-fast pins nothing. They can then stay writable
+ * in the TLB until the walk ends.
+ *
+ * Return: false, and nothing has changed, if they may be pinned.
+ */
+static bool pram_protect_ptes(struct pram_walk *walk, struct vm_area_struct *vma,
+			      unsigned long addr, pte_t *ptep, pte_t pte,
+			      struct folio *folio, struct page *page,
+			      unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (PageAnonExclusive(page + i))
+			break;
+	/* What is not exclusive is never writable. */
+	if (i == nr)
+		return true;
+	if (folio_needs_cow_for_dma(vma, folio))
+		return false;
+	for (; i < nr; i++)
+		if (PageAnonExclusive(page + i))
+			ClearPageAnonExclusive(page + i);
+	if (nr > 1 || pte_write(pte)) {
+		wrprotect_ptes(vma->vm_mm, addr, ptep, nr);
+		walk->flush = true;
+	}
+	return true;
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* As pram_protect_ptes(), for a huge page. */
+static bool pram_protect_pmd(struct pram_walk *walk, struct vm_area_struct *vma,
+			     unsigned long addr, pmd_t *pmdp, struct folio *folio)
+{
+	struct page *page = pmd_page(*pmdp);
+
+	if (!PageAnonExclusive(page))
+		return true;
+	if (folio_needs_cow_for_dma(vma, folio))
+		return false;
+	ClearPageAnonExclusive(page);
+	if (pmd_write(*pmdp)) {
+		pmdp_set_wrprotect(vma->vm_mm, addr, pmdp);
+		walk->flush = true;
+	}
+	return true;
+}
+#else
+static bool pram_protect_pmd(struct pram_walk *walk, struct vm_area_struct *vma,
+			     unsigned long addr, pmd_t *pmdp, struct folio *folio)
+{
+	return false;
+}
+#endif
 
 /* Take pages over. */
 static void pram_take(struct pram_walk *walk, struct folio *folio,
@@ -308,9 +389,6 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 				    unsigned long addr, unsigned long end,
 				    struct pram_walk *walk)
 {
-	const unsigned long start = addr;
-	bool flush = false;
-
 	while (addr < end) {
 		enum pram_copy_reason reason;
 		pte_t pte = ptep_get(ptep);
@@ -331,8 +409,7 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 		/* Not even to be copied: that would be a machine check. */
 		if (folio_contain_hwpoisoned_page(folio))
 			break;
-		reason = walk->copy ? PRAM_COPY_ASKED :
-				      pram_folio_copy_reason(folio);
+		reason = pram_walk_copy_reason(walk, folio);
 		if (!reason && walk->nr_copy)
 			break;
 		if (!reason && folio_test_large(folio))
@@ -340,10 +417,9 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 					     (end - addr) >> PAGE_SHIFT);
 		if (pram_stop_at(walk, addr, folio, nr, reason))
 			break;
-		for (unsigned int i = 0; !reason && i < nr; i++)
-			if (!pram_share_pte(vma, addr + i * PAGE_SIZE, ptep + i,
-					    folio, page + i, &flush))
-				reason = PRAM_COPY_PINNED;
+		if (!reason && !pram_protect_ptes(walk, vma, addr, ptep, pte,
+						  folio, page, nr))
+			reason = PRAM_COPY_PINNED;
 		if (!reason)
 			pram_take(walk, folio, page, nr);
 		else if (!pram_take_copy(walk, page, nr, reason))
@@ -352,8 +428,6 @@ next:
 		ptep += nr;
 		addr += nr * PAGE_SIZE;
 	}
-	if (flush)
-		flush_tlb_range(vma, start, addr);
 	return addr;
 }
 
@@ -381,7 +455,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	folio = page_folio(page);
 	if (folio_contain_hwpoisoned_page(folio))
 		return addr;
-	reason = walk->copy ? PRAM_COPY_ASKED : pram_folio_copy_reason(folio);
+	reason = pram_walk_copy_reason(walk, folio);
 	if (pram_stop_at(walk, addr, folio, nr, reason))
 		return addr;
 	/*
@@ -391,7 +465,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	 */
 	if (!reason && nr != HPAGE_PMD_NR && PageAnonExclusive(pmd_page(pmd)))
 		reason = PRAM_COPY_PARTIAL;
-	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, pmd_page(pmd)))
+	if (!reason && !pram_protect_pmd(walk, vma, addr, pmdp, folio))
 		reason = PRAM_COPY_PINNED;
 	if (!reason)
 		pram_take(walk, folio, page, nr);
@@ -405,14 +479,10 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long end,
 				     struct pram_walk *walk)
 {
-	struct mmu_notifier_range range;
 	spinlock_t *ptl;
 	pmd_t *pmdp;
 	pte_t *ptep;
 
-	walk->nr = 0;
-	walk->nr_copy = 0;
-	walk->stop = PRAM_COPY_NOT;
 	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
 		return addr;
@@ -420,9 +490,6 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	if (!pmdp)
 		return addr;
 
-	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_VMA, 0,
-				vma->vm_mm, addr, end);
-	mmu_notifier_invalidate_range_start(&range);
 	ptl = pmd_trans_huge_lock(pmdp, vma);
 	if (ptl) {
 		addr = pram_take_pmd(vma, pmdp, addr, end, walk);
@@ -434,7 +501,6 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 			pte_unmap_unlock(ptep, ptl);
 		}
 	}
-	mmu_notifier_invalidate_range_end(&range);
 	return addr;
 }
 
@@ -704,24 +770,69 @@ static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
 	return 0;
 }
 
+/* How much is taken without letting others at the memory that is taken. */
+#define PRAM_CHUNK	SZ_32M
+
 /*
- * Take pages from @addr up to @end at most, of one page table and one VMA.
+ * Put pages from @addr up to @end into a node, table by table, as far as they are there.
  *
- * mmap_lock is taken for writing, as fork() does: somebody who writes to the memory
- * of another task looks up the page and writes to it with the lock held for reading.
+ * This is what fork() does, with the same locks: see pram_protect_ptes(). And who writes
+ * to the memory of another task looks up a page and writes to it with mmap_lock held
+ * for reading, so that he does both before this or both after it.
  *
  * Return: 0 or an error; *@next is set to where it stopped.
  */
-static int pram_take_some(struct mm_struct *mm, unsigned long addr,
-			  unsigned long end, struct pram_walk *walk,
-			  unsigned long *next)
+static int pram_take_chunk(struct pram_stream *ps, struct pram_node *node,
+			   struct vm_area_struct *vma, unsigned long addr,
+			   unsigned long end, struct pram_walk *walk,
+			   unsigned long *next)
 {
-	struct vm_area_struct *vma;
+	struct mm_struct *mm = vma->vm_mm;
+	struct mmu_notifier_range range;
+	const unsigned long start = addr;
 	int err = 0;
 
+	mmap_assert_write_locked(mm);
+	vma_start_write(vma);
+	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_VMA, 0, mm, start, end);
+	mmu_notifier_invalidate_range_start(&range);
+	/* As in copy_page_range(): those who read it do not wait. */
+	raw_write_seqcount_begin(&mm->write_protect_seq);
+	walk->flush = false;
+	walk->stop = PRAM_COPY_NOT;
+	while (addr < end && !walk->stop && !err) {
+		*next = pram_take_table(vma, addr, pmd_addr_end(addr, end), walk);
+		if (*next == addr)
+			break;
+		err = pram_append_taken(ps, node, walk);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		addr = *next;
+		cond_resched();
+	}
 	*next = addr;
-	walk->nr = 0;
-	walk->nr_copy = 0;
+	raw_write_seqcount_end(&mm->write_protect_seq);
+	if (walk->flush)
+		flush_tlb_range(vma, start, addr);
+	mmu_notifier_invalidate_range_end(&range);
+	return err;
+}
+
+/*
+ * Put pages from @addr up to @end at most into a node, and see to what kept it from
+ * going on.
+ *
+ * Return: 0 or an error; *@next is set to where it stopped.
+ */
+static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
+			   struct mm_struct *mm, unsigned long addr,
+			   unsigned long end, struct pram_walk *walk,
+			   unsigned long *next)
+{
+	struct vm_area_struct *vma;
+	int err;
+
+	*next = addr;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, addr);
@@ -730,23 +841,31 @@ static int pram_take_some(struct mm_struct *mm, unsigned long addr,
 		mmap_write_unlock(mm);
 		return -EFAULT;
 	}
-	end = min3(pmd_addr_end(addr, end), vma->vm_end, end);
-	*next = pram_take_table(vma, addr, end, walk);
+	end = min(vma->vm_end, end);
+	/* Not in the midst of a huge page. */
+	if (end - addr > PRAM_CHUNK)
+		end = round_down(addr + PRAM_CHUNK, PMD_SIZE);
+	err = pram_take_chunk(ps, node, vma, addr, end, walk, next);
 	pram_put_faulted(walk);
+	if (*next != addr)
+		walk->faults = 0;
+	addr = *next;
 	mmap_write_downgrade(mm);
 	if (walk->stop == PRAM_COPY_PARTIAL) {
 		pram_split_folio(walk->part_of, &walk->drained);
-		walk->split = *next + PAGE_SIZE;
-	} else if (walk->stop && *next == addr) {
+		walk->split = addr + PAGE_SIZE;
+	} else if (walk->stop && !err) {
+		end = pmd_addr_end(addr, end);
 		pram_migrate_scratch(vma, addr, end, !walk->drained);
 		walk->drained = true;
 		walk->moved = end;
-	} else if (*next == addr) {
+	} else if (!err && addr < end) {
 		err = pram_fault_in(mm, addr, end, vma, walk);
-		*next = addr + ((unsigned long)walk->nr_copy << PAGE_SHIFT);
 	}
 	mmap_read_unlock(mm);
-	return err;
+	/* Of what was faulted in. */
+	*next += (unsigned long)walk->nr_copy << PAGE_SHIFT;
+	return err ?: pram_append_taken(ps, node, walk);
 }
 
 static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
@@ -760,16 +879,10 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 	walk->split = walk->moved;
 	walk->faults = 0;
 	while (addr < end && !err) {
-		unsigned long next;
-
 		if (fatal_signal_pending(current))
-			return -EINTR;
-		err = pram_take_some(mm, addr, end, walk, &next);
-		if (!err)
-			err = pram_append_taken(ps, node, walk);
-		if (next != addr)
-			walk->faults = 0;
-		addr = next;
+			err = -EINTR;
+		else
+			err = pram_adopt_some(ps, node, mm, addr, end, walk, &addr);
 		cond_resched();
 	}
 	pram_put_faulted(walk);
@@ -814,7 +927,10 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 	}
 
 	walk->drained = false;
+	walk->block = ULONG_MAX;
 	walk->faulted = NULL;
+	walk->nr = 0;
+	walk->nr_copy = 0;
 	walk->copy = ps->flags & PRAM_SAVE_COPY;
 	err = pram_flush_pending(ps, node);
 	before = node->bytes;
