@@ -73,9 +73,10 @@ static struct pram_frame_chunk *pram_frame_make_chunk(unsigned long pfn)
 	if (chunk || index >= pram_nr_frame_chunks)
 		return chunk;
 	chunk = vzalloc(sizeof(*chunk));
+	if (!chunk)
+		return NULL;
 	/* Whoever finds the chunk without the lock finds it zeroed. */
-	if (chunk)
-		smp_store_release(&pram_frame_chunks[index], chunk);
+	smp_store_release(&pram_frame_chunks[index], chunk);
 	return chunk;
 }
 
