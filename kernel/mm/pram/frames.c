@@ -139,28 +139,60 @@ static bool pram_holders_dec(u8 *holders, unsigned long pfn)
 	return true;
 }
 
-/* Folios of one order, one behind the other. */
+/**
+ * struct pram_run - folios of one order, one behind the other
+ * @pfn: where they begin.
+ * @nr: how many.
+ * @order: their order.
+ * @next: the entry that follows the last one's, if it is for a whole folio; or 0.
+ * @holders: the last one's.
+ */
 struct pram_run {
 	unsigned long	pfn;
 	unsigned long	nr;
 	unsigned int	order;
+	u64		next;
+	u8		*holders;
 };
 
-/* Does the folio follow the run? If it does, it belongs to it now. */
-static bool pram_run_add(struct pram_run *run, unsigned long pfn,
-			 unsigned int order)
+/*
+ * The holders of a folio that follows the run, in the same chunk, by an entry like the
+ * last one: so it is for nearly all of them. Else NULL.
+ */
+static u8 *pram_run_follower(const struct pram_run *run, u64 entry)
 {
-	if (!run->nr || run->order != order ||
-	    run->pfn + (run->nr << order) != pfn)
+	if (entry != run->next || !(entry % PRAM_FRAMES_PER_CHUNK))
+		return NULL;
+	return run->holders + (1UL << run->order);
+}
+
+/* To be called with what pram_run_follower() has returned. */
+static void pram_run_follow(struct pram_run *run, u8 *holders)
+{
+	run->holders = holders;
+	run->next += 1UL << run->order;
+	run->nr++;
+}
+
+/* Does the folio follow the run? If it does, it belongs to it now. */
+static bool pram_run_add(struct pram_run *run, u64 entry, u8 *holders)
+{
+	if (!run->nr || run->order != FIELD_GET(PRAM_ENTRY_ORDER, entry) ||
+	    run->pfn + (run->nr << run->order) != pram_entry_pfn(entry))
 		return false;
 	run->nr++;
+	run->holders = holders;
+	run->next = entry & PRAM_ENTRY_PART ? 0 : entry + (1UL << run->order);
 	return true;
 }
 
-static void pram_run_begin(struct pram_run *run, unsigned long pfn,
-			   unsigned int order)
+static void pram_run_begin(struct pram_run *run, u64 entry, u8 *holders)
 {
-	*run = (struct pram_run){ .pfn = pfn, .nr = 1, .order = order };
+	run->pfn = pram_entry_pfn(entry);
+	run->nr = 1;
+	run->order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
+	run->holders = holders;
+	run->next = entry & PRAM_ENTRY_PART ? 0 : entry + (1UL << run->order);
 }
 
 static int pram_run_preserve(const struct pram_run *run)
@@ -207,15 +239,21 @@ static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
 
 	lockdep_assert_held(&pram_frames_lock);
 	for (unsigned int i = 0; i < nr; i++) {
-		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entries[i]);
-		unsigned long pfn = pram_entry_pfn(entries[i]);
+		u8 *holders = pram_run_follower(&run, entries[i]);
+		unsigned long pfn;
 
-		if (pram_holders_dec(pram_chunk_holders(pram_frame_chunk(pfn),
-							pfn), pfn))
+		if (holders && *holders == 1) {
+			WRITE_ONCE(*holders, 0);
+			pram_run_follow(&run, holders);
 			continue;
-		if (!pram_run_add(&run, pfn, order)) {
+		}
+		pfn = pram_entry_pfn(entries[i]);
+		holders = pram_chunk_holders(pram_frame_chunk(pfn), pfn);
+		if (pram_holders_dec(holders, pfn))
+			continue;
+		if (!pram_run_add(&run, entries[i], holders)) {
 			pram_run_put(&run);
-			pram_run_begin(&run, pfn, order);
+			pram_run_begin(&run, entries[i], holders);
 		}
 	}
 	pram_run_put(&run);
@@ -240,10 +278,16 @@ int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
 
 	guard(mutex)(&pram_frames_lock);
 	for (i = 0; i < nr; i++) {
-		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entries[i]);
-		unsigned long pfn = pram_entry_pfn(entries[i]);
-		u8 *holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
+		u8 *holders = pram_run_follower(&run, entries[i]);
+		unsigned long pfn;
 
+		if (holders && !*holders) {
+			WRITE_ONCE(*holders, 1);
+			pram_run_follow(&run, holders);
+			continue;
+		}
+		pfn = pram_entry_pfn(entries[i]);
+		holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
 		if (!holders) {
 			err = -ENOMEM;
 			break;
@@ -256,11 +300,11 @@ int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
 			shared += pram_entry_pages(entries[i]);
 			continue;
 		}
-		if (!pram_run_add(&run, pfn, order)) {
+		if (!pram_run_add(&run, entries[i], holders)) {
 			err = pram_run_get(&run, exempt);
 			if (err)
 				break;
-			pram_run_begin(&run, pfn, order);
+			pram_run_begin(&run, entries[i], holders);
 		}
 		WRITE_ONCE(*holders, 1);
 	}
@@ -314,27 +358,38 @@ bool pram_frame_known(unsigned long pfn)
 int pram_frames_get_again(const u64 *entries, unsigned int nr)
 {
 	unsigned long pages = 0;
+	struct pram_run run = {};
 	unsigned int i;
 	int err = 0;
 
 	guard(mutex)(&pram_frames_lock);
 	for (i = 0; i < nr; i++) {
 		u8 shared = entries[i] & PRAM_ENTRY_SHARED ? PRAM_HOLDERS_SHARED : 0;
-		unsigned long pfn = pram_entry_pfn(entries[i]);
-		u8 *holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
+		u8 *holders = pram_run_follower(&run, entries[i]);
+		unsigned long pfn;
 
-		if (!holders)
+		if (holders && !*holders) {
+			WRITE_ONCE(*holders, 1 | shared);
+			pram_run_follow(&run, holders);
+			continue;
+		}
+		pfn = pram_entry_pfn(entries[i]);
+		holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
+		if (!holders) {
 			err = -ENOMEM;
-		else if (!*holders)
-			pages += 1UL << FIELD_GET(PRAM_ENTRY_ORDER, entries[i]);
-		else if (!shared && !(*holders & PRAM_HOLDERS_SHARED))
+		} else if (!*holders) {
+			pages += run.nr << run.order;
+			pram_run_begin(&run, entries[i], holders);
+		} else if (!shared && !(*holders & PRAM_HOLDERS_SHARED)) {
 			err = -EBADMSG;
-		else
+		} else {
 			err = pram_holders_inc(holders, pfn);
+		}
 		if (err)
 			break;
 		WRITE_ONCE(*holders, (*holders ?: 1) | shared);
 	}
+	pages += run.nr << run.order;
 	pram_charge(pages, true);
 	if (err)
 		pram_frames_put_locked(entries, i);
@@ -355,13 +410,14 @@ int pram_frames_preserve(const u64 *entries, unsigned int nr)
 
 	guard(mutex)(&pram_frames_lock);
 	for (unsigned int i = 0; i < nr && !err; i++) {
-		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entries[i]);
-		unsigned long pfn = pram_entry_pfn(entries[i]);
-
-		if (pram_run_add(&run, pfn, order))
+		if (entries[i] == run.next && run.next) {
+			pram_run_follow(&run, NULL);
+			continue;
+		}
+		if (pram_run_add(&run, entries[i], NULL))
 			continue;
 		err = pram_run_preserve(&run);
-		pram_run_begin(&run, pfn, order);
+		pram_run_begin(&run, entries[i], NULL);
 	}
 	return err ?: pram_run_preserve(&run);
 }
