@@ -301,9 +301,11 @@ static bool pram_protect_pmd(struct pram_walk *walk, struct vm_area_struct *vma,
 }
 #endif
 
-/* Take pages over. */
-static void pram_take(struct pram_walk *walk, struct folio *folio,
-		      struct page *page, unsigned int nr)
+#define PRAM_TAKEN	(PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED)
+
+/* Take pages of a large folio over. */
+static void pram_take_large(struct pram_walk *walk, struct folio *folio,
+			    struct page *page, unsigned int nr)
 {
 	while (nr) {
 		unsigned int now = nr;
@@ -311,12 +313,23 @@ static void pram_take(struct pram_walk *walk, struct folio *folio,
 		if (nr != folio_nr_pages(folio))
 			now = min(nr, PRAM_PART_PAGES);
 		folio_get(folio);
-		walk->entries[walk->nr++] = pram_entry(folio, page, now,
-						       PRAM_ENTRY_LRU |
-						       PRAM_ENTRY_ADOPTED);
+		walk->entries[walk->nr++] = pram_entry(folio, page, now, PRAM_TAKEN);
 		page += now;
 		nr -= now;
 	}
+}
+
+/* Take pages over. Most folios are small, and nothing has to be asked. */
+static inline void pram_take(struct pram_walk *walk, struct folio *folio,
+			     struct page *page, unsigned int nr)
+{
+	if (folio_test_large(folio)) {
+		pram_take_large(walk, folio, page, nr);
+		return;
+	}
+	folio_get(folio);
+	walk->entries[walk->nr++] = FIELD_PREP(PRAM_ENTRY_PFN, page_to_pfn(page)) |
+				    PRAM_TAKEN;
 }
 
 /*
@@ -415,7 +428,8 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 		if (!reason && folio_test_large(folio))
 			nr = folio_pte_batch(folio, ptep, pte,
 					     (end - addr) >> PAGE_SHIFT);
-		if (pram_stop_at(walk, addr, folio, nr, reason))
+		if ((reason || folio_test_large(folio)) &&
+		    pram_stop_at(walk, addr, folio, nr, reason))
 			break;
 		if (!reason && !pram_protect_ptes(walk, vma, addr, ptep, pte,
 						  folio, page, nr))
