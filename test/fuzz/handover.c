@@ -213,12 +213,12 @@ static void forget_boot(void)
 
 static void harness_reset_frames(void)
 {
-	for (unsigned long i = 0; i < pram_nr_frame_bits; i++)
-		kfree(pram_frame_bits[i]);
-	kfree(pram_frame_bits);
-	pram_frame_bits = NULL;
-	pram_nr_frame_bits = 0;
-	xa_destroy(&pram_frame_shares);
+	for (unsigned long i = 0; i < pram_nr_frame_chunks; i++)
+		kfree(pram_frame_chunks[i]);
+	kfree(pram_frame_chunks);
+	pram_frame_chunks = NULL;
+	pram_nr_frame_chunks = 0;
+	xa_destroy(&pram_frame_many);
 }
 
 /* The machine goes down, and what the kernel had beside the machine's pages is gone. */
@@ -334,7 +334,7 @@ static void shut_down(void)
 	FUZZ_ASSERT(held == nr);
 	FUZZ_ASSERT(shim_nr_used() == nr);
 	FUZZ_ASSERT(shim_nr_preserved() == nr);
-	FUZZ_ASSERT(xa_empty(&pram_frame_shares));
+	FUZZ_ASSERT(xa_empty(&pram_frame_many));
 }
 
 int fuzz_one(const uint8_t *data, size_t size)

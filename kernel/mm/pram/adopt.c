@@ -185,18 +185,6 @@ out:
 }
 
 /**
- * struct pram_taken - pages that were found in a page table
- * @page: the first, referenced once; NULL for the zero page.
- * @nr: how many, one behind the other in one folio.
- * @reason: why they have to be copied, or %PRAM_COPY_NOT.
- */
-struct pram_taken {
-	struct page		*page;
-	unsigned int		nr;
-	enum pram_copy_reason	reason;
-};
-
-/**
  * struct pram_walk - a walk through page tables, one table at a time
  * @moved: up to here folios were moved out of scratch, if they could be.
  * @split: up to here folios were split of which only a part is to be taken, if they
@@ -206,10 +194,18 @@ struct pram_taken {
  *	a folio to be split; or %PRAM_COPY_NOT.
  * @part_of: the folio to be split, referenced.
  * @copy: all is to be copied, so nothing has to be protected.
+ * @flush: a mapping was protected that was writable, and the TLB has to be flushed.
+ * @block: the block of pages in which a folio was found last that is not in scratch:
+ *	then others in it are not, either.
  * @faulted: a page that was not there, was faulted in and has to be found now;
  *	referenced.
- * @nr: of @taken, what was found in the last table.
- * @taken: that.
+ * @faults: how often this one was.
+ * @nr: of @entries, what was found in the last table to be taken over.
+ * @entries: that, as the node will have it; a reference to the folio of each.
+ * @nr_copy: pages behind these that have to be copied, one behind the other in one
+ *	folio.
+ * @copy_page: the first of them, a reference to its folio; NULL for zero pages.
+ * @copy_reason: why.
  */
 struct pram_walk {
 	unsigned long		moved;
@@ -218,32 +214,146 @@ struct pram_walk {
 	enum pram_copy_reason	stop;
 	struct folio		*part_of;
 	bool			copy;
+	bool			flush;
+	unsigned long		block;
 	struct page		*faulted;
 	unsigned int		faults;
 	unsigned int		nr;
-	struct pram_taken	taken[PTRS_PER_PTE];
+	u64			entries[PTRS_PER_PTE];
+	unsigned int		nr_copy;
+	struct page		*copy_page;
+	enum pram_copy_reason	copy_reason;
 };
 
-static void pram_take(struct pram_walk *walk, struct page *page,
-		      unsigned int nr, enum pram_copy_reason reason)
+/* As pram_folio_copy_reason(), which is not asked for each page where it is the usual. */
+static enum pram_copy_reason pram_walk_copy_reason(struct pram_walk *walk,
+						   struct folio *folio)
 {
-	struct pram_taken *last = &walk->taken[walk->nr];
+	unsigned long block = folio_pfn(folio) >> pageblock_order;
+	enum pram_copy_reason reason;
 
-	/* What is to be copied is cheaper to copy together. */
-	if (walk->nr && reason) {
-		last--;
-		if (last->reason == reason && page && last->page &&
-		    page == last->page + last->nr &&
-		    page_folio(page) == page_folio(last->page)) {
-			last->nr += nr;
-			return;
-		}
-		last++;
+	if (walk->copy)
+		return PRAM_COPY_ASKED;
+	if (block == walk->block && folio_test_anon(folio) && !folio_test_ksm(folio))
+		return PRAM_COPY_NOT;
+	reason = pram_folio_copy_reason(folio);
+	if (!reason)
+		walk->block = block;
+	return reason;
+}
+
+/*
+ * Make mappings of anonymous pages non-exclusive and read-only, as fork() does: with
+ * mmap_lock and the VMA locked for writing, so that nobody faults, and with
+ * write_protect_seq raised, so that GUP-fast pins nothing. They can then stay writable
+ * in the TLB until the walk ends.
+ *
+ * Return: false, and nothing has changed, if they may be pinned.
+ */
+static bool pram_protect_ptes(struct pram_walk *walk, struct vm_area_struct *vma,
+			      unsigned long addr, pte_t *ptep, pte_t pte,
+			      struct folio *folio, struct page *page,
+			      unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (PageAnonExclusive(page + i))
+			break;
+	/* What is not exclusive is never writable. */
+	if (i == nr)
+		return true;
+	if (folio_needs_cow_for_dma(vma, folio))
+		return false;
+	for (; i < nr; i++)
+		if (PageAnonExclusive(page + i))
+			ClearPageAnonExclusive(page + i);
+	if (nr > 1 || pte_write(pte)) {
+		wrprotect_ptes(vma->vm_mm, addr, ptep, nr);
+		walk->flush = true;
 	}
-	if (page)
-		folio_get(page_folio(page));
-	*last = (struct pram_taken){ .page = page, .nr = nr, .reason = reason };
-	walk->nr++;
+	return true;
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* As pram_protect_ptes(), for a huge page. */
+static bool pram_protect_pmd(struct pram_walk *walk, struct vm_area_struct *vma,
+			     unsigned long addr, pmd_t *pmdp, struct folio *folio)
+{
+	struct page *page = pmd_page(*pmdp);
+
+	if (!PageAnonExclusive(page))
+		return true;
+	if (folio_needs_cow_for_dma(vma, folio))
+		return false;
+	ClearPageAnonExclusive(page);
+	if (pmd_write(*pmdp)) {
+		pmdp_set_wrprotect(vma->vm_mm, addr, pmdp);
+		walk->flush = true;
+	}
+	return true;
+}
+#else
+static bool pram_protect_pmd(struct pram_walk *walk, struct vm_area_struct *vma,
+			     unsigned long addr, pmd_t *pmdp, struct folio *folio)
+{
+	return false;
+}
+#endif
+
+#define PRAM_TAKEN	(PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED)
+
+/* Take pages of a large folio over. */
+static void pram_take_large(struct pram_walk *walk, struct folio *folio,
+			    struct page *page, unsigned int nr)
+{
+	while (nr) {
+		unsigned int now = nr;
+
+		if (nr != folio_nr_pages(folio))
+			now = min(nr, PRAM_PART_PAGES);
+		folio_get(folio);
+		walk->entries[walk->nr++] = pram_entry(folio, page, now, PRAM_TAKEN);
+		page += now;
+		nr -= now;
+	}
+}
+
+/* Take pages over. Most folios are small, and nothing has to be asked. */
+static inline void pram_take(struct pram_walk *walk, struct folio *folio,
+			     struct page *page, unsigned int nr)
+{
+	if (folio_test_large(folio)) {
+		pram_take_large(walk, folio, page, nr);
+		return;
+	}
+	folio_get(folio);
+	walk->entries[walk->nr++] = FIELD_PREP(PRAM_ENTRY_PFN, page_to_pfn(page)) |
+				    PRAM_TAKEN;
+}
+
+/*
+ * Take pages to be copied; @page is NULL for zero pages.
+ *
+ * Return: false if they do not belong to those that are to be copied already: these have
+ * to be copied first.
+ */
+static bool pram_take_copy(struct pram_walk *walk, struct page *page,
+			   unsigned int nr, enum pram_copy_reason reason)
+{
+	if (!walk->nr_copy) {
+		walk->copy_page = page;
+		walk->copy_reason = reason;
+		if (page)
+			folio_get(page_folio(page));
+	} else if (reason != walk->copy_reason || !page != !walk->copy_page) {
+		return false;
+	} else if (page && (page != walk->copy_page + walk->nr_copy ||
+			    page_folio(page) != page_folio(walk->copy_page))) {
+		return false;
+	}
+	walk->nr_copy += nr;
+	return true;
 }
 
 /*
@@ -284,7 +394,7 @@ static bool pram_stop_at(struct pram_walk *walk, unsigned long addr,
 
 /*
  * Take what the page table at @ptep has, from @addr up to @end. Stops at a page
- * that is not there, and where pram_stop_at() says so.
+ * that is not there, behind pages to be copied, and where pram_stop_at() says so.
  *
  * Return: where it stopped; @walk->stop says why.
  */
@@ -292,9 +402,6 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 				    unsigned long addr, unsigned long end,
 				    struct pram_walk *walk)
 {
-	const unsigned long start = addr;
-	bool flush = false;
-
 	while (addr < end) {
 		enum pram_copy_reason reason;
 		pte_t pte = ptep_get(ptep);
@@ -306,33 +413,35 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			break;
 		page = vm_normal_page(vma, addr, pte);
 		if (!page) {
-			if (!is_zero_pfn(pte_pfn(pte)))
+			if (!is_zero_pfn(pte_pfn(pte)) ||
+			    !pram_take_copy(walk, NULL, 1, PRAM_COPY_SPECIAL))
 				break;
-			pram_take(walk, NULL, 1, PRAM_COPY_SPECIAL);
 			goto next;
 		}
 		folio = page_folio(page);
 		/* Not even to be copied: that would be a machine check. */
 		if (folio_contain_hwpoisoned_page(folio))
 			break;
-		reason = walk->copy ? PRAM_COPY_ASKED :
-				      pram_folio_copy_reason(folio);
+		reason = pram_walk_copy_reason(walk, folio);
+		if (!reason && walk->nr_copy)
+			break;
 		if (!reason && folio_test_large(folio))
 			nr = folio_pte_batch(folio, ptep, pte,
 					     (end - addr) >> PAGE_SHIFT);
-		if (pram_stop_at(walk, addr, folio, nr, reason))
+		if ((reason || folio_test_large(folio)) &&
+		    pram_stop_at(walk, addr, folio, nr, reason))
 			break;
-		for (unsigned int i = 0; !reason && i < nr; i++)
-			if (!pram_share_pte(vma, addr + i * PAGE_SIZE, ptep + i,
-					    folio, page + i, &flush))
-				reason = PRAM_COPY_PINNED;
-		pram_take(walk, page, nr, reason);
+		if (!reason && !pram_protect_ptes(walk, vma, addr, ptep, pte,
+						  folio, page, nr))
+			reason = PRAM_COPY_PINNED;
+		if (!reason)
+			pram_take(walk, folio, page, nr);
+		else if (!pram_take_copy(walk, page, nr, reason))
+			break;
 next:
 		ptep += nr;
 		addr += nr * PAGE_SIZE;
 	}
-	if (flush)
-		flush_tlb_range(vma, start, addr);
 	return addr;
 }
 
@@ -350,7 +459,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	if (!pmd_present(pmd))
 		return addr;
 	if (is_huge_zero_pmd(pmd)) {
-		pram_take(walk, NULL, nr, PRAM_COPY_SPECIAL);
+		pram_take_copy(walk, NULL, nr, PRAM_COPY_SPECIAL);
 		return end;
 	}
 	page = vm_normal_page_pmd(vma, addr, pmd);
@@ -360,7 +469,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	folio = page_folio(page);
 	if (folio_contain_hwpoisoned_page(folio))
 		return addr;
-	reason = walk->copy ? PRAM_COPY_ASKED : pram_folio_copy_reason(folio);
+	reason = pram_walk_copy_reason(walk, folio);
 	if (pram_stop_at(walk, addr, folio, nr, reason))
 		return addr;
 	/*
@@ -370,9 +479,12 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	 */
 	if (!reason && nr != HPAGE_PMD_NR && PageAnonExclusive(pmd_page(pmd)))
 		reason = PRAM_COPY_PARTIAL;
-	if (!reason && !pram_share_pmd(vma, addr, pmdp, folio, pmd_page(pmd)))
+	if (!reason && !pram_protect_pmd(walk, vma, addr, pmdp, folio))
 		reason = PRAM_COPY_PINNED;
-	pram_take(walk, page, nr, reason);
+	if (!reason)
+		pram_take(walk, folio, page, nr);
+	else
+		pram_take_copy(walk, page, nr, reason);
 	return end;
 }
 
@@ -381,13 +493,10 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long end,
 				     struct pram_walk *walk)
 {
-	struct mmu_notifier_range range;
 	spinlock_t *ptl;
 	pmd_t *pmdp;
 	pte_t *ptep;
 
-	walk->nr = 0;
-	walk->stop = PRAM_COPY_NOT;
 	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
 		return addr;
@@ -395,9 +504,6 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	if (!pmdp)
 		return addr;
 
-	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_VMA, 0,
-				vma->vm_mm, addr, end);
-	mmu_notifier_invalidate_range_start(&range);
 	ptl = pmd_trans_huge_lock(pmdp, vma);
 	if (ptl) {
 		addr = pram_take_pmd(vma, pmdp, addr, end, walk);
@@ -409,7 +515,6 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 			pte_unmap_unlock(ptep, ptl);
 		}
 	}
-	mmu_notifier_invalidate_range_end(&range);
 	return addr;
 }
 
@@ -437,102 +542,73 @@ static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
 	return 0;
 }
 
-/* Put pages of one folio into a node; the caller's reference passes on if that succeeds. */
-static int pram_append_pages(struct pram_stream *ps, struct pram_node *node,
-			     struct page *page, unsigned int nr, u64 *adopted)
+/* Is the node's last folio full? Only then can another one follow, or a copy has to. */
+static bool pram_node_full(const struct pram_node *node)
 {
-	struct folio *folio = page_folio(page);
+	return node->bytes == node->nr_pages << PAGE_SHIFT;
+}
 
-	while (nr) {
-		unsigned int now = nr;
-		int err;
+/* Copy what was to be taken over by an entry into a node. */
+static int pram_append_entry(struct pram_stream *ps, struct pram_node *node,
+			     u64 entry)
+{
+	struct page *page = pfn_to_page(FIELD_GET(PRAM_ENTRY_PFN, entry));
 
-		if (nr != folio_nr_pages(folio))
-			now = min(now, PRAM_PART_PAGES);
-		/* The last one takes the caller's reference. */
-		if (now != nr)
-			folio_get(folio);
-		err = pram_data_add_pages(node, page, now,
-					  PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED,
-					  ps->gfp);
-		if (err) {
-			if (now != nr)
-				folio_put(folio);
-			return err;
-		}
-		node->bytes += (u64)now << PAGE_SHIFT;
-		*adopted += now;
-		page += now;
-		nr -= now;
-	}
-	return 0;
+	return pram_append_copy(ps, node, page, pram_entry_pages(entry),
+				PRAM_COPY_WRITTEN);
 }
 
 /*
- * Put pages of one folio, or copies of them, into a node; and the caller's
- * reference to the folio, one way or the other.
- *
- * @page: NULL for pages of zeros.
- * @reason: why copies; otherwise they are shared.
- * @adopted: increased by the number of pages that were not copied, for the caller
- *	to count.
+ * Put what was taken into a node: what is taken over, and behind it what is copied. The
+ * references to all of it have gone to the node afterwards, or were put.
  */
-static int pram_append(struct pram_stream *ps, struct pram_node *node,
-		       struct page *page, unsigned int nr,
-		       enum pram_copy_reason reason, u64 *adopted)
+static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
+			     struct pram_walk *walk)
 {
-	int err;
+	unsigned int i = 0;
+	int err = 0;
 
-	/* Behind bytes that were written and do not fill their folio. */
-	if (!reason && node->bytes != node->nr_pages << PAGE_SHIFT)
-		reason = PRAM_COPY_WRITTEN;
-	if (!reason) {
-		err = pram_append_pages(ps, node, page, nr, adopted);
+	/* Bytes that were written do not fill their folio. */
+	for (; i < walk->nr && !pram_node_full(node); i++) {
 		if (!err)
-			return 0;
-	} else {
-		err = pram_append_copy(ps, node, page, nr, reason);
+			err = pram_append_entry(ps, node, walk->entries[i]);
+		folio_put(pram_entry_folio(walk->entries[i]));
 	}
-	if (page)
-		folio_put(page_folio(page));
+	if (i < walk->nr)
+		err = pram_node_adopt(node, walk->entries + i, walk->nr - i,
+				      ps->gfp);
+	walk->nr = 0;
+	if (walk->nr_copy && !err)
+		err = pram_append_copy(ps, node, walk->copy_page, walk->nr_copy,
+				       walk->copy ? PRAM_COPY_ASKED :
+						    walk->copy_reason);
+	if (walk->nr_copy && walk->copy_page)
+		folio_put(page_folio(walk->copy_page));
+	walk->nr_copy = 0;
 	return err;
 }
 
-/* As pram_append(), and counts. */
+/*
+ * Put a folio, or copies of pages of it, into a node; and the caller's reference to it,
+ * one way or the other.
+ */
 static int pram_append_one(struct pram_stream *ps, struct pram_node *node,
 			   struct page *page, unsigned int nr,
 			   enum pram_copy_reason reason)
 {
-	u64 adopted = 0;
+	struct folio *folio = page_folio(page);
 	int err;
 
-	err = pram_append(ps, node, page, nr, reason, &adopted);
-	if (adopted)
-		pram_count_adopted(adopted);
-	return err;
-}
+	if (!reason && !pram_node_full(node))
+		reason = PRAM_COPY_WRITTEN;
+	if (!reason) {
+		u64 entry = pram_entry(folio, page, nr,
+				       PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED);
 
-/* Put what was taken into a node, and the references to it. Return: 0 or an error. */
-static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
-			     struct pram_walk *walk)
-{
-	u64 adopted = 0;
-	int err = 0;
-
-	for (unsigned int i = 0; i < walk->nr; i++) {
-		struct pram_taken *taken = &walk->taken[i];
-
-		if (!err)
-			err = pram_append(ps, node, taken->page, taken->nr,
-					  walk->copy ? PRAM_COPY_ASKED :
-						       taken->reason,
-					  &adopted);
-		else if (taken->page)
-			folio_put(page_folio(taken->page));
+		return pram_node_adopt(node, &entry, 1, ps->gfp);
 	}
-	walk->nr = 0;
-	if (adopted)
-		pram_count_adopted(adopted);
+	err = pram_append_copy(ps, node, page, nr, reason);
+	folio_put(folio);
 	return err;
 }
 
@@ -697,33 +773,80 @@ static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
 		unsigned long behind = folio_nr_pages(folio) -
 				       folio_page_idx(folio, page);
 
-		pram_take(walk, page, min(behind, (end - addr) >> PAGE_SHIFT),
-			  PRAM_COPY_HUGETLB);
+		pram_take_copy(walk, page,
+			       min(behind, (end - addr) >> PAGE_SHIFT),
+			       PRAM_COPY_HUGETLB);
 	} else if (walk->faults++ == PRAM_MAX_FAULTS) {
-		pram_take(walk, page, 1, PRAM_COPY_SWAPPED);
+		pram_take_copy(walk, page, 1, PRAM_COPY_SWAPPED);
 	}
-	if (walk->nr)
+	if (walk->nr_copy)
 		pram_put_faulted(walk);
 	return 0;
 }
 
+/* How much is taken without letting others at the memory that is taken. */
+#define PRAM_CHUNK	SZ_32M
+
 /*
- * Take pages from @addr up to @end at most, of one page table and one VMA.
+ * Put pages from @addr up to @end into a node, table by table, as far as they are there.
  *
- * mmap_lock is taken for writing, as fork() does: somebody who writes to the memory
- * of another task looks up the page and writes to it with the lock held for reading.
+ * This is what fork() does, with the same locks: see pram_protect_ptes(). And who writes
+ * to the memory of another task looks up a page and writes to it with mmap_lock held
+ * for reading, so that he does both before this or both after it.
  *
  * Return: 0 or an error; *@next is set to where it stopped.
  */
-static int pram_take_some(struct mm_struct *mm, unsigned long addr,
-			  unsigned long end, struct pram_walk *walk,
-			  unsigned long *next)
+static int pram_take_chunk(struct pram_stream *ps, struct pram_node *node,
+			   struct vm_area_struct *vma, unsigned long addr,
+			   unsigned long end, struct pram_walk *walk,
+			   unsigned long *next)
 {
-	struct vm_area_struct *vma;
+	struct mm_struct *mm = vma->vm_mm;
+	struct mmu_notifier_range range;
+	const unsigned long start = addr;
 	int err = 0;
 
+	mmap_assert_write_locked(mm);
+	vma_start_write(vma);
+	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_VMA, 0, mm, start, end);
+	mmu_notifier_invalidate_range_start(&range);
+	/* As in copy_page_range(): those who read it do not wait. */
+	raw_write_seqcount_begin(&mm->write_protect_seq);
+	walk->flush = false;
+	walk->stop = PRAM_COPY_NOT;
+	while (addr < end && !walk->stop && !err) {
+		*next = pram_take_table(vma, addr, pmd_addr_end(addr, end), walk);
+		if (*next == addr)
+			break;
+		err = pram_append_taken(ps, node, walk);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		addr = *next;
+		cond_resched();
+	}
 	*next = addr;
-	walk->nr = 0;
+	raw_write_seqcount_end(&mm->write_protect_seq);
+	if (walk->flush)
+		flush_tlb_range(vma, start, addr);
+	mmu_notifier_invalidate_range_end(&range);
+	return err;
+}
+
+/*
+ * Put pages from @addr up to @end at most into a node, and see to what kept it from
+ * going on.
+ *
+ * Return: 0 or an error; *@next is set to where it stopped.
+ */
+static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
+			   struct mm_struct *mm, unsigned long addr,
+			   unsigned long end, struct pram_walk *walk,
+			   unsigned long *next)
+{
+	struct vm_area_struct *vma;
+	int err;
+
+	*next = addr;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, addr);
@@ -732,24 +855,31 @@ static int pram_take_some(struct mm_struct *mm, unsigned long addr,
 		mmap_write_unlock(mm);
 		return -EFAULT;
 	}
-	end = min3(pmd_addr_end(addr, end), vma->vm_end, end);
-	*next = pram_take_table(vma, addr, end, walk);
+	end = min(vma->vm_end, end);
+	/* Not in the midst of a huge page. */
+	if (end - addr > PRAM_CHUNK)
+		end = round_down(addr + PRAM_CHUNK, PMD_SIZE);
+	err = pram_take_chunk(ps, node, vma, addr, end, walk, next);
 	pram_put_faulted(walk);
+	if (*next != addr)
+		walk->faults = 0;
+	addr = *next;
 	mmap_write_downgrade(mm);
 	if (walk->stop == PRAM_COPY_PARTIAL) {
 		pram_split_folio(walk->part_of, &walk->drained);
-		walk->split = *next + PAGE_SIZE;
-	} else if (walk->stop && *next == addr) {
+		walk->split = addr + PAGE_SIZE;
+	} else if (walk->stop && !err) {
+		end = pmd_addr_end(addr, end);
 		pram_migrate_scratch(vma, addr, end, !walk->drained);
 		walk->drained = true;
 		walk->moved = end;
-	} else if (*next == addr) {
+	} else if (!err && addr < end) {
 		err = pram_fault_in(mm, addr, end, vma, walk);
-		if (walk->nr)
-			*next = addr + ((unsigned long)walk->taken[0].nr << PAGE_SHIFT);
 	}
 	mmap_read_unlock(mm);
-	return err;
+	/* Of what was faulted in. */
+	*next += (unsigned long)walk->nr_copy << PAGE_SHIFT;
+	return err ?: pram_append_taken(ps, node, walk);
 }
 
 static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
@@ -763,16 +893,10 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 	walk->split = walk->moved;
 	walk->faults = 0;
 	while (addr < end && !err) {
-		unsigned long next;
-
 		if (fatal_signal_pending(current))
-			return -EINTR;
-		err = pram_take_some(mm, addr, end, walk, &next);
-		if (!err)
-			err = pram_append_taken(ps, node, walk);
-		if (next != addr)
-			walk->faults = 0;
-		addr = next;
+			err = -EINTR;
+		else
+			err = pram_adopt_some(ps, node, mm, addr, end, walk, &addr);
 		cond_resched();
 	}
 	pram_put_faulted(walk);
@@ -817,7 +941,10 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 	}
 
 	walk->drained = false;
+	walk->block = ULONG_MAX;
 	walk->faulted = NULL;
+	walk->nr = 0;
+	walk->nr_copy = 0;
 	walk->copy = ps->flags & PRAM_SAVE_COPY;
 	err = pram_flush_pending(ps, node);
 	before = node->bytes;

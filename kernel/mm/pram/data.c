@@ -105,72 +105,78 @@ static void pram_data_drop_room(struct pram_node *node)
 }
 
 /**
- * pram_data_add_pages - append pages of a folio to a node that is being saved
+ * pram_data_add - append folios, or parts of folios, to a node that is being saved
  * @node: the node, locked.
- * @page: the first one; the caller's reference to the folio passes to the node on
- *	success.
+ * @entries: their entries, see pram_entry(); all of them with %PRAM_ENTRY_ADOPTED or none.
  * @nr: how many.
- * @flags: PRAM_ENTRY_* flags.
  * @gfp: how to allocate.
+ * @added: set to how many were appended, the first ones, also on an error: for each
+ *	of them a reference of the caller's to the folio has passed to the node.
  *
- * The folio is preserved, whole. It must be one that KHO can preserve: not in scratch
- * areas. Another node may have it, and the same node may have other parts of it.
+ * The folios are preserved, whole. They must be such that KHO can preserve: not in
+ * scratch areas. Another node may have them, and the same node may have other parts of
+ * them. The caller counts the pages as pages of data if it has adopted them.
  *
  * Return: 0, -ENOMEM, -ENOSPC beyond the limit, or -ESHUTDOWN once the machine
  * reboots.
  */
-int pram_data_add_pages(struct pram_node *node, struct page *page,
-			unsigned int nr, u64 flags, gfp_t gfp)
+int pram_data_add(struct pram_node *node, const u64 *entries, unsigned int nr,
+		  gfp_t gfp, unsigned int *added)
 {
-	struct folio *folio = page_folio(page);
-	struct pram_map_ser *map;
-	int err;
-
 	lockdep_assert_held(&node->lock);
-	if (READ_ONCE(pram_closed))
-		return -ESHUTDOWN;
+	*added = 0;
+	while (*added < nr) {
+		struct pram_map_ser *map;
+		unsigned int now;
+		u64 *at, pages = 0;
+		int err;
 
-	map = pram_data_room(node, gfp);
-	if (IS_ERR(map))
-		return PTR_ERR(map);
-	err = pram_frame_get(folio, node->exempt);
-	if (err < 0) {
-		pram_data_drop_room(node);
-		return err;
+		if (READ_ONCE(pram_closed))
+			return -ESHUTDOWN;
+		map = pram_data_room(node, gfp);
+		if (IS_ERR(map))
+			return PTR_ERR(map);
+		now = min_t(u64, nr - *added,
+			    pram_map_capacity(node->flags) - map->nr_entries);
+		at = &map->entries[map->nr_entries];
+		memcpy(at, entries + *added, now * sizeof(*at));
+		err = pram_frames_get(at, now, node->exempt);
+		if (err) {
+			pram_data_drop_room(node);
+			return err;
+		}
+		for (unsigned int i = 0; i < now; i++)
+			pages += pram_entry_pages(at[i]);
+		map->nr_entries += now;
+		node->nr_folios += now;
+		node->nr_pages += pages;
+		if (entries[0] & PRAM_ENTRY_ADOPTED)
+			node->adopted_pages += pages;
+		else
+			pram_count(PRAM_DATA_PAGES, pages);
+		*added += now;
 	}
-	if (err) {
-		flags |= PRAM_ENTRY_SHARED;
-		pram_count(PRAM_PAGES_SHARED, nr);
-	}
-	if (nr != folio_nr_pages(folio))
-		flags |= PRAM_ENTRY_PART | FIELD_PREP(PRAM_ENTRY_PAGES, nr - 1);
-
-	map->entries[map->nr_entries++] =
-		FIELD_PREP(PRAM_ENTRY_PFN, page_to_pfn(page)) |
-		FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(folio)) | flags;
-	node->nr_pages += nr;
-	node->nr_folios++;
-	if (flags & PRAM_ENTRY_ADOPTED)
-		node->adopted_pages += nr;
-	else
-		pram_count(PRAM_DATA_PAGES, nr);
 	return 0;
 }
 
 /**
  * pram_data_add_folio - append a folio to a node that is being saved
- * @node: see pram_data_add_pages(), as for the other arguments.
- * @folio: the folio, appended whole.
+ * @node: see pram_data_add(), as for the other arguments.
+ * @folio: the folio, appended whole; the caller's reference passes to the node on
+ *	success.
  * @flags: PRAM_ENTRY_* flags.
  * @gfp: how to allocate.
  *
- * Return: see pram_data_add_pages().
+ * Return: see pram_data_add().
  */
 int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 			gfp_t gfp)
 {
-	return pram_data_add_pages(node, folio_page(folio, 0),
-				   folio_nr_pages(folio), flags, gfp);
+	u64 entry = pram_entry(folio, folio_page(folio, 0), folio_nr_pages(folio),
+			       flags);
+	unsigned int added;
+
+	return pram_data_add(node, &entry, 1, gfp, &added);
 }
 
 /**
@@ -598,6 +604,7 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 			u64 nr = pram_entry_pages(map->entries[i]);
 			u64 flags = map->entries[i] & PRAM_ENTRY_LRU;
 			struct folio *new;
+			u64 entry;
 			int err;
 
 			if (!(map->entries[i] & PRAM_ENTRY_ADOPTED))
@@ -614,21 +621,16 @@ int pram_data_unshare(struct pram_node *node, gfp_t gfp)
 					      pfn_to_page(pfn + j));
 				cond_resched();
 			}
-			if (nr != folio_nr_pages(new))
-				flags |= PRAM_ENTRY_PART |
-					 FIELD_PREP(PRAM_ENTRY_PAGES, nr - 1);
-			err = pram_frame_get(new, node->exempt);
+			entry = pram_entry(new, folio_page(new, 0), nr, flags);
+			err = pram_frames_get(&entry, 1, node->exempt);
 			if (err) {
 				folio_put(new);
 				return err;
 			}
-			map->entries[i] =
-				FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(new)) |
-				FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(new)) |
-				flags;
+			swap(map->entries[i], entry);
 			node->adopted_pages -= nr;
 			pram_count_copied(PRAM_COPY_ASKED, nr);
-			pram_frame_put(old);
+			pram_frames_put(&entry, 1);
 			folio_put(old);
 			cond_resched();
 		}
@@ -670,10 +672,8 @@ int pram_data_preserve(struct pram_node *node)
 	if (node->preserved)
 		return 0;
 	for (u64 m = 0; m < node->nr_maps && !err; m++) {
-		struct pram_map_ser *map = node->maps[m];
-
-		for (u64 i = 0; i < map->nr_entries && !err; i++)
-			err = pram_frame_preserve(pram_entry_folio(map->entries[i]));
+		err = pram_frames_preserve(node->maps[m]->entries,
+					   node->maps[m]->nr_entries);
 		cond_resched();
 	}
 	if (!err) {
@@ -681,10 +681,8 @@ int pram_data_preserve(struct pram_node *node)
 		return 0;
 	}
 	for (u64 m = 0; m < node->nr_maps; m++) {
-		struct pram_map_ser *map = node->maps[m];
-
-		for (u64 i = 0; i < map->nr_entries; i++)
-			pram_frame_unpreserve(pram_entry_folio(map->entries[i]));
+		pram_frames_unpreserve(node->maps[m]->entries,
+				       node->maps[m]->nr_entries);
 		cond_resched();
 	}
 	return err;
@@ -701,8 +699,7 @@ void pram_data_forget(struct pram_node *node)
 	for (u64 m = 0; m < node->nr_maps; m++) {
 		struct pram_map_ser *map = node->maps[m];
 
-		for (u64 i = 0; i < map->nr_entries; i++)
-			pram_frame_put(pram_entry_folio(map->entries[i]));
+		pram_frames_put(map->entries, map->nr_entries);
 		pram_meta_forget(map);
 		cond_resched();
 	}

@@ -5,151 +5,333 @@
  * memory, copy-on-write. So PRAM counts: a frame is preserved when the first
  * node takes it and given back when the last one lets go.
  *
- * Some bits for each frame, in pages for 32 MiB of memory each, and a count only
- * for the frames that more than one node has.
+ * The count is a byte for each frame, of which that of a folio's first frame is used,
+ * in chunks for 128 MiB of memory each. Frames come and go by the entries of map
+ * pages: many at a time, and mostly one behind the other, so that KHO and the limit
+ * are asked once for a run of them.
  */
 
+#include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/init.h>
-#include <linux/gfp.h>
 #include <linux/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 #include <linux/xarray.h>
 
 #include "internal.h"
 
-#define PRAM_FRAME_HELD		0	/* a node has it */
-#define PRAM_FRAME_PRESERVED	1	/* KHO has it */
-#define PRAM_FRAME_OFF_LRU	2	/* mapped, and still on no LRU list */
-#define PRAM_FRAME_BITS		4
+#define PRAM_FRAMES_PER_CHUNK	(PAGE_SIZE * BITS_PER_BYTE)
 
-#define PRAM_FRAMES_PER_PAGE	(PAGE_SIZE * BITS_PER_BYTE / PRAM_FRAME_BITS)
+/* How many nodes have a folio; this many or more: pram_frame_many has the number. */
+#define PRAM_HOLDERS		GENMASK(6, 0)
+#define PRAM_HOLDERS_MANY	PRAM_HOLDERS
+/* Of a folio that came with this boot: an entry says that others may have it, too. */
+#define PRAM_HOLDERS_SHARED	BIT(7)
 
-/*
- * Protects what is below, and that KHO agrees with it. Only the pages of bits may
- * be looked up without it, and PRAM_FRAME_OFF_LRU changed: they stay.
+/**
+ * struct pram_frame_chunk - what is known of frames
+ * @holders: PRAM_HOLDERS_*, of the first frame of a folio. Changed under
+ *	pram_frames_lock, and read without it.
+ * @off_lru: bits of folios that are mapped, and still on no LRU list.
  */
+struct pram_frame_chunk {
+	u8	holders[PRAM_FRAMES_PER_CHUNK];
+	DECLARE_BITMAP(off_lru, PRAM_FRAMES_PER_CHUNK);
+};
+
+/* Protects the counts, and that KHO agrees with them. */
 static DEFINE_MUTEX(pram_frames_lock);
 
-/* Pages of bits, by pfn / PRAM_FRAMES_PER_PAGE. Never freed, and never moved. */
-static unsigned long **pram_frame_bits __ro_after_init;
-static unsigned long pram_nr_frame_bits __ro_after_init;
+/* By pfn / PRAM_FRAMES_PER_CHUNK. A chunk is never freed, and never moved. */
+static struct pram_frame_chunk **pram_frame_chunks __ro_after_init;
+static unsigned long pram_nr_frame_chunks __ro_after_init;
 
-/* Holders beside the first one, by pfn. */
-static DEFINE_XARRAY(pram_frame_shares);
+/* The numbers of holders that do not fit into a byte, by pfn. */
+static DEFINE_XARRAY(pram_frame_many);
 
-static unsigned long *pram_frame_page(unsigned long pfn, bool create)
+static struct pram_frame_chunk *pram_frame_chunk(unsigned long pfn)
 {
-	unsigned long index = pfn / PRAM_FRAMES_PER_PAGE;
-	unsigned long *page;
+	unsigned long index = pfn / PRAM_FRAMES_PER_CHUNK;
 
 	/* Beyond what memory can become, or PRAM is off. */
-	if (index >= pram_nr_frame_bits)
+	if (index >= pram_nr_frame_chunks)
 		return NULL;
-	page = READ_ONCE(pram_frame_bits[index]);
-	if (page || !create)
-		return page;
+	return READ_ONCE(pram_frame_chunks[index]);
+}
+
+/* As pram_frame_chunk(); it is made if it does not exist. */
+static struct pram_frame_chunk *pram_frame_make_chunk(unsigned long pfn)
+{
+	unsigned long index = pfn / PRAM_FRAMES_PER_CHUNK;
+	struct pram_frame_chunk *chunk = pram_frame_chunk(pfn);
+
 	lockdep_assert_held(&pram_frames_lock);
-	page = (unsigned long *)get_zeroed_page(GFP_KERNEL);
-	if (!page)
+	if (chunk || index >= pram_nr_frame_chunks)
+		return chunk;
+	chunk = vzalloc(sizeof(*chunk));
+	if (!chunk)
 		return NULL;
-	/* Whoever finds the page without the lock finds it zeroed. */
-	smp_store_release(&pram_frame_bits[index], page);
-	return page;
+	/* Whoever finds the chunk without the lock finds it zeroed. */
+	smp_store_release(&pram_frame_chunks[index], chunk);
+	return chunk;
 }
 
-static unsigned int pram_frame_bit(unsigned long pfn, unsigned int bit)
+static u8 *pram_chunk_holders(struct pram_frame_chunk *chunk, unsigned long pfn)
 {
-	return pfn % PRAM_FRAMES_PER_PAGE * PRAM_FRAME_BITS + bit;
+	return chunk ? &chunk->holders[pfn % PRAM_FRAMES_PER_CHUNK] : NULL;
 }
 
-static bool pram_frame_test(const unsigned long *page, unsigned long pfn,
-			    unsigned int bit)
+static unsigned long pram_holders_read(unsigned long pfn)
 {
-	return page && test_bit(pram_frame_bit(pfn, bit), page);
+	u8 *holders = pram_chunk_holders(pram_frame_chunk(pfn), pfn);
+	unsigned long nr = holders ? READ_ONCE(*holders) & PRAM_HOLDERS : 0;
+
+	if (nr == PRAM_HOLDERS_MANY) {
+		void *many = xa_load(&pram_frame_many, pfn);
+
+		/* Without the lock the last one of many may just have gone. */
+		nr = many ? xa_to_value(many) : PRAM_HOLDERS_MANY - 1;
+	}
+	return nr;
 }
 
-static void pram_frame_assign(unsigned long *page, unsigned long pfn,
-			      unsigned int bit, bool value)
+/* One more holder of a folio that has some. Return: 0 or -ENOMEM. */
+static int pram_holders_inc(u8 *holders, unsigned long pfn)
 {
-	assign_bit(pram_frame_bit(pfn, bit), page, value);
-}
-
-static int pram_frame_share(unsigned long pfn, unsigned long more)
-{
-	unsigned long shares;
-
-	shares = xa_to_value(xa_load(&pram_frame_shares, pfn) ?: xa_mk_value(0));
-	return xa_err(xa_store(&pram_frame_shares, pfn,
-			       xa_mk_value(shares + more), GFP_KERNEL));
-}
-
-static unsigned long pram_frame_shares_of(unsigned long pfn)
-{
-	void *shares;
-
-	if (xa_empty(&pram_frame_shares))
-		return 0;
-	shares = xa_load(&pram_frame_shares, pfn);
-	return shares ? xa_to_value(shares) : 0;
-}
-
-static int pram_frame_preserve_locked(unsigned long *page, struct folio *folio)
-{
-	unsigned long pfn = folio_pfn(folio);
+	unsigned long nr = *holders & PRAM_HOLDERS;
 	int err;
 
-	if (pram_frame_test(page, pfn, PRAM_FRAME_PRESERVED))
+	if (nr + 1 < PRAM_HOLDERS_MANY) {
+		WRITE_ONCE(*holders, *holders + 1);
 		return 0;
-	err = kho_preserve_folio(folio);
+	}
+	if (nr == PRAM_HOLDERS_MANY)
+		nr = xa_to_value(xa_load(&pram_frame_many, pfn));
+	err = xa_err(xa_store(&pram_frame_many, pfn, xa_mk_value(nr + 1),
+			      GFP_KERNEL));
 	if (!err)
-		pram_frame_assign(page, pfn, PRAM_FRAME_PRESERVED, true);
+		WRITE_ONCE(*holders, *holders | PRAM_HOLDERS_MANY);
 	return err;
 }
 
-static void pram_frame_unpreserve_locked(unsigned long *page,
-					 struct folio *folio)
+/* One holder less. Return: is there another one? */
+static bool pram_holders_dec(u8 *holders, unsigned long pfn)
 {
-	unsigned long pfn = folio_pfn(folio);
+	unsigned long nr = *holders & PRAM_HOLDERS;
 
-	if (!pram_frame_test(page, pfn, PRAM_FRAME_PRESERVED))
-		return;
-	kho_unpreserve_folio(folio);
-	pram_frame_assign(page, pfn, PRAM_FRAME_PRESERVED, false);
+	if (WARN_ON_ONCE(!nr))
+		return true;
+	if (nr == 1) {
+		WRITE_ONCE(*holders, 0);
+		return false;
+	}
+	if (nr < PRAM_HOLDERS_MANY) {
+		WRITE_ONCE(*holders, *holders - 1);
+		return true;
+	}
+	nr = xa_to_value(xa_load(&pram_frame_many, pfn)) - 1;
+	/* Replaces what is there, so it needs no memory. */
+	xa_store(&pram_frame_many, pfn, xa_mk_value(nr), GFP_KERNEL);
+	if (nr < PRAM_HOLDERS_MANY) {
+		WRITE_ONCE(*holders, *holders - 1);
+		xa_erase(&pram_frame_many, pfn);
+	}
+	return true;
 }
 
 /**
- * pram_frame_get - note that a node has a folio, and have it preserved
- * @folio: the folio.
- * @exempt: the node is exempt from the limit.
- *
- * Return: 0; 1 if another node has it, too; -ENOSPC beyond the limit, -ENOMEM or
- * what KHO says, and then nothing has happened.
+ * struct pram_run - folios of one order, one behind the other
+ * @pfn: where they begin.
+ * @nr: how many.
+ * @order: their order.
+ * @next: the entry that follows the last one's, if it is for a whole folio; or 0.
+ * @holders: the last one's.
  */
-int pram_frame_get(struct folio *folio, bool exempt)
+struct pram_run {
+	unsigned long	pfn;
+	unsigned long	nr;
+	unsigned int	order;
+	u64		next;
+	u8		*holders;
+};
+
+/*
+ * The holders of a folio that follows the run, in the same chunk, by an entry like the
+ * last one: so it is for nearly all of them. Else NULL.
+ */
+static u8 *pram_run_follower(const struct pram_run *run, u64 entry)
 {
-	unsigned long pfn = folio_pfn(folio);
-	unsigned long *page;
+	if (entry != run->next || !(entry % PRAM_FRAMES_PER_CHUNK))
+		return NULL;
+	return run->holders + (1UL << run->order);
+}
+
+/* To be called with what pram_run_follower() has returned. */
+static void pram_run_follow(struct pram_run *run, u8 *holders)
+{
+	run->holders = holders;
+	run->next += 1UL << run->order;
+	run->nr++;
+}
+
+/* Does the folio follow the run? If it does, it belongs to it now. */
+static bool pram_run_add(struct pram_run *run, u64 entry, u8 *holders)
+{
+	if (!run->nr || run->order != FIELD_GET(PRAM_ENTRY_ORDER, entry) ||
+	    run->pfn + (run->nr << run->order) != pram_entry_pfn(entry))
+		return false;
+	run->nr++;
+	run->holders = holders;
+	run->next = entry & PRAM_ENTRY_PART ? 0 : entry + (1UL << run->order);
+	return true;
+}
+
+static void pram_run_begin(struct pram_run *run, u64 entry, u8 *holders)
+{
+	run->pfn = pram_entry_pfn(entry);
+	run->nr = 1;
+	run->order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
+	run->holders = holders;
+	run->next = entry & PRAM_ENTRY_PART ? 0 : entry + (1UL << run->order);
+}
+
+static int pram_run_preserve(const struct pram_run *run)
+{
+	return run->nr ? kho_preserve_range(run->pfn, run->nr, run->order) : 0;
+}
+
+static void pram_run_unpreserve(const struct pram_run *run)
+{
+	if (run->nr)
+		kho_unpreserve_range(run->pfn, run->nr, run->order);
+}
+
+/*
+ * Charge and preserve what a node takes as the first one; the run is empty afterwards.
+ * After an error it counts nevertheless, for pram_run_put() to undo.
+ */
+static int pram_run_get(struct pram_run *run, bool exempt)
+{
+	unsigned long pages = run->nr << run->order;
 	int err;
 
-	guard(mutex)(&pram_frames_lock);
-	page = pram_frame_page(pfn, true);
-	if (!page)
-		return -ENOMEM;
-	if (pram_frame_test(page, pfn, PRAM_FRAME_HELD))
-		return pram_frame_share(pfn, 1) ?: 1;
-	err = pram_charge(folio_nr_pages(folio), exempt);
-	if (err)
-		return err;
-	err = pram_frame_preserve_locked(page, folio);
+	if (!pages)
+		return 0;
+	err = pram_charge(pages, exempt);
 	if (!err)
-		pram_frame_assign(page, pfn, PRAM_FRAME_HELD, true);
+		err = pram_run_preserve(run);
 	else
-		pram_uncharge(folio_nr_pages(folio));
+		pram_charge(pages, true);
+	run->nr = 0;
 	return err;
+}
+
+/* Give back what the last node lets go of. It may not be preserved. */
+static void pram_run_put(const struct pram_run *run)
+{
+	pram_run_unpreserve(run);
+	pram_uncharge(run->nr << run->order);
+}
+
+static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
+{
+	struct pram_run run = {};
+
+	lockdep_assert_held(&pram_frames_lock);
+	for (unsigned int i = 0; i < nr; i++) {
+		u8 *holders = pram_run_follower(&run, entries[i]);
+		unsigned long pfn;
+
+		if (holders && *holders == 1) {
+			WRITE_ONCE(*holders, 0);
+			pram_run_follow(&run, holders);
+			continue;
+		}
+		pfn = pram_entry_pfn(entries[i]);
+		holders = pram_chunk_holders(pram_frame_chunk(pfn), pfn);
+		if (pram_holders_dec(holders, pfn))
+			continue;
+		if (!pram_run_add(&run, entries[i], holders)) {
+			pram_run_put(&run);
+			pram_run_begin(&run, entries[i], holders);
+		}
+	}
+	pram_run_put(&run);
+}
+
+/**
+ * pram_frames_get - note that a node has folios, and have them preserved
+ * @entries: the entries that are about to be the node's. Those of folios that another
+ *	node has, or the same one by another entry, get %PRAM_ENTRY_SHARED.
+ * @nr: their number.
+ * @exempt: the node is exempt from the limit.
+ *
+ * Return: 0; -ENOSPC beyond the limit, -ENOMEM or what KHO says, and then nothing has
+ * happened.
+ */
+int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
+{
+	struct pram_run run = {};
+	unsigned int i;
+	u64 shared = 0;
+	int err = 0;
+
+	guard(mutex)(&pram_frames_lock);
+	for (i = 0; i < nr; i++) {
+		u8 *holders = pram_run_follower(&run, entries[i]);
+		unsigned long pfn;
+
+		if (holders && !*holders) {
+			WRITE_ONCE(*holders, 1);
+			pram_run_follow(&run, holders);
+			continue;
+		}
+		pfn = pram_entry_pfn(entries[i]);
+		holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
+		if (!holders) {
+			err = -ENOMEM;
+			break;
+		}
+		if (*holders) {
+			err = pram_holders_inc(holders, pfn);
+			if (err)
+				break;
+			entries[i] |= PRAM_ENTRY_SHARED;
+			shared += pram_entry_pages(entries[i]);
+			continue;
+		}
+		if (!pram_run_add(&run, entries[i], holders)) {
+			err = pram_run_get(&run, exempt);
+			if (err)
+				break;
+			pram_run_begin(&run, entries[i], holders);
+		}
+		WRITE_ONCE(*holders, 1);
+	}
+	if (!err)
+		err = pram_run_get(&run, exempt);
+	if (err) {
+		pram_charge(run.nr << run.order, true);
+		pram_frames_put_locked(entries, i);
+	} else if (shared) {
+		pram_count(PRAM_PAGES_SHARED, shared);
+	}
+	return err;
+}
+
+/**
+ * pram_frames_put - note that a node has folios no longer
+ * @entries: the node's entries. Folios that no other node has are no longer preserved.
+ * @nr: their number.
+ */
+void pram_frames_put(const u64 *entries, unsigned int nr)
+{
+	guard(mutex)(&pram_frames_lock);
+	pram_frames_put_locked(entries, nr);
 }
 
 /**
@@ -160,94 +342,106 @@ int pram_frame_get(struct folio *folio, bool exempt)
  */
 bool pram_frame_known(unsigned long pfn)
 {
-	return pram_frame_test(pram_frame_page(pfn, false), pfn,
-			       PRAM_FRAME_HELD);
+	u8 *holders = pram_chunk_holders(pram_frame_chunk(pfn), pfn);
+
+	return holders && READ_ONCE(*holders);
 }
 
 /**
- * pram_frame_get_again - note that a node that came with this boot has a folio
- * @folio: the folio.
- * @shared: the node's entry says that others may have it, too.
+ * pram_frames_get_again - note that a node that came with this boot has folios
+ * @entries: the node's entries.
+ * @nr: their number.
  *
- * Like pram_frame_get(), but does not preserve the folio. Of several nodes that
- * share a folio at most one has an entry that does not say so; in which order
- * they come is not known.
+ * Like pram_frames_get(), but does not preserve the folios. Of several nodes that
+ * share a folio at most one has an entry that does not say so; in which order they
+ * come is not known.
  *
- * Return: 0; -ENOMEM; -EBADMSG if two entries claim the folio for themselves.
+ * Return: 0; -ENOMEM; -EBADMSG if two entries claim a folio for themselves. After an
+ * error nothing has happened.
  */
-int pram_frame_get_again(struct folio *folio, bool shared)
+int pram_frames_get_again(const u64 *entries, unsigned int nr)
 {
-	unsigned long pfn = folio_pfn(folio);
-	unsigned long *page;
+	unsigned long pages = 0;
+	struct pram_run run = {};
+	unsigned int i;
 	int err = 0;
 
 	guard(mutex)(&pram_frames_lock);
-	page = pram_frame_page(pfn, true);
-	if (!page)
-		return -ENOMEM;
-	if (!pram_frame_test(page, pfn, PRAM_FRAME_HELD)) {
-		/* A count of 0 says that whoever comes next is not the second. */
-		if (shared)
-			err = pram_frame_share(pfn, 0);
-		if (!err) {
-			pram_frame_assign(page, pfn, PRAM_FRAME_HELD, true);
-			pram_charge(folio_nr_pages(folio), true);
+	for (i = 0; i < nr; i++) {
+		u8 shared = entries[i] & PRAM_ENTRY_SHARED ? PRAM_HOLDERS_SHARED : 0;
+		u8 *holders = pram_run_follower(&run, entries[i]);
+		unsigned long pfn;
+
+		if (holders && !*holders) {
+			WRITE_ONCE(*holders, 1 | shared);
+			pram_run_follow(&run, holders);
+			continue;
 		}
-		return err;
+		pfn = pram_entry_pfn(entries[i]);
+		holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
+		if (!holders) {
+			err = -ENOMEM;
+		} else if (!*holders) {
+			pages += run.nr << run.order;
+			pram_run_begin(&run, entries[i], holders);
+		} else if (!shared && !(*holders & PRAM_HOLDERS_SHARED)) {
+			err = -EBADMSG;
+		} else {
+			err = pram_holders_inc(holders, pfn);
+		}
+		if (err)
+			break;
+		WRITE_ONCE(*holders, (*holders ?: 1) | shared);
 	}
-	if (!shared && !xa_load(&pram_frame_shares, pfn))
-		return -EBADMSG;
-	return pram_frame_share(pfn, 1);
+	pages += run.nr << run.order;
+	pram_charge(pages, true);
+	if (err)
+		pram_frames_put_locked(entries, i);
+	return err;
 }
 
 /**
- * pram_frame_put - note that a node has a folio no longer
- * @folio: the folio; no longer preserved if no other node has it.
- */
-void pram_frame_put(struct folio *folio)
-{
-	unsigned long pfn = folio_pfn(folio), shares, *page;
-
-	guard(mutex)(&pram_frames_lock);
-	shares = pram_frame_shares_of(pfn);
-	if (shares) {
-		/* Replaces what is there, so it needs no memory. */
-		xa_store(&pram_frame_shares, pfn, xa_mk_value(shares - 1),
-			 GFP_KERNEL);
-		return;
-	}
-	if (!xa_empty(&pram_frame_shares))
-		xa_erase(&pram_frame_shares, pfn);
-	page = pram_frame_page(pfn, false);
-	pram_frame_unpreserve_locked(page, folio);
-	pram_frame_assign(page, pfn, PRAM_FRAME_HELD, false);
-	pram_uncharge(folio_nr_pages(folio));
-}
-
-/**
- * pram_frame_preserve - have KHO preserve a folio that a node has
- * @folio: the folio; nothing is done if it is preserved.
+ * pram_frames_preserve - have KHO preserve folios that a node has
+ * @entries: the node's entries; nothing is done for folios that are preserved.
+ * @nr: their number.
  *
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno, and then some of them may be preserved.
  */
-int pram_frame_preserve(struct folio *folio)
+int pram_frames_preserve(const u64 *entries, unsigned int nr)
 {
+	struct pram_run run = {};
+	int err = 0;
+
 	guard(mutex)(&pram_frames_lock);
-	return pram_frame_preserve_locked(pram_frame_page(folio_pfn(folio),
-							  false), folio);
+	for (unsigned int i = 0; i < nr && !err; i++) {
+		if (entries[i] == run.next && run.next) {
+			pram_run_follow(&run, NULL);
+			continue;
+		}
+		if (pram_run_add(&run, entries[i], NULL))
+			continue;
+		err = pram_run_preserve(&run);
+		pram_run_begin(&run, entries[i], NULL);
+	}
+	return err ?: pram_run_preserve(&run);
 }
 
 /**
- * pram_frame_unpreserve - undo pram_frame_preserve() for one node
- * @folio: a folio that the node has; nothing is done if another one has it, too.
+ * pram_frames_unpreserve - undo pram_frames_preserve() for one node
+ * @entries: the node's entries; nothing is done for folios that other nodes have, too,
+ *	or that are not preserved.
+ * @nr: their number.
  */
-void pram_frame_unpreserve(struct folio *folio)
+void pram_frames_unpreserve(const u64 *entries, unsigned int nr)
 {
-	unsigned long pfn = folio_pfn(folio);
-
 	guard(mutex)(&pram_frames_lock);
-	if (!pram_frame_shares_of(pfn))
-		pram_frame_unpreserve_locked(pram_frame_page(pfn, false), folio);
+	for (unsigned int i = 0; i < nr; i++) {
+		unsigned long pfn = pram_entry_pfn(entries[i]);
+
+		if (pram_holders_read(pfn) == 1)
+			kho_unpreserve_range(pfn, 1,
+					     FIELD_GET(PRAM_ENTRY_ORDER, entries[i]));
+	}
 }
 
 /**
@@ -259,19 +453,18 @@ void pram_frame_unpreserve(struct folio *folio)
 unsigned long pram_frame_holders(struct folio *folio)
 {
 	guard(mutex)(&pram_frames_lock);
-	return 1 + pram_frame_shares_of(folio_pfn(folio));
+	return pram_holders_read(folio_pfn(folio));
 }
 
 /**
  * pram_frame_is_shared - does more than one node have a folio?
  * @folio: a folio that a node has.
  *
- * Return: true if so.
+ * Return: true if so. It may be old in a moment in any case.
  */
 bool pram_frame_is_shared(struct folio *folio)
 {
-	/* What is found is a value, and may be old in a moment in any case. */
-	return pram_frame_shares_of(folio_pfn(folio));
+	return pram_holders_read(folio_pfn(folio)) > 1;
 }
 
 /**
@@ -282,8 +475,7 @@ void pram_frame_set_off_lru(struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio);
 
-	pram_frame_assign(pram_frame_page(pfn, false), pfn, PRAM_FRAME_OFF_LRU,
-			  true);
+	set_bit(pfn % PRAM_FRAMES_PER_CHUNK, pram_frame_chunk(pfn)->off_lru);
 }
 
 /**
@@ -295,10 +487,10 @@ void pram_frame_set_off_lru(struct folio *folio)
 bool pram_frame_clear_off_lru(struct folio *folio)
 {
 	unsigned long pfn = folio_pfn(folio);
-	unsigned long *page = pram_frame_page(pfn, false);
+	struct pram_frame_chunk *chunk = pram_frame_chunk(pfn);
 
-	return page && test_and_clear_bit(pram_frame_bit(pfn, PRAM_FRAME_OFF_LRU),
-					  page);
+	return chunk && test_and_clear_bit(pfn % PRAM_FRAMES_PER_CHUNK,
+					   chunk->off_lru);
 }
 
 /**
@@ -309,11 +501,11 @@ bool pram_frame_clear_off_lru(struct folio *folio)
 int __init pram_frames_init(void)
 {
 	unsigned long nr = DIV_ROUND_UP(max_t(unsigned long, max_pfn, max_possible_pfn),
-					PRAM_FRAMES_PER_PAGE);
+					PRAM_FRAMES_PER_CHUNK);
 
-	pram_frame_bits = kvcalloc(nr, sizeof(*pram_frame_bits), GFP_KERNEL);
-	if (!pram_frame_bits)
+	pram_frame_chunks = kvcalloc(nr, sizeof(*pram_frame_chunks), GFP_KERNEL);
+	if (!pram_frame_chunks)
 		return -ENOMEM;
-	pram_nr_frame_bits = nr;
+	pram_nr_frame_chunks = nr;
 	return 0;
 }

@@ -183,6 +183,63 @@ static bool __init pram_entry_sane(u64 entry)
 	return !offset;
 }
 
+/* Why an entry cannot be used, or 0. */
+static int __init pram_entry_check(u64 entry)
+{
+	u64 known = entry & PRAM_ENTRY_PART ? PRAM_ENTRY_KNOWN_PART : PRAM_ENTRY_KNOWN;
+
+	if (entry & ~known)
+		return -EPROTO;
+	return pram_entry_sane(entry) ? 0 : -EBADMSG;
+}
+
+/*
+ * How many entries, from the first one on, are for whole folios of one order, one behind
+ * the other, that no node has yet? At least 1.
+ */
+static u64 __init pram_entries_run(const u64 *entries, u64 nr)
+{
+	u64 step = 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entries[0]), i;
+
+	for (i = 1; i < nr; i++)
+		if (entries[0] & PRAM_ENTRY_PART ||
+		    entries[i] != entries[0] + i * step ||
+		    pram_frame_known(pram_entry_pfn(entries[i])))
+			break;
+	return i;
+}
+
+/*
+ * Take data over from KHO: as many folios, from the first entry on, as go together.
+ *
+ * Return: their number, or an error.
+ */
+static s64 __init pram_restore_run(const u64 *entries, u64 nr)
+{
+	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entries[0]);
+	unsigned long pfn = pram_entry_pfn(entries[0]);
+	int err;
+
+	/* Another node that shares it may have come first. */
+	if (pram_frame_known(pfn)) {
+		if (folio_order(pfn_folio(pfn)) != order)
+			return -EBADMSG;
+		folio_get(pfn_folio(pfn));
+		nr = 1;
+	} else {
+		nr = kho_restore_range(PFN_PHYS(pfn), pram_entries_run(entries, nr),
+				       order);
+		if (!nr)
+			return -EBADMSG;
+	}
+	err = pram_frames_get_again(entries, nr);
+	if (!err)
+		return nr;
+	for (u64 i = 0; i < nr; i++)
+		folio_put(pram_entry_folio(entries[i]));
+	return err;
+}
+
 /*
  * Take the data of a map page over from KHO. Stops at the first folio that KHO
  * does not have as the entry says; the entry count then covers what was taken.
@@ -190,43 +247,31 @@ static bool __init pram_entry_sane(u64 entry)
 static int __init pram_restore_folios(struct pram_node *node,
 				      struct pram_map_ser *map)
 {
-	u64 nr = map->nr_entries;
+	const u64 *entries = map->entries;
+	u64 nr = map->nr_entries, sane, pages = 0, i = 0;
+	int err = 0;
 
-	map->nr_entries = 0;
-	for (u64 i = 0; i < nr; i++) {
-		u64 entry = map->entries[i];
-		unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
-		phys_addr_t phys = PFN_PHYS(pram_entry_pfn(entry));
-		struct folio *folio;
-		int err;
-
-		if (entry & ~(entry & PRAM_ENTRY_PART ? PRAM_ENTRY_KNOWN_PART :
-							PRAM_ENTRY_KNOWN))
-			return -EPROTO;
-		if (!pram_entry_sane(entry))
-			return -EBADMSG;
-		/* Another node that shares it may have come first. */
-		if (pram_frame_known(PHYS_PFN(phys))) {
-			folio = pfn_folio(PHYS_PFN(phys));
-			folio_get(folio);
-		} else {
-			folio = pram_kho_take(phys);
-			if (!folio)
-				return -EBADMSG;
-		}
-		err = folio_order(folio) == order ?
-			pram_frame_get_again(folio, entry & PRAM_ENTRY_SHARED) :
-			-EBADMSG;
-		if (err) {
-			folio_put(folio);
-			return err;
-		}
-		map->nr_entries++;
-		node->nr_folios++;
-		node->nr_pages += pram_entry_pages(entry);
-		pram_count(PRAM_DATA_PAGES, pram_entry_pages(entry));
+	for (sane = 0; sane < nr; sane++) {
+		err = pram_entry_check(entries[sane]);
+		if (err)
+			break;
 	}
-	return 0;
+	while (i < sane) {
+		s64 now = pram_restore_run(entries + i, sane - i);
+
+		if (now < 0) {
+			err = now;
+			break;
+		}
+		for (s64 n = 0; n < now; n++)
+			pages += pram_entry_pages(entries[i + n]);
+		i += now;
+	}
+	map->nr_entries = i;
+	node->nr_folios += i;
+	node->nr_pages += pages;
+	pram_count(PRAM_DATA_PAGES, pages);
+	return err;
 }
 
 /* Take a map page over, the next one of the node, and its data; @last: there is none. */

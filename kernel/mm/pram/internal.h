@@ -146,7 +146,7 @@ int pram_parse_max(const char *text, unsigned long *max);
 void pram_log_full(const char *name);
 void __init pram_limit_init(void);
 
-/* Pages of folios that pram_node_adopt() has appended. */
+/* Pages of folios that were appended with %PRAM_ENTRY_ADOPTED. */
 static inline void pram_count_adopted(u64 pages)
 {
 	pram_count(PRAM_PAGES_ADOPTED, pages);
@@ -190,8 +190,8 @@ struct folio *pram_data_alloc_upto(unsigned int order, bool exempt, gfp_t gfp);
 u64 pram_map_capacity(u32 flags);
 int pram_data_add_map(struct pram_node *node, struct pram_map_ser *map,
 		      gfp_t gfp);
-int pram_data_add_pages(struct pram_node *node, struct page *page,
-			unsigned int nr, u64 flags, gfp_t gfp);
+int pram_data_add(struct pram_node *node, const u64 *entries, unsigned int nr,
+		  gfp_t gfp, unsigned int *added);
 int pram_data_add_folio(struct pram_node *node, struct folio *folio, u64 flags,
 			gfp_t gfp);
 ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
@@ -248,12 +248,12 @@ static inline bool pram_found_gone(const struct pram_found *found)
 }
 
 /* frames.c */
-int pram_frame_get(struct folio *folio, bool exempt);
-int pram_frame_get_again(struct folio *folio, bool shared);
+int pram_frames_get(u64 *entries, unsigned int nr, bool exempt);
+int pram_frames_get_again(const u64 *entries, unsigned int nr);
+void pram_frames_put(const u64 *entries, unsigned int nr);
+int pram_frames_preserve(const u64 *entries, unsigned int nr);
+void pram_frames_unpreserve(const u64 *entries, unsigned int nr);
 bool pram_frame_known(unsigned long pfn);
-void pram_frame_put(struct folio *folio);
-int pram_frame_preserve(struct folio *folio);
-void pram_frame_unpreserve(struct folio *folio);
 unsigned long pram_frame_holders(struct folio *folio);
 bool pram_frame_is_shared(struct folio *folio);
 void pram_frame_set_off_lru(struct folio *folio);
@@ -261,9 +261,8 @@ bool pram_frame_clear_off_lru(struct folio *folio);
 int __init pram_frames_init(void);
 
 /* transfer.c */
-int pram_node_adopt(struct pram_node *node, struct folio *folio,
-		    u64 entry_flags, gfp_t gfp);
-
+int pram_node_adopt(struct pram_node *node, const u64 *entries, unsigned int nr,
+		    gfp_t gfp);
 int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 		     unsigned int nr);
 int pram_save_copy(struct pram_stream *ps, struct folio *folio,
@@ -332,6 +331,16 @@ static inline u64 pram_saved_bytes(const struct pram_stream *ps,
 				   const struct pram_node *node)
 {
 	return node->bytes + ((u64)ps->nr_pending << PAGE_SHIFT);
+}
+
+/* An entry for @nr pages of a folio, from @page on. */
+static inline u64 pram_entry(struct folio *folio, struct page *page,
+			     unsigned int nr, u64 flags)
+{
+	if (nr != folio_nr_pages(folio))
+		flags |= PRAM_ENTRY_PART | FIELD_PREP(PRAM_ENTRY_PAGES, nr - 1);
+	return FIELD_PREP(PRAM_ENTRY_PFN, page_to_pfn(page)) |
+	       FIELD_PREP(PRAM_ENTRY_ORDER, folio_order(folio)) | flags;
 }
 
 /* The frame where the folio of an entry begins. */

@@ -12,28 +12,30 @@
 #include "internal.h"
 
 /**
- * pram_node_adopt - append a folio to a page stream, without a copy
+ * pram_node_adopt - append folios, or parts of folios, to a page stream, without copies
  * @node: the stream's node, locked, whose last folio is full.
- * @folio: the folio, not in scratch areas; the caller's reference passes to the
- *	node on success.
- * @entry_flags: PRAM_ENTRY_* flags.
+ * @entries: their entries, with %PRAM_ENTRY_ADOPTED; the folios not in scratch areas.
+ *	For each the caller has a reference to the folio, which passes to the node, or
+ *	is put on an error.
+ * @nr: how many.
  * @gfp: how to allocate.
  *
- * The caller counts the pages as adopted, see pram_count_adopted().
- *
- * Return: 0, -ENOMEM, -ENOSPC or -ESHUTDOWN.
+ * Return: 0, -ENOMEM, -ENOSPC or -ESHUTDOWN. On an error some may have been appended.
  */
-int pram_node_adopt(struct pram_node *node, struct folio *folio,
-		    u64 entry_flags, gfp_t gfp)
+int pram_node_adopt(struct pram_node *node, const u64 *entries, unsigned int nr,
+		    gfp_t gfp)
 {
+	u64 pages = node->nr_pages;
+	unsigned int added;
 	int err;
 
-	err = pram_data_add_folio(node, folio, entry_flags | PRAM_ENTRY_ADOPTED,
-				  gfp);
-	if (err)
-		return err;
-	node->bytes += folio_size(folio);
-	return 0;
+	err = pram_data_add(node, entries, nr, gfp, &added);
+	for (; added < nr; added++)
+		folio_put(pram_entry_folio(entries[added]));
+	pages = node->nr_pages - pages;
+	node->bytes += pages << PAGE_SHIFT;
+	pram_count_adopted(pages);
+	return err;
 }
 
 /* Copy pages of a folio. Return: 0; -EHWPOISON if one of them cannot be read. */
@@ -98,30 +100,51 @@ static int pram_node_copy(struct pram_node *node, struct folio *folio,
 	return 0;
 }
 
-/* @adopted: increased by the pages that were taken over, for the caller to count. */
-static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
-			 struct folio *folio, u64 entry_flags, u64 *adopted)
+/* Why a stream gets a copy of a folio, if it does. */
+static enum pram_copy_reason pram_save_reason(struct pram_stream *ps,
+					      struct folio *folio)
 {
-	enum pram_copy_reason reason = PRAM_COPY_NOT;
-	unsigned long done;
-	int err;
-
 	if (ps->flags & PRAM_SAVE_COPY)
-		reason = PRAM_COPY_ASKED;
-	else if (pram_in_scratch(folio))
-		reason = PRAM_COPY_SCRATCH;
-	if (!reason) {
-		folio_get(folio);
-		err = pram_node_adopt(node, folio, entry_flags, ps->gfp);
-		if (err)
-			folio_put(folio);
-		else
-			*adopted += folio_nr_pages(folio);
-		return err;
+		return PRAM_COPY_ASKED;
+	return pram_in_scratch(folio) ? PRAM_COPY_SCRATCH : PRAM_COPY_NOT;
+}
+
+/* How many folios are appended together. */
+#define PRAM_SAVE_BATCH	32
+
+/* Append folios, or copies of those that have to be copied. */
+static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
+			 struct folio **folios, unsigned int nr, u64 entry_flags)
+{
+	u64 entries[PRAM_SAVE_BATCH];
+	unsigned int i = 0;
+	int err = 0;
+
+	while (i < nr && !err) {
+		enum pram_copy_reason reason = PRAM_COPY_NOT;
+		unsigned int now = 0;
+		unsigned long done;
+
+		for (; i < nr && now < PRAM_SAVE_BATCH; i++, now++) {
+			struct folio *folio = folios[i];
+
+			reason = pram_save_reason(ps, folio);
+			if (reason)
+				break;
+			folio_get(folio);
+			entries[now] = pram_entry(folio, folio_page(folio, 0),
+						  folio_nr_pages(folio),
+						  entry_flags | PRAM_ENTRY_ADOPTED);
+		}
+		if (now)
+			err = pram_node_adopt(node, entries, now, ps->gfp);
+		if (err || !reason)
+			continue;
+		err = pram_node_copy(node, folios[i], 0, folio_nr_pages(folios[i]),
+				     entry_flags, ps->gfp, &done);
+		pram_count_copied(reason, done);
+		i++;
 	}
-	err = pram_node_copy(node, folio, 0, folio_nr_pages(folio), entry_flags,
-			     ps->gfp, &done);
-	pram_count_copied(reason, done);
 	return err;
 }
 
@@ -137,16 +160,12 @@ int pram_save_folios(struct pram_stream *ps, struct folio **folios,
 		     unsigned int nr)
 {
 	struct pram_node *node;
-	u64 adopted = 0;
-	int err = 0;
+	int err;
 
 	node = pram_stream_write_begin(ps, false);
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	for (unsigned int i = 0; i < nr && !err; i++)
-		err = pram_node_add(node, ps, folios[i], PRAM_ENTRY_LRU,
-				    &adopted);
-	pram_count_adopted(adopted);
+	err = pram_node_add(node, ps, folios, nr, PRAM_ENTRY_LRU);
 	pram_stream_write_end(node);
 	return err;
 }
@@ -200,7 +219,6 @@ int pram_save_copy(struct pram_stream *ps, struct folio *folio,
 int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 {
 	struct pram_node *node;
-	u64 adopted = 0;
 	int err;
 
 	if (flags & ~PRAM_PAGE_LRU)
@@ -212,10 +230,8 @@ int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 	    node->bytes != node->nr_pages << PAGE_SHIFT)
 		err = -EINVAL;
 	else
-		err = pram_node_add(node, ps, folio,
-				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0,
-				    &adopted);
-	pram_count_adopted(adopted);
+		err = pram_node_add(node, ps, &folio, 1,
+				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0);
 	pram_stream_write_end(node);
 	return err;
 }

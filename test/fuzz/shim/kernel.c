@@ -245,12 +245,6 @@ struct folio *folio_alloc(gfp_t gfp, unsigned int order)
 	return NULL;
 }
 
-/* Only for bookkeeping that is never freed, so not from the machine's pages. */
-unsigned long get_zeroed_page(gfp_t gfp)
-{
-	return (unsigned long)shim_alloc(PAGE_SIZE, gfp);
-}
-
 void folio_get(struct folio *folio)
 {
 	SHIM_BUG_ON(folio->page.state != SHIM_USED || folio->page.tail || !folio->page.refs);
@@ -370,6 +364,21 @@ struct folio *kho_restore_folio(phys_addr_t phys)
 	return &shim_folios[pfn];
 }
 
+unsigned long kho_restore_range(phys_addr_t phys, unsigned long nr, unsigned int order)
+{
+	const unsigned long pfn = PHYS_PFN(phys);
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		const unsigned long at = pfn + (i << order);
+
+		if (!kho_can_restore(PFN_PHYS(at)) || shim_folios[at].page.order != order)
+			break;
+		kho_restore_folio(PFN_PHYS(at));
+	}
+	return i;
+}
+
 int kho_preserve_folio(struct folio *folio)
 {
 	SHIM_BUG_ON(folio->page.state != SHIM_USED || folio->page.tail);
@@ -384,6 +393,27 @@ void kho_unpreserve_folio(struct folio *folio)
 {
 	SHIM_BUG_ON(folio->page.state != SHIM_USED || !folio->page.preserved);
 	folio->page.preserved = false;
+}
+
+int kho_preserve_range(unsigned long pfn, unsigned long nr, unsigned int order)
+{
+	SHIM_BUG_ON(!nr);
+	for (unsigned long i = 0; i < nr; i++)
+		SHIM_BUG_ON(folio_order(pfn_folio(pfn + (i << order))) != order);
+	if (shim_fails(GFP_KERNEL))
+		return -ENOMEM;
+	for (unsigned long i = 0; i < nr; i++)
+		shim_folios[pfn + (i << order)].page.preserved = true;
+	return 0;
+}
+
+void kho_unpreserve_range(unsigned long pfn, unsigned long nr, unsigned int order)
+{
+	SHIM_BUG_ON(!nr);
+	for (unsigned long i = 0; i < nr; i++) {
+		SHIM_BUG_ON(folio_order(pfn_folio(pfn + (i << order))) != order);
+		shim_folios[pfn + (i << order)].page.preserved = false;
+	}
 }
 
 /* ---- the machine --------------------------------------------------------------- */

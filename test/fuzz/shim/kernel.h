@@ -45,7 +45,9 @@ typedef unsigned long pgoff_t;
 #define BITS_PER_BYTE		8
 #define BITS_PER_LONG		64
 #define U64_MAX			(~0ULL)
+#define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))
+#define GENMASK(high, low)	((unsigned long)GENMASK_ULL(high, low))
 #define GENMASK_ULL(high, low)	((~0ULL << (low)) & (~0ULL >> (63 - (high))))
 #define FIELD_GET(mask, value)	(((value) & (mask)) >> __builtin_ctzll(mask))
 #define FIELD_MAX(mask)		((mask) >> __builtin_ctzll(mask))
@@ -69,6 +71,7 @@ typedef unsigned long pgoff_t;
 #define offsetofend(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define __stringify(x)		#x
+#define swap(a, b)		({ __auto_type _a = (a); (a) = (b); (b) = _a; })
 #define no_free_ptr(p)		({ __auto_type _p = (p); (p) = NULL; _p; })
 
 #define CONFIG_TRANSPARENT_HUGEPAGE	1
@@ -113,6 +116,8 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 		if (condition)							\
 			SHIM_BUG(#condition);					\
 	} while (0)
+
+#define WARN_ON_ONCE(condition)	({ SHIM_BUG_ON(condition); false; })
 
 /* Errors and warnings since shim_reset(). */
 extern unsigned int shim_nr_errors;
@@ -412,6 +417,7 @@ void *shim_alloc(size_t size, gfp_t gfp);
 void *shim_realloc(void *p, size_t size, gfp_t gfp);
 void kfree(const void *p);
 #define kvfree(p)			kfree(p)
+#define vzalloc(size)			shim_alloc(size, GFP_KERNEL)
 #define kvmalloc(size, gfp)		shim_alloc(size, gfp)
 #define kvcalloc(nr, size, gfp)		shim_alloc(array_size(nr, size), gfp)
 #define kvrealloc(p, size, gfp)		shim_realloc(p, size, gfp)
@@ -502,7 +508,6 @@ int copy_from_kernel_nofault(void *to, const void *from, size_t size);
 struct folio *folio_alloc(gfp_t gfp, unsigned int order);
 void folio_get(struct folio *folio);
 void folio_put(struct folio *folio);
-unsigned long get_zeroed_page(gfp_t gfp);
 
 static inline unsigned int folio_order(const struct folio *folio)
 {
@@ -575,8 +580,11 @@ int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size);
 int kho_add_subtree(const char *name, void *page, size_t size);
 bool kho_can_restore(phys_addr_t phys);
 struct folio *kho_restore_folio(phys_addr_t phys);
+unsigned long kho_restore_range(phys_addr_t phys, unsigned long nr, unsigned int order);
 int kho_preserve_folio(struct folio *folio);
 void kho_unpreserve_folio(struct folio *folio);
+int kho_preserve_range(unsigned long pfn, unsigned long nr, unsigned int order);
+void kho_unpreserve_range(unsigned long pfn, unsigned long nr, unsigned int order);
 
 /* A machine without memory in use and without anything handed over. */
 void shim_reset(void);

@@ -939,6 +939,29 @@ static void case_ranges(enum way way)
 	close(pidfd);
 }
 
+/*
+ * More than is taken at once, and not from the beginning of a huge page on: none but the
+ * first is split. And the same in small pages, with holes.
+ */
+static void case_much(enum way way)
+{
+	size_t nr = 20 * HUGE_PAGES;
+	char *mem = memory(nr, HUGE, 1);
+
+	(void)way;
+	take(BY_RANGE, mem + PAGE, nr - 1, HUGE_PAGES - 1 + 19, { "adopted", nr - 1 },
+	     { "split", HUGE_PAGES });
+	expect(filled(mem, nr, 1));
+	munmap(mem, nr * PAGE);
+
+	mem = memory(nr, SMALL, 2);
+	for (size_t i = 100; i < nr; i += 3000)
+		if (madvise(mem + i * PAGE, PAGE, MADV_DONTNEED))
+			err(1, "MADV_DONTNEED");
+	take(BY_RANGE, mem, nr, 0, { "adopted", nr - (nr - 100 + 2999) / 3000 },
+	     { "special", (nr - 100 + 2999) / 3000 });
+}
+
 /* Swapped out, and so not to be found where it was. /dev/ram0 is swap space. */
 static void case_swapped(enum way way)
 {
@@ -1325,7 +1348,28 @@ static void *race_main(void *arg)
 	return NULL;
 }
 
-static void race(enum way way, enum kind kind)
+/* And what devices write, to pages that are pinned while their like are taken. */
+static void *race_pinned_main(void *arg)
+{
+	struct racer *racer = arg;
+	int files[] = { make_file("/ramfs", racer->nr, 2), make_file("/ramfs", racer->nr, 3) };
+
+	while (!racer->stop) {
+		struct uring uring = uring_start((void *)racer->words, racer->nr);
+
+		for (int i = 0; i < 6; i++)
+			expect(uring_read(&uring, files[i % 2], (void *)racer->words, racer->nr) ==
+			       (int)(racer->nr * PAGE));
+		munmap(uring.rings, 2 * PAGE);
+		munmap(uring.sqes, PAGE);
+		close(uring.fd);
+	}
+	close(files[0]);
+	close(files[1]);
+	return NULL;
+}
+
+static void race(enum way way, enum kind kind, void *(*main)(void *))
 {
 	size_t nr = FROM_TASK(kind);
 	struct racer racer = { .nr = nr };
@@ -1334,9 +1378,9 @@ static void race(enum way way, enum kind kind)
 	int stream;
 
 	racer.words = memory(nr, kind, 1);
-	if (pthread_create(&thread, NULL, race_main, &racer))
+	if (pthread_create(&thread, NULL, main, &racer))
 		errx(1, "pthread_create");
-	for (int round = 0; round < 4; round++) {
+	for (int round = 0; round < (main == race_main ? 4 : 12); round++) {
 		save(NODE, way, (void *)racer.words, nr);
 		stream = load_pages(NODE, PRAM_LOAD_PEEK);
 		expect(pread(stream, one, nr * PAGE, 0) == (ssize_t)(nr * PAGE));
@@ -1355,7 +1399,13 @@ static void race(enum way way, enum kind kind)
 static void case_race(enum way way)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++)
-		race(way, kind);
+		race(way, kind, race_main);
+}
+
+static void case_race_pinned(enum way way)
+{
+	for (enum kind kind = SMALL; kind < NR_KINDS; kind++)
+		race(way, kind, race_pinned_main);
 }
 
 /* --- a save that is discarded --- */
@@ -1553,11 +1603,12 @@ static const struct test_case cases[] = {
 	{ "secret", case_secret, true, false },
 	{ "poisoned", case_poisoned, false, false },
 	{ "ranges", case_ranges, true, false },
+	{ "much", case_much, true, false },
 	{ "errors", case_errors, true, false },
 	CASE(self), CASE(forked_before), CASE(forked_after), CASE(fork_gone),
 	CASE(proc_mem), CASE(poke), CASE(poke_forced), CASE(remapped),
 	CASE(protected), CASE(soft_dirty), CASE(split), CASE(collapsed),
-	CASE(populate), CASE(uring), CASE(piped), CASE(race),
+	CASE(populate), CASE(uring), CASE(piped), CASE(race), CASE(race_pinned),
 	{ "scratch", case_scratch, false, true },
 	{ "movable", case_movable, false, true },
 	{ "swapped", case_swapped, false, true },
