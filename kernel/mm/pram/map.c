@@ -1232,19 +1232,6 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma,
 }
 
 /*
- * Has the multi-generational LRU the folios of this lruvec? It is switched with the lock
- * held.
- */
-static bool pram_lru_has_generations(const struct lruvec *lruvec)
-{
-#ifdef CONFIG_LRU_GEN
-	return lruvec->lrugen.enabled;
-#else
-	return false;
-#endif
-}
-
-/*
  * Put folios on the LRU list of new anonymous pages, as folio_add_lru() would in small
  * batches. The page table that maps them is locked.
  */
@@ -1252,31 +1239,24 @@ static void pram_add_lru_list(struct list_head *list)
 {
 	while (!list_empty(list)) {
 		struct folio *first = list_first_entry(list, struct folio, lru);
-		struct folio *folio, *next;
 		struct lruvec *lruvec;
+		struct folio *folio;
 		unsigned long flags;
-		bool generations;
+		LIST_HEAD(same);
 		long nr = 0;
 
 		lruvec = folio_lruvec_lock_irqsave(first, &flags);
-		generations = pram_lru_has_generations(lruvec);
-		list_for_each_entry_safe(folio, next, list, lru) {
-			if (!folio_matches_lruvec(folio, lruvec) ||
-			    folio_zonenum(folio) != folio_zonenum(first))
+		list_for_each_entry(folio, list, lru) {
+			if (folio != first &&
+			    (!folio_matches_lruvec(folio, lruvec) ||
+			     folio_zonenum(folio) != folio_zonenum(first)))
 				break;
-			if (generations) {
-				list_del(&folio->lru);
-				lruvec_add_folio(lruvec, folio);
-			} else {
-				list_move(&folio->lru,
-					  &lruvec->lists[LRU_INACTIVE_ANON]);
-				nr++;
-			}
+			/* Who takes it off again waits for the lock. */
 			folio_set_lru(folio);
+			nr++;
 		}
-		if (nr)
-			update_lru_size(lruvec, LRU_INACTIVE_ANON,
-					folio_zonenum(first), nr);
+		list_cut_before(&same, list, &folio->lru);
+		lruvec_add_new_anon(lruvec, &same, nr);
 		lruvec_unlock_irqrestore(lruvec, flags);
 	}
 }
