@@ -2,7 +2,8 @@
 /*
  * What something costs: ticks of the time stamp counter until it was done, the instructions
  * that were executed meanwhile, and those of the 0.3 s afterwards. Instructions are those
- * that counts.c counts, whose file is the guest's disk; 0 if there is none. In a guest of
+ * that counts.c counts, whose file is the memory of a device that test/bench/guest has
+ * linked to /run/counts; 0 if there is none. In a guest of
  * test/vm/run --count-instructions a tick is an instruction, too, but there are also ticks
  * while there is nothing to execute.
  */
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -23,18 +25,21 @@ struct cost {
 	uint64_t instructions;
 };
 
-/* A number of that file. */
 static inline uint64_t cost_read(unsigned int pair, unsigned int which)
 {
-	static uint64_t sector[512] __attribute__((aligned(4096)));
-	int fd = open("/dev/vda", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	static const volatile uint64_t *counts;
+	int fd;
 
-	if (fd < 0)
-		return 0;
-	if (pread(fd, sector, sizeof(sector), 0) != sizeof(sector))
-		err(1, "cannot read /dev/vda");
-	close(fd);
-	return sector[2 * pair + which];
+	if (!counts) {
+		fd = open("/run/counts", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return 0;
+		counts = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+		if (counts == MAP_FAILED)
+			err(1, "cannot map /run/counts");
+		close(fd);
+	}
+	return counts[2 * pair + which];
 }
 
 static inline uint64_t cost_instructions(void)
