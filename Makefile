@@ -106,7 +106,7 @@ help:
 	@echo 'make fuzz          every parser with libFuzzer; SECONDS=300 for each, ARGS=TARGET (test/fuzz/README.md)'
 	@echo 'make kasan         a kernel with KASAN and kmemleak, and a choice of tests with it; kcsan: with KCSAN; ARGS=tests'
 	@echo 'make soak          dumps, restores and all that may race with them; SECONDS=1800, ARGS="--kernel 7.3-kasan", say'
-	@echo 'make bench         PRAM against tmpfs, LUO, disk and cp; build/bench*.json, docs/performance.svg'
+	@echo 'make bench         what it costs, in instructions: PRAM beside fork(), tmpfs, LUO and cp; build/bench.json'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/; installs no packages'
 	@echo 'make deps          installs the packages that are missing (scripts/packages.list), as those above do first but for plain make'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'

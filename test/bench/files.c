@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What make bench puts on a tmpfs, and how it looks at a clock.
+ * What make bench puts on a tmpfs, and what that costs.
  *
  *	files make KIND SIZE DIR
  *	files verify KIND SIZE DIR
@@ -8,30 +8,23 @@
  * make and verify one file of SIZE MiB in DIR (KIND is "4k" or "huge", which is the
  * file system's business), or SIZE files of up to 4 KiB each ("small").
  *
- *	files ticks COMMAND...
  *	files mount OPTIONS DIR
  *	files umount DIR
  *	files read-only DIR
  *
- * run a command, mount a tmpfs, unmount or remount it, and print how many ticks of the time
- * stamp counter that took.
- *
- *	files now
- *
- * prints the time stamp counter.
+ * mount a tmpfs, unmount or remount it, and print what that costs (cost.h).
  *
  *	files luo-save KIND SIZE READY
  *	files luo-load KIND SIZE
  *
  * make the same in memfds, one for each file, and stop; when continued, have LUO preserve
- * them, and write to READY how many ticks that took. It has to live until the kexec. Then,
- * have LUO give them back, print how many ticks that took, and verify them.
+ * them, and write to READY what that costs. It has to live until the kexec. Then,
+ * have LUO give them back, print what that costs, and verify them.
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,10 +35,9 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
+#include "cost.h"
 #include "luo/luo_kernel.h"
 
 #define MIB		(1024UL * 1024)
@@ -163,34 +155,6 @@ static void in_dir(const char *kind, unsigned long size, const char *path, bool 
 	}
 }
 
-/* ---- the clock --------------------------------------------------------- */
-
-static uint64_t started;
-
-static void start(void)
-{
-	started = __rdtsc();
-}
-
-static uint64_t ticks(void)
-{
-	return __rdtsc() - started;
-}
-
-static void run(char **argv)
-{
-	extern char **environ;
-	int status, ret;
-	pid_t pid;
-
-	start();
-	ret = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
-	if (ret)
-		errx(1, "cannot run %s: %s", argv[0], strerror(ret));
-	if (waitpid(pid, &status, 0) != pid || status)
-		errx(1, "%s has failed", argv[0]);
-}
-
 /* ---- LUO --------------------------------------------------------------- */
 
 static int luo_session(unsigned long request, unsigned long nr)
@@ -219,7 +183,7 @@ static void luo_save(const char *kind, unsigned long size, const char *ready)
 {
 	const unsigned long nr_files = luo_files(kind, size);
 	int *fds = calloc(nr_files, sizeof(*fds));
-	uint64_t took;
+	struct cost cost;
 	int session = -1;
 	FILE *out;
 
@@ -236,7 +200,7 @@ static void luo_save(const char *kind, unsigned long size, const char *ready)
 	}
 
 	raise(SIGSTOP);
-	start();
+	cost_begin(&cost);
 	for (unsigned long nr = 0; nr < nr_files; nr++) {
 		struct luo_ioctl_file arg = { .size = sizeof(arg), .fd = fds[nr], .token = nr };
 
@@ -245,10 +209,11 @@ static void luo_save(const char *kind, unsigned long size, const char *ready)
 		if (ioctl(session, LUO_IOCTL_PRESERVE_FD, &arg))
 			err(1, "LUO does not preserve file %lu", nr);
 	}
-	took = ticks();
-
 	out = fopen(ready, "we");
-	if (!out || fprintf(out, "%lu\n", (unsigned long)took) < 0 || fclose(out))
+	if (!out)
+		err(1, "cannot write %s", ready);
+	cost_end(&cost, out);
+	if (fclose(out))
 		err(1, "cannot write %s", ready);
 	for (;;)
 		pause();
@@ -258,9 +223,10 @@ static void luo_load(const char *kind, unsigned long size)
 {
 	const unsigned long nr_files = luo_files(kind, size);
 	int *fds = calloc(nr_files, sizeof(*fds));
+	struct cost cost;
 	int session = -1;
 
-	start();
+	cost_begin(&cost);
 	for (unsigned long nr = 0; nr < nr_files; nr++) {
 		struct luo_ioctl_file arg = { .size = sizeof(arg), .fd = -1, .token = nr };
 		struct luo_ioctl_finish finish = { .size = sizeof(finish) };
@@ -276,7 +242,7 @@ static void luo_load(const char *kind, unsigned long size)
 			err(1, "cannot finish a LUO session");
 		close(session);
 	}
-	printf("%lu\n", (unsigned long)ticks());
+	cost_end(&cost, stdout);
 
 	for (unsigned long nr = 0; nr < nr_files; nr++) {
 		if (lseek(fds[nr], 0, SEEK_SET))
@@ -293,6 +259,7 @@ static void luo_load(const char *kind, unsigned long size)
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
+	struct cost cost;
 
 	if (argc == 5 && (!strcmp(verb, "make") || !strcmp(verb, "verify"))) {
 		in_dir(argv[2], number(argv[3]), argv[4], !strcmp(verb, "make"));
@@ -306,23 +273,19 @@ int main(int argc, char **argv)
 		luo_load(argv[2], number(argv[3]));
 		return 0;
 	}
-	if (argc > 2 && !strcmp(verb, "ticks")) {
-		run(argv + 2);
-	} else if (argc == 4 && !strcmp(verb, "mount")) {
-		start();
+	cost_begin(&cost);
+	if (argc == 4 && !strcmp(verb, "mount")) {
 		if (mount("none", argv[3], "tmpfs", 0, argv[2]))
 			err(1, "cannot mount a tmpfs with %s", argv[2]);
 	} else if (argc == 3 && !strcmp(verb, "umount")) {
-		start();
 		if (umount2(argv[2], 0))
 			err(1, "cannot unmount %s", argv[2]);
 	} else if (argc == 3 && !strcmp(verb, "read-only")) {
-		start();
 		if (mount(NULL, argv[2], NULL, MS_REMOUNT | MS_RDONLY, NULL))
 			err(1, "cannot remount %s", argv[2]);
-	} else if (strcmp(verb, "now")) {
+	} else {
 		errx(2, "usage: see the source");
 	}
-	printf("%lu\n", (unsigned long)ticks());
+	cost_end(&cost, stdout);
 	return 0;
 }

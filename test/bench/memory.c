@@ -1,39 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What make bench checkpoints, and how it looks at the guest's memory meanwhile.
+ * What make bench checkpoints, what that costs, and how it looks at the guest's memory.
  *
- *	memory hold small|huge MIB TASKS READY RESULT
+ *	memory hold KIND MIB READY RESULT
  *
- * holds MIB of private anonymous memory, in pages of 4 KiB or in transparent huge
- * pages, with something else in each page: in itself if TASKS is 1, else in each of
- * so many children. It writes its pid to READY. On SIGUSR1 it verifies all of it and
- * writes to RESULT "PASS" and how many KiB are in huge pages, or what is wrong.
+ * holds MIB of private anonymous memory with something else in each page. KIND is "4k", in
+ * pages of 4 KiB; "scattered", the same, but each second frame was given to other memory
+ * that has gone; or else in the folios that /sys/kernel/mm/transparent_hugepage
+ * says. It writes to READY its pid and how many runs of neighbouring frames the memory
+ * is in. On SIGUSR1 it verifies all of it and writes to RESULT "PASS" and the runs, or
+ * what is wrong.
+ *
+ *	memory fork KIND MIB
+ *
+ * has such memory, and prints what fork() costs a task that has it, and fork() until the
+ * child has exited: ticks of the time stamp counter, the fewest of some.
+ *
+ *	memory cost COMMAND...
+ *	memory clock
+ *	memory looks
+ *
+ * runs a command and prints what that costs (cost.h); prints ticks and instructions; prints
+ * how often profile-report has looked at what counts.c counts.
  *
  *	memory available
+ *	memory sample OUT
  *
  * prints how many KiB are available to programs: MemAvailable of /proc/meminfo, and
  * the free pages that processors keep for themselves, which MemAvailable leaves out
- * and which come to some 100 MiB at times.
- *
- *	memory sample OUT
- *
- * looks at that every 20 ms. On SIGTERM it writes to OUT the lowest value, and how
- * many seconds of CPU that has taken itself.
+ * and which come to some 100 MiB at times. Or looks at that every 20 ms, and on SIGTERM
+ * writes the lowest value to OUT.
  */
-#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
+#include <sys/wait.h>
+
+#include "cost.h"
 
 #define MIB		(1024UL * 1024)
 #define PAGE		4096UL
@@ -49,20 +59,44 @@ static uint64_t pattern(size_t word)
 	return (word + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid() << 48;
 }
 
-static void fill(bool huge)
+/* Aligned to a huge page; what is left over is never touched. */
+static uint64_t *map(void)
 {
-	uint64_t *start;
+	char *start = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	/* With room to align it to a huge page; what is left over is never touched. */
-	start = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (start == MAP_FAILED)
 		err(1, "cannot map %zu bytes", bytes);
-	memory = (uint64_t *)(((uintptr_t)start + HUGE - 1) & ~(HUGE - 1));
-	/* For the whole task, as CRIU restores this before memory, but madvise() after. */
-	if (!huge && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
-		err(1, "cannot do without huge pages");
+	return (uint64_t *)(((uintptr_t)start + HUGE - 1) & ~(HUGE - 1));
+}
+
+static void fill(void)
+{
 	for (size_t word = 0; word < bytes / sizeof(*memory); word += STEP)
 		memory[word] = pattern(word);
+}
+
+static void make(const char *kind, const char *mib)
+{
+	const bool scattered = !strcmp(kind, "scattered");
+	char *other;
+
+	bytes = strtoul(mib, NULL, 10) * MIB;
+	if (!bytes)
+		errx(2, "nothing to hold");
+	/* For the whole task, as CRIU restores this before memory, but madvise() after. */
+	if ((scattered || !strcmp(kind, "4k")) && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		err(1, "cannot do without huge pages");
+	memory = map();
+	if (scattered) {
+		other = (char *)map();
+		for (size_t at = 0; at < bytes; at += PAGE) {
+			*((volatile char *)memory + at) = 1;
+			*(volatile char *)(other + at) = 1;
+		}
+		if (munmap(other, bytes))
+			err(1, "cannot unmap");
+	}
+	fill();
 }
 
 static bool verify(void)
@@ -73,18 +107,28 @@ static bool verify(void)
 	return true;
 }
 
-static unsigned long huge_kib(void)
+static unsigned long frame_runs(void)
 {
-	FILE *file = fopen("/proc/self/smaps_rollup", "re");
-	unsigned long kib = 0;
-	char line[256];
+	const uint64_t frame = (UINT64_C(1) << 55) - 1;
+	unsigned long runs = 0;
+	uint64_t entries[256], last = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "AnonHugePages: %lu", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib;
+	if (fd < 0)
+		err(1, "cannot open /proc/self/pagemap");
+	for (size_t page = 0; page < bytes / PAGE; page += 256) {
+		const off_t at = ((uintptr_t)memory / PAGE + page) * sizeof(uint64_t);
+
+		if (pread(fd, entries, sizeof(entries), at) != sizeof(entries))
+			err(1, "cannot read /proc/self/pagemap");
+		for (int i = 0; i < 256; i++) {
+			/* The allocator may as well hand them out from the last to the first. */
+			runs += (entries[i] & frame) + 1 != last && (entries[i] & frame) != last + 1;
+			last = entries[i] & frame;
+		}
+	}
+	close(fd);
+	return runs;
 }
 
 __attribute__((format(printf, 2, 3)))
@@ -102,14 +146,6 @@ static void write_file(const char *path, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- tasks ------------------------------------------------------------- */
-
-/* What a task answers its parent. */
-struct answer {
-	bool		right;
-	unsigned long	huge_kib;
-};
-
 static void wait_for(int sig)
 {
 	sigset_t set;
@@ -120,79 +156,72 @@ static void wait_for(int sig)
 		;
 }
 
-static void answer(int fd)
+static void hold(char **argv)
 {
-	const struct answer a = { verify(), huge_kib() };
-
-	if (write(fd, &a, sizeof(a)) != sizeof(a))
-		err(1, "cannot answer");
-}
-
-static void child(bool huge, int fd)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	fill(huge);
-	for (;;) {
-		answer(fd);
-		wait_for(SIGUSR1);
-	}
-}
-
-/* The answers of all; ours without asking if there are no children. */
-static struct answer collect(const int *fds, unsigned int nr)
-{
-	struct answer all = { true, 0 };
-
-	if (nr == 1)
-		return (struct answer){ verify(), huge_kib() };
-	for (unsigned int i = 0; i < nr; i++) {
-		struct answer a;
-
-		if (read(fds[0], &a, sizeof(a)) != sizeof(a))
-			err(1, "a task does not answer");
-		all.right &= a.right;
-		all.huge_kib += a.huge_kib;
-	}
-	return all;
-}
-
-static int hold(char **argv)
-{
-	const bool huge = !strcmp(argv[0], "huge");
-	const unsigned int nr = atoi(argv[2]);
-	struct answer all;
 	sigset_t set;
-	pid_t *pids;
-	int fds[2];
 
-	bytes = strtoul(argv[1], NULL, 10) * MIB;
-	pids = calloc(nr, sizeof(*pids));
-	if (!bytes || !nr || !pids)
-		errx(2, "nothing to hold");
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	if (pipe2(fds, O_CLOEXEC))
-		err(1, "cannot create a pipe");
-	if (nr == 1)
-		fill(huge);
-	for (unsigned int i = 0; nr > 1 && i < nr; i++) {
-		pids[i] = fork();
-		if (pids[i] < 0)
-			err(1, "cannot fork");
-		if (!pids[i])
-			child(huge, fds[1]);
-	}
-	all = collect(fds, nr);
-	write_file(argv[3], "%d %lu\n", getpid(), all.huge_kib);
+	make(argv[0], argv[1]);
+	write_file(argv[2], "%d %lu\n", getpid(), frame_runs());
 	for (;;) {
 		wait_for(SIGUSR1);
-		for (unsigned int i = 0; nr > 1 && i < nr; i++)
-			kill(pids[i], SIGUSR1);
-		all = collect(fds, nr);
-		write_file(argv[4], all.right ? "PASS %lu\n" : "memory has changed (%lu)\n",
-			   all.huge_kib);
+		write_file(argv[3], verify() ? "PASS %lu\n" : "memory has changed (%lu)\n", frame_runs());
 	}
+}
+
+static uint64_t fork_ticks(bool exited)
+{
+	const uint64_t start = __rdtsc();
+	const pid_t pid = fork();
+	uint64_t ticks;
+
+	if (pid < 0)
+		err(1, "cannot fork");
+	if (!pid)
+		_exit(0);
+	ticks = __rdtsc() - start;
+	if (waitpid(pid, NULL, 0) != pid)
+		err(1, "cannot wait");
+	return exited ? __rdtsc() - start : ticks;
+}
+
+static int measure_fork(char **argv)
+{
+	uint64_t best[2] = { UINT64_MAX, UINT64_MAX }, ticks;
+
+	make(argv[0], argv[1]);
+	for (int i = 0; i < 6; i++) {
+		/* What a child has had is not the task's alone before it is written to. */
+		fill();
+		ticks = fork_ticks(i % 2);
+		if (ticks < best[i % 2])
+			best[i % 2] = ticks;
+	}
+	return printf("%lu %lu\n", (unsigned long)best[0], (unsigned long)best[1]) < 0;
+}
+
+static int cost(char **argv)
+{
+	extern char **environ;
+	struct cost cost;
+	int status, ret;
+	pid_t pid;
+
+	cost_begin(&cost);
+	ret = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	if (ret)
+		errx(1, "cannot run %s: %s", argv[0], strerror(ret));
+	if (waitpid(pid, &status, 0) != pid || status)
+		errx(1, "%s has failed", argv[0]);
+	cost_end(&cost, stdout);
+	return 0;
+}
+
+static int show_clock(void)
+{
+	return printf("%lu %lu\n", (unsigned long)__rdtsc(), (unsigned long)cost_instructions()) < 0;
 }
 
 /* ---- looking at memory ------------------------------------------------- */
@@ -202,15 +231,6 @@ static volatile sig_atomic_t stop;
 static void on_term(int sig)
 {
 	stop = sig;
-}
-
-static double cpu_seconds(void)
-{
-	struct rusage r;
-
-	getrusage(RUSAGE_SELF, &r);
-	return r.ru_utime.tv_sec + r.ru_stime.tv_sec +
-	       (r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
 }
 
 /* All of a file in /proc, for the caller to read before the next call. */
@@ -259,17 +279,27 @@ static int sample(char **argv)
 			lowest = kib;
 		usleep(20 * 1000);
 	} while (!stop);
-	write_file(argv[0], "%lu %.3f\n", lowest, cpu_seconds());
+	write_file(argv[0], "%lu\n", lowest);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc == 7 && !strcmp(argv[1], "hold"))
-		return hold(argv + 2);
-	if (argc == 3 && !strcmp(argv[1], "sample"))
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	if (argc == 6 && !strcmp(verb, "hold"))
+		hold(argv + 2);
+	if (argc == 4 && !strcmp(verb, "fork"))
+		return measure_fork(argv + 2);
+	if (argc > 2 && !strcmp(verb, "cost"))
+		return cost(argv + 2);
+	if (argc == 2 && !strcmp(verb, "looks"))
+		return printf("%lu\n", (unsigned long)cost_read(COUNTS_LOOKS, 0)) < 0;
+	if (argc == 2 && !strcmp(verb, "clock"))
+		return show_clock();
+	if (argc == 3 && !strcmp(verb, "sample"))
 		return sample(argv + 2);
-	if (argc == 2 && !strcmp(argv[1], "available"))
+	if (argc == 2 && !strcmp(verb, "available"))
 		return printf("%lu\n", available_kib()) < 0;
 	errx(2, "usage: see the source");
 }

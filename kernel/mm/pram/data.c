@@ -322,15 +322,17 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 static bool pram_data_next(struct pram_node *node, u64 page,
 			   struct pram_found *found)
 {
-	u64 capacity = pram_map_capacity(node->flags);
+	struct pram_map_ser *map;
 
-	if (found->node != node ||
-	    page != found->first_page + pram_entry_pages(found->entry))
+	if (found->node != node || page != found->first_page + found->nr)
 		return false;
+	map = node->maps[found->map];
+	if (++found->where == map->entries + map->nr_entries) {
+		map = node->maps[++found->map];
+		found->where = map->entries;
+	}
 	found->first_page = page;
 	found->index++;
-	found->entry = node->maps[found->index / capacity]
-				->entries[found->index % capacity];
 	return true;
 }
 
@@ -368,7 +370,8 @@ static void pram_data_search(struct pram_node *node, u64 page,
 		found->first_page = first;
 	}
 	found->node = node;
-	found->entry = map->entries[i];
+	found->map = lo;
+	found->where = &map->entries[i];
 	found->index = lo * pram_map_capacity(node->flags) + i;
 }
 
@@ -390,13 +393,13 @@ static DEFINE_RATELIMIT_STATE(pram_damage_limit, DEFAULT_RATELIMIT_INTERVAL,
 static int pram_data_verify_found(struct pram_node *node,
 				  const struct pram_found *found)
 {
-	u64 capacity = pram_map_capacity(node->flags);
-	u32 *crcs;
+	struct pram_map_ser *map;
 
 	if (!node->verified || test_bit(found->index, node->verified))
 		return 0;
-	crcs = pram_map_crcs(node->maps[found->index / capacity]);
-	if (pram_entry_crc(found->entry) != crcs[found->index % capacity]) {
+	map = node->maps[found->map];
+	if (pram_entry_crc(found->entry) !=
+	    pram_map_crcs(map)[found->where - map->entries]) {
 		pram_count(PRAM_CHECKSUM_ERRORS, 1);
 		/* Each node is named, whatever others have said. */
 		if (!xchg(&node->reported, true) || __ratelimit(&pram_damage_limit))
@@ -423,6 +426,8 @@ int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found)
 		return 0;
 	if (!pram_data_next(node, page, found))
 		pram_data_search(node, page, found);
+	/* Read once: PRAM_ENTRY_GONE may be set meanwhile. */
+	found->entry = READ_ONCE(*found->where);
 	found->folio = pram_entry_folio(found->entry);
 	found->offset = FIELD_GET(PRAM_ENTRY_PFN, found->entry) -
 			folio_pfn(found->folio);
@@ -705,20 +710,6 @@ void pram_data_forget(struct pram_node *node)
 	}
 	node->preserved = false;
 	node->forgotten = true;
-}
-
-/**
- * pram_data_release - note that a node's reference to a folio is gone
- * @node: the node, off the list and forgotten.
- * @index: the folio, counted from the start of the node. The caller takes its
- *	pages off the counter.
- */
-void pram_data_release(struct pram_node *node, u64 index)
-{
-	u64 capacity = pram_map_capacity(node->flags);
-	u64 *entry = &node->maps[index / capacity]->entries[index % capacity];
-
-	*entry |= PRAM_ENTRY_GONE;
 }
 
 /**

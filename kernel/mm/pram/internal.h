@@ -52,7 +52,7 @@ struct vm_area_struct;
  * @verified: a bit for each folio whose checksum has been verified; NULL if
  *	the data has no checksums or was not loaded yet.
  * @reported: the log has said that some of the data is damaged.
- * @mappings_lock: protects @mappings.
+ * @mappings_lock: protects @mappings, and no two map a page at the same time.
  * @mappings: where a load has mapped folios; see map.c.
  * @name: the node's name; empty if too damaged to tell.
  */
@@ -215,7 +215,9 @@ void pram_data_free(struct pram_node *node);
  * struct pram_found - a data folio of a node and where it was found
  * @node: the node; NULL if nothing was found yet.
  * @folio: the folio.
- * @entry: its entry, see PRAM_ENTRY_*.
+ * @entry: its entry, see PRAM_ENTRY_*, as it was then.
+ * @where: where the entry is.
+ * @map: in which map page that is.
  * @first_page: the first page, counted from the start of the node.
  * @index: the folio itself, counted likewise.
  * @offset: the first page of the node's in the folio.
@@ -225,6 +227,8 @@ struct pram_found {
 	struct pram_node	*node;
 	struct folio		*folio;
 	u64			entry;
+	u64			*where;
+	u64			map;
 	u64			first_page;
 	u64			index;
 	unsigned int		offset;
@@ -234,7 +238,6 @@ struct pram_found {
 bool pram_data_is_shared(struct pram_node *node);
 int pram_data_look(struct pram_node *node, u64 page, struct pram_found *found);
 int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found);
-void pram_data_release(struct pram_node *node, u64 index);
 
 /* Has the node only a part of the folio here? */
 static inline bool pram_found_part(const struct pram_found *found)

@@ -194,6 +194,7 @@ struct pram_ready {
  * @mapped: pages mapped, and not yet accounted for.
  * @nr_ready: used elements of @ready.
  * @ready: pages of one page table.
+ * @fresh: instead, what pram_fresh_folio() has found.
  */
 struct pram_mapper {
 	struct pram_node	*node;
@@ -206,6 +207,7 @@ struct pram_mapper {
 	unsigned int		mapped;
 	unsigned int		nr_ready;
 	struct pram_ready	ready[PTRS_PER_PTE];
+	struct folio		*fresh[PTRS_PER_PTE];
 };
 
 /* Where else a task may have pages of a folio. */
@@ -446,17 +448,17 @@ static void pram_set_ptes(struct pram_mapper *mapper, struct pram_ready *ready,
 	pram_folio_mapped(mapper, ready);
 }
 
-/* Does the page table have these pages of a folio at @ptep? */
-static bool pram_ptes_map(struct vm_area_struct *vma, unsigned long addr,
-			  pte_t *ptep, struct folio *folio, unsigned int first,
+/* Does the page table have these pages of a folio at @ptep? Not of a special mapping. */
+static bool pram_ptes_map(pte_t *ptep, struct folio *folio, unsigned int first,
 			  unsigned int nr)
 {
-	for (unsigned int i = 0; i < nr; i++, addr += PAGE_SIZE) {
+	const unsigned long pfn = folio_pfn(folio) + first;
+
+	for (unsigned int i = 0; i < nr; i++) {
 		pte_t pte = ptep_get(ptep + i);
 
-		if (!pte_present(pte) ||
-		    vm_normal_page(vma, addr, pte) !=
-		    folio_page(folio, first + i))
+		if (!pte_present(pte) || pte_special(pte) ||
+		    pte_pfn(pte) != pfn + i)
 			return false;
 	}
 	return true;
@@ -479,6 +481,28 @@ enum pram_mapped {
 	PRAM_OCCUPIED,		/* there is something behind what was done */
 	PRAM_UNMAPPABLE,	/* what follows has to be copied */
 };
+
+/*
+ * The folio of an entry if that is a single page as KHO or the allocator have given it to
+ * the node, and no other node has it. Nobody else knows it then who would map it, so it
+ * needs no lock but the node's mappings_lock, and nothing of it has to be reset.
+ */
+static struct folio *pram_fresh_folio(const struct pram_mapper *mapper, u64 entry)
+{
+	const unsigned long used = (PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) &
+				   ~BIT(PG_uptodate);
+	struct folio *folio;
+
+	/* Checksums are verified one by one. */
+	if (entry & (PRAM_ENTRY_ORDER | PRAM_ENTRY_SHARED) ||
+	    mapper->node->verified)
+		return NULL;
+	folio = pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
+	if (folio->mapping || folio->flags.f & used || folio_memcg_charged(folio) ||
+	    (mapper->family && pram_frame_is_shared(folio)))
+		return NULL;
+	return folio;
+}
 
 /*
  * Map pages by the page table @pmdp, from @addr up to @end, which are in one page
@@ -505,6 +529,12 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		ret = pram_data_find(mapper->node, page, found);
 		if (ret < 0)
 			break;
+		if (ret && mapper->nr_ready &&
+		    pram_fresh_folio(mapper, found->entry)) {
+			/* It is the turn of pram_map_fresh(). */
+			ret = PRAM_MAPPED;
+			break;
+		}
 		if (ret)
 			ret = pram_get_ready(mapper, vma, addr, end, page);
 		if (ret <= 0) {
@@ -529,7 +559,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		unsigned int none;
 
 		if (mapper->replace &&
-		    pram_ptes_map(vma, addr, ptep, ready->folio, ready->first,
+		    pram_ptes_map(ptep, ready->folio, ready->first,
 				  ready->nr)) {
 			mapper->same += ready->nr;
 			pram_count(PRAM_PAGES_SAME, ready->nr);
@@ -556,6 +586,72 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		pram_not_ready(mapper, i);
 	}
 	return ret < 0 ? PRAM_MAPPED : ret;
+}
+
+/* From what was found on, find at most @max in a row, of one NUMA node, and charge them. */
+static int pram_find_fresh(struct pram_mapper *mapper, unsigned int max)
+{
+	const struct pram_found *found = &mapper->found;
+	const struct pram_map_ser *map = mapper->node->maps[found->map];
+	const u64 *end = map->entries + map->nr_entries;
+	struct folio **fresh = mapper->fresh;
+	unsigned int nr = 0;
+
+	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
+		fresh[nr] = pram_fresh_folio(mapper, *at);
+		if (!fresh[nr] || folio_nid(fresh[nr]) != folio_nid(fresh[0]))
+			break;
+	}
+	if (!nr || !mem_cgroup_charge_pages(fresh, nr, mapper->mm, GFP_KERNEL))
+		return nr;
+	/* For one there may be room that is not there for all. */
+	return pram_charge_folio(mapper, fresh[0]) ?: 1;
+}
+
+/* As pram_map_table(), for pages that pram_fresh_folio() knows. */
+static int pram_map_fresh(struct pram_mapper *mapper, struct vm_area_struct *vma,
+			  pmd_t *pmdp, unsigned long addr, unsigned long end,
+			  u64 *done)
+{
+	struct folio **fresh = mapper->fresh;
+	unsigned int i, mapped = 0;
+	pte_t *first, *ptep;
+	spinlock_t *ptl;
+	int nr;
+
+	nr = pram_find_fresh(mapper, (end - addr) >> PAGE_SHIFT);
+	if (nr <= 0)
+		return nr ?: PRAM_UNMAPPABLE;
+
+	first = pte_offset_map_lock(mapper->mm, pmdp, addr, &ptl);
+	ptep = first;
+	if (first)
+		mapped = pram_ptes_none(ptep, nr);
+	for (i = 0; i < mapped; i++) {
+		/* Not a plain store: a hardware error may mark it at any time. */
+		set_mask_bits(&fresh[i]->flags.f, 0UL,
+			      BIT(PG_uptodate) | BIT(PG_swapbacked));
+		folio_get(fresh[i]);
+		pram_frame_set_off_lru(fresh[i]);
+	}
+	if (mapped)
+		folios_add_new_anon_rmap(fresh, mapped, vma, addr);
+	/* Before anybody finds them in the page table, as in folio_mark_uptodate(). */
+	smp_wmb();
+	for (i = 0; i < mapped; i++, ptep++, addr += PAGE_SIZE)
+		set_pte_at(mapper->mm, addr, ptep,
+			   pte_mksoft_dirty(folio_mk_pte(fresh[i], vma->vm_page_prot)));
+	mapper->mapped = mapped;
+	pram_account_mapped(mapper);
+	if (first)
+		pte_unmap_unlock(first, ptl);
+
+	*done = mapped;
+	for (; i < nr; i++)
+		mem_cgroup_uncharge(fresh[i]);
+	if (!first)
+		return PRAM_UNMAPPABLE;
+	return mapped < nr ? PRAM_OCCUPIED : PRAM_MAPPED;
 }
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -719,6 +815,8 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 		pram_clear_others(mapper, vma, pmdp, addr, end, page);
 	if (pte_alloc(mapper->mm, pmdp))
 		return -ENOMEM;
+	if (pram_fresh_folio(mapper, found->entry))
+		return pram_map_fresh(mapper, vma, pmdp, addr, end, done);
 	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
 }
 
@@ -901,8 +999,13 @@ again:
 			ret = -EINTR;
 			break;
 		}
+		if (mutex_lock_killable(&mapper->node->mappings_lock)) {
+			ret = -EINTR;
+			break;
+		}
 		ret = pram_map_part(mapper, vma, addr, pmd_addr_end(addr, end),
 				    page, &done);
+		mutex_unlock(&mapper->node->mappings_lock);
 		all += done;
 		addr += done << PAGE_SHIFT;
 		page += done;
@@ -1065,11 +1168,11 @@ int pram_map_range(struct pram_stream *ps, struct pram_node *node,
 }
 
 /* The node lets go of a folio that is mapped. Return: is that its only mapping? */
-static bool pram_release_mapped(struct pram_node *node, struct folio *folio,
-				u64 index, struct vm_area_struct *vma,
+static bool pram_release_mapped(u64 *entry, struct folio *folio,
+				struct vm_area_struct *vma,
 				unsigned long nr_ptes)
 {
-	pram_data_release(node, index);
+	*entry |= PRAM_ENTRY_GONE;
 	/* Not the last reference: the mapping has another. */
 	folio_put(folio);
 	if (folio_ref_count(folio) != nr_ptes ||
@@ -1103,17 +1206,59 @@ void pram_queue_split(struct folio *folio)
 		deferred_split_folio(folio, true);
 }
 
-/* After pram_release_mapped(), which looks at the number of references. */
-static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma)
+/*
+ * After pram_release_mapped(), which looks at the number of references. Most single
+ * pages only go to @list, for pram_add_lru_list().
+ */
+static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma,
+			 struct list_head *list)
 {
+	const unsigned long unusual = BIT(PG_head) | BIT(PG_active) |
+				      BIT(PG_unevictable) | BIT(PG_mlocked);
+
 	if (!pram_frame_clear_off_lru(folio))
 		return;
+	if (list && !(vma->vm_flags & VM_LOCKED) &&
+	    (folio->flags.f & (unusual | BIT(PG_swapbacked))) == BIT(PG_swapbacked)) {
+		list_add(&folio->lru, list);
+		return;
+	}
 	/* That would count it as locked a second time. */
 	if (folio_test_mlocked(folio))
 		folio_add_lru(folio);
 	else
 		folio_add_lru_vma(folio, vma);
 	pram_queue_split(folio);
+}
+
+/*
+ * Put folios on the LRU list of new anonymous pages, as folio_add_lru() would in small
+ * batches. The page table that maps them is locked.
+ */
+static void pram_add_lru_list(struct list_head *list)
+{
+	while (!list_empty(list)) {
+		struct folio *first = list_first_entry(list, struct folio, lru);
+		struct lruvec *lruvec;
+		struct folio *folio;
+		unsigned long flags;
+		LIST_HEAD(same);
+		long nr = 0;
+
+		lruvec = folio_lruvec_lock_irqsave(first, &flags);
+		list_for_each_entry(folio, list, lru) {
+			if (folio != first &&
+			    (!folio_matches_lruvec(folio, lruvec) ||
+			     folio_zonenum(folio) != folio_zonenum(first)))
+				break;
+			/* Who takes it off again waits for the lock. */
+			folio_set_lru(folio);
+			nr++;
+		}
+		list_cut_before(&same, list, &folio->lru);
+		lruvec_add_new_anon(lruvec, &same, nr);
+		lruvec_unlock_irqrestore(lruvec, flags);
+	}
 }
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -1130,28 +1275,29 @@ static void pram_make_pmd_writable(struct vm_area_struct *vma,
 		update_mmu_cache_pmd(vma, addr, pmdp);
 }
 
-static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
-			    pmd_t *pmdp, unsigned long addr, u64 page,
-			    struct pram_found *found)
+static u64 pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
+			   pmd_t *pmdp, unsigned long addr, u64 page,
+			   struct pram_found *found)
 {
 	struct folio *folio;
 	pmd_t pmd = *pmdp;
 
 	if (!pmd_present(pmd) || pram_data_look(node, page, found) <= 0)
-		return;
+		return 0;
 	folio = found->folio;
 	if (pram_found_gone(found) || found->first_page != page ||
 	    found->nr != HPAGE_PMD_NR || pmd_page(pmd) != folio_page(folio, 0))
-		return;
+		return 0;
 	pram_count(PRAM_DATA_PAGES, -folio_nr_pages(folio));
-	if (!pram_release_mapped(node, folio, found->index, vma, 1))
+	if (!pram_release_mapped(found->where, folio, vma, 1))
 		goto lru;
 	SetPageAnonExclusive(folio_page(folio, 0));
 	pram_count(PRAM_PAGES_REUSED, folio_nr_pages(folio));
 	pram_make_pmd_writable(vma, addr, pmdp);
 lru:
-	pram_add_lru(folio, vma);
+	pram_add_lru(folio, vma, NULL);
 	deferred_split_folio(folio, false);
+	return HPAGE_PMD_NR;
 }
 #else
 static void pram_make_pmd_writable(struct vm_area_struct *vma,
@@ -1159,75 +1305,150 @@ static void pram_make_pmd_writable(struct vm_area_struct *vma,
 {
 }
 
-static void pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
-			    pmd_t *pmdp, unsigned long addr, u64 page,
-			    struct pram_found *found)
+static u64 pram_finish_pmd(struct pram_node *node, struct vm_area_struct *vma,
+			   pmd_t *pmdp, unsigned long addr, u64 page,
+			   struct pram_found *found)
 {
+	return 0;
 }
 #endif
 
+/* Of a page that is anonymous and exclusive: can_change_pte_writable() would look. */
 static void pram_make_writable(struct vm_area_struct *vma, unsigned long addr,
 			       pte_t *ptep)
 {
 	pte_t pte = ptep_get(ptep);
 
 	/* Code and constants that were relocated: the mapping is read-only by now. */
-	if (!(vma->vm_flags & VM_WRITE) || pte_write(pte) ||
-	    !can_change_pte_writable(vma, addr, pte))
+	if (!(vma->vm_flags & VM_WRITE) || pte_write(pte) || pte_protnone(pte) ||
+	    pte_needs_soft_dirty_wp(vma, pte) || userfaultfd_pte_wp(vma, pte))
 		return;
 	pte = pte_mkwrite(pte_mkdirty(pte_mkyoung(pte)), vma);
 	if (ptep_set_access_flags(vma, addr, ptep, pte, 1))
 		update_mmu_cache(vma, addr, ptep);
 }
 
-/* Let go of the folios that the page table maps from @addr up to @end. */
-static void pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
-			     pte_t *ptep, unsigned long addr, unsigned long end,
-			     u64 page, struct pram_found *found)
+/* What has become of the pages of a page table. */
+struct pram_finished {
+	u64			released;
+	u64			reused;
+	struct list_head	lru;
+};
+
+/* A region of which nobody wants to know who writes to it. */
+static bool pram_write_is_plain(struct vm_area_struct *vma)
 {
-	u64 released = 0, reused = 0;
+	return vma->vm_flags & VM_WRITE && !userfaultfd_wp(vma) &&
+	       !vma_soft_dirty_enabled(vma);
+}
 
-	while (addr < end) {
-		struct folio *folio;
-		unsigned int nr = 1;
-
-		if (pram_data_look(node, page, found) <= 0)
-			break;
-		folio = found->folio;
-		if (!pram_found_gone(found) && found->first_page == page &&
-		    found->nr <= (end - addr) >> PAGE_SHIFT &&
-		    pram_ptes_map(vma, addr, ptep, folio, found->offset,
-				  found->nr)) {
-			nr = found->nr;
-			released += nr;
-			if (pram_release_mapped(node, folio, found->index, vma,
-						nr)) {
-				for (unsigned int i = 0; i < nr; i++) {
-					SetPageAnonExclusive(folio_page(folio, found->offset + i));
-					pram_make_writable(vma,
-							   addr + i * PAGE_SIZE,
-							   ptep + i);
-				}
-				reused += nr;
-			}
-			pram_add_lru(folio, vma);
+/* Let go of pages of a folio if the page table has them at @ptep. */
+static void pram_finish_folio(u64 *entry, struct folio *folio, unsigned int first,
+			      unsigned int nr, struct vm_area_struct *vma,
+			      unsigned long addr, pte_t *ptep,
+			      struct pram_finished *done)
+{
+	if (*entry & PRAM_ENTRY_GONE || !pram_ptes_map(ptep, folio, first, nr))
+		return;
+	done->released += nr;
+	if (pram_release_mapped(entry, folio, vma, nr)) {
+		done->reused += nr;
+		for (unsigned int i = 0; i < nr; i++) {
+			SetPageAnonExclusive(folio_page(folio, first + i));
+			pram_make_writable(vma, addr + i * PAGE_SIZE, ptep + i);
 		}
+	}
+	pram_add_lru(folio, vma, &done->lru);
+}
+
+/*
+ * As pram_finish_folio() for a single page, in the usual case: it is where it was mapped,
+ * in a region that has its own anon_vma and pram_write_is_plain(). Return: was that so?
+ */
+static bool pram_finish_single(u64 *entry, struct vm_area_struct *vma,
+			       unsigned long addr, pte_t *ptep,
+			       struct pram_finished *done)
+{
+	const unsigned long flags = BIT(PG_swapcache) | BIT(PG_mlocked) |
+				    BIT(PG_active) | BIT(PG_unevictable) |
+				    BIT(PG_swapbacked);
+	const unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN, *entry);
+	struct folio *folio = pfn_folio(pfn);
+	pte_t pte = ptep_get(ptep);
+
+	if (*entry & PRAM_ENTRY_GONE || !pte_present(pte) || pte_special(pte) ||
+	    pte_protnone(pte) || pte_pfn(pte) != pfn ||
+	    folio->mapping != (void *)vma->anon_vma + FOLIO_MAPPING_ANON ||
+	    (folio->flags.f & flags) != BIT(PG_swapbacked) ||
+	    folio_mapcount(folio) != 1 || folio_ref_count(folio) != 2)
+		return false;
+	*entry |= PRAM_ENTRY_GONE;
+	done->released++;
+	/* Whoever had a look at it has a reference, as pram_release_mapped() knows. */
+	if (folio_ref_dec_return(folio) == 1) {
+		done->reused++;
+		SetPageAnonExclusive(folio_page(folio, 0));
+		pte = pte_mkwrite(pte_mkdirty(pte_mkyoung(pte)), vma);
+		if (ptep_set_access_flags(vma, addr, ptep, pte, 1))
+			update_mmu_cache(vma, addr, ptep);
+	}
+	if (pram_frame_clear_off_lru(folio))
+		list_add(&folio->lru, &done->lru);
+	return true;
+}
+
+/*
+ * Let go of the folios that the page table maps from @addr up to @end. Return: of how many
+ * pages.
+ */
+static u64 pram_finish_ptes(struct pram_node *node, struct vm_area_struct *vma,
+			    pte_t *ptep, unsigned long addr, unsigned long end,
+			    u64 page, struct pram_found *found)
+{
+	struct pram_finished done = { .lru = LIST_HEAD_INIT(done.lru) };
+	const bool plain = pram_write_is_plain(vma) &&
+			   !(vma->vm_flags & VM_LOCKED);
+
+	while (addr < end && pram_data_look(node, page, found) > 0) {
+		const struct pram_map_ser *map = node->maps[found->map];
+		const u64 *last = map->entries + map->nr_entries;
+		unsigned int nr = 0;
+
+		/* Single pages one after the other, without a look for each. */
+		for (u64 *at = found->where; at < last && addr < end &&
+		     !(*at & PRAM_ENTRY_ORDER); at++, nr++) {
+			if (!plain || !pram_finish_single(at, vma, addr, ptep, &done))
+				pram_finish_folio(at, pram_entry_folio(*at), 0, 1,
+						  vma, addr, ptep, &done);
+			addr += PAGE_SIZE;
+			ptep++;
+		}
+		page += nr;
+		if (nr)
+			continue;
+		nr = pram_found_rest(found, page);
+		if (found->first_page == page && nr <= (end - addr) >> PAGE_SHIFT)
+			pram_finish_folio(found->where, found->folio, found->offset,
+					  nr, vma, addr, ptep, &done);
 		ptep += nr;
 		page += nr;
 		addr += nr * PAGE_SIZE;
 	}
-	pram_count(PRAM_PAGES_REUSED, reused);
-	pram_count(PRAM_DATA_PAGES, -released);
+	pram_add_lru_list(&done.lru);
+	pram_count(PRAM_PAGES_REUSED, done.reused);
+	pram_count(PRAM_DATA_PAGES, -done.released);
+	return done.released;
 }
 
-static void pram_finish_mapping(struct pram_node *node,
-				const struct pram_mapping *mapping)
+/* Return: of how many pages the node has let go. */
+static u64 pram_finish_mapping(struct pram_node *node,
+			       const struct pram_mapping *mapping)
 {
 	struct mm_struct *mm = mapping->mm;
 	unsigned long addr = mapping->addr;
 	unsigned long end = addr + (mapping->nr << PAGE_SHIFT);
 	struct pram_found found = {};
-	u64 page = mapping->page;
+	u64 page = mapping->page, released = 0;
 
 	while (addr < end) {
 		struct vm_area_struct *vma;
@@ -1249,14 +1470,16 @@ static void pram_finish_mapping(struct pram_node *node,
 			ptl = pmd_trans_huge_lock(pmdp, vma);
 			if (ptl) {
 				if (IS_ALIGNED(addr, HPAGE_PMD_SIZE))
-					pram_finish_pmd(node, vma, pmdp, addr,
-							page, &found);
+					released += pram_finish_pmd(node, vma, pmdp,
+								    addr, page,
+								    &found);
 				spin_unlock(ptl);
 			} else {
 				ptep = pte_offset_map_lock(mm, pmdp, addr, &ptl);
 				if (ptep) {
-					pram_finish_ptes(node, vma, ptep, addr,
-							 next, page, &found);
+					released += pram_finish_ptes(node, vma, ptep,
+								     addr, next, page,
+								     &found);
 					pte_unmap_unlock(ptep, ptl);
 				}
 			}
@@ -1266,6 +1489,7 @@ static void pram_finish_mapping(struct pram_node *node,
 		addr = next;
 		cond_resched();
 	}
+	return released;
 }
 
 /* One reference is the node's, the others those of mappings by one task. */
@@ -1354,16 +1578,17 @@ static void pram_finish_moved(struct pram_node *node)
 void pram_map_finish(struct pram_node *node)
 {
 	struct pram_mapping *mapping;
+	u64 released = 0;
 
 	/* With another reader the folios have another reference. */
 	if (kref_read(&node->ref) == 1) {
 		list_for_each_entry(mapping, &node->mappings, link) {
 			if (!mmget_not_zero(mapping->mm))
 				continue;
-			pram_finish_mapping(node, mapping);
+			released += pram_finish_mapping(node, mapping);
 			mmput(mapping->mm);
 		}
-		if (!list_empty(&node->mappings))
+		if (!list_empty(&node->mappings) && released < node->nr_pages)
 			pram_finish_moved(node);
 	}
 	pram_map_drop(node);

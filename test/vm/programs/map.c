@@ -55,6 +55,18 @@ static void make_node(const char *name, size_t nr, enum kind kind)
 	munmap(mem, nr * PAGE);
 }
 
+/* Pages that were no task's in this boot: they are copied one by one. Filled by seed 1. */
+static void make_fresh(const char *name, size_t nr)
+{
+	char *mem = memory(nr, SMALL, 1);
+	int stream = save_pages(name, 0);
+
+	for (size_t i = 0; i < nr; i++)
+		expect(write(stream, mem + i * PAGE, PAGE) == (ssize_t)PAGE);
+	commit(stream);
+	munmap(mem, nr * PAGE);
+}
+
 static bool read_in(int stream, void *mem, size_t first, size_t nr)
 {
 	return pread(stream, mem, nr * PAGE, first * PAGE) == (ssize_t)(nr * PAGE);
@@ -125,6 +137,89 @@ static void case_finished(void)
 			expect(smaps_field(0, mem, "AnonHugePages:") == NR * 4);
 		munmap(mem, NR * PAGE);
 	}
+}
+
+static bool all_on_lru_lists(const void *mem, size_t nr)
+{
+	bool all = true;
+
+	frames(0, mem, nr, pfns);
+	for (size_t i = 0; i < nr; i++)
+		all &= page_flags(pfns[i]) >> KPF_LRU & 1;
+	return all;
+}
+
+static void case_fresh(void)
+{
+	long anon = field("/proc/meminfo", "AnonPages:");
+	struct counters before;
+	char *mem;
+	int stream;
+
+	make_fresh(NODE, NR);
+	before = counters_now();
+	stream = load_pages(NODE, PRAM_LOAD_MAP);
+	mem = load_in(stream, NR, SMALL);
+	counted(&before, { "mapped", NR });
+	expect(filled(mem, NR, 1));
+	expect(labs(field("/proc/meminfo", "AnonPages:") - anon - (long)NR * 4) <= 1024);
+	before = counters_now();
+	commit(stream);
+	counted(&before, { "reused", NR });
+	expect(counter("data_pages") == 0);
+	expect(all_on_lru_lists(mem, NR));
+	expect_owned(mem, NR, 1);
+	munmap(mem, NR * PAGE);
+	expect(labs(field("/proc/meminfo", "AnonPages:") - anon) <= 1024);
+}
+
+struct half {
+	pthread_t	thread;
+	int		stream;
+	char		*mem;
+};
+
+static void *half_main(void *arg)
+{
+	struct half *half = arg;
+
+	for (size_t i = 0; i < NR; i += NR / 16)
+		if (!read_in(half->stream, half->mem + i * PAGE, i, NR / 16))
+			return arg;
+	return NULL;
+}
+
+/* Two want the same pages, at the same time and at different places: one gets copies. */
+static void case_twice_at_once(void)
+{
+	long anon = field("/proc/meminfo", "AnonPages:");
+
+	for (int round = 0; round < 20; round++) {
+		struct half halves[2];
+		int stream;
+
+		make_fresh(NODE, NR);
+		stream = load_pages(NODE, PRAM_LOAD_MAP);
+		for (int i = 0; i < 2; i++) {
+			halves[i].stream = stream;
+			halves[i].mem = address_space(NR, SMALL);
+			if (pthread_create(&halves[i].thread, NULL, half_main, &halves[i]))
+				errx(1, "pthread_create");
+		}
+		for (int i = 0; i < 2; i++) {
+			void *failed;
+
+			pthread_join(halves[i].thread, &failed);
+			expect(!failed);
+			expect(filled(halves[i].mem, NR, 1));
+		}
+		commit(stream);
+		fill(halves[0].mem, NR, 2);
+		expect(filled(halves[1].mem, NR, 1));
+		for (int i = 0; i < 2; i++)
+			munmap(halves[i].mem, NR * PAGE);
+	}
+	expect(labs(field("/proc/meminfo", "AnonPages:") - anon) <= 1024);
 }
 
 /* As CRIU's restorer: some here, some there, in one call. */
@@ -798,6 +893,13 @@ static void child_source(void *arg)
 	make_node(NODE, NR, *(enum kind *)arg);
 }
 
+static void child_fresh(void *arg)
+{
+	(void)arg;
+	cgroup_enter("source");
+	make_fresh(NODE, NR);
+}
+
 /* Killed, or gone, before the load was finished: also of that nothing stays. */
 static void child_given_up(void *arg)
 {
@@ -840,22 +942,25 @@ static void case_memcg(void)
 			err(1, "mkdir %s", path);
 	}
 	write_text(CGROUPS "/small/memory.max", "3M");
-	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
+	/* The last time with fresh pages. */
+	for (int i = SMALL; i <= NR_KINDS; i++) {
+		void (*const source)(void *arg) = i < NR_KINDS ? child_source : child_fresh;
+		enum kind kind = i < NR_KINDS ? (enum kind)i : SMALL;
 		struct counters before;
 		char *mem;
 		int stream, status;
 
-		expect(in_child(child_source, &kind) == 0);
+		expect(in_child(source, &kind) == 0);
 		expect(in_child(child_charged, &kind) == 0);
 		/* What was the source's is no longer charged to it. */
 		expect(cgroup_current("source") <= 1024);
 
-		expect(in_child(child_source, &kind) == 0);
+		expect(in_child(source, &kind) == 0);
 		expect(in_child(child_given_up, &kind) == SIGKILL);
 		expect(cgroup_current("target") <= 1024);
 		node_free(NODE);
 
-		expect(in_child(child_source, &kind) == 0);
+		expect(in_child(source, &kind) == 0);
 		status = in_child(child_too_much, &kind);
 		expect(status == 0 || status == SIGKILL);
 		expect(node_filled(NODE, NR, 1));
@@ -1568,12 +1673,15 @@ struct kept {
 	const char	*name;
 	enum kind	kind;
 	size_t		nr;
+	/* The first load is finished, none fails before. */
+	bool		once;
 };
 
 static const struct kept kept[] = {
-	{ "kept-small", SMALL, 4 * HUGE_PAGES },
-	{ "kept-mid", MID, 2 * HUGE_PAGES },
-	{ "kept-huge", HUGE, 4 * HUGE_PAGES },
+	{ "kept-small", SMALL, 4 * HUGE_PAGES, false },
+	{ "kept-once", SMALL, 4 * HUGE_PAGES, true },
+	{ "kept-mid", MID, 2 * HUGE_PAGES, false },
+	{ "kept-huge", HUGE, 4 * HUGE_PAGES, false },
 };
 
 #define NR_KEPT	(sizeof(kept) / sizeof(*kept))
@@ -1618,7 +1726,7 @@ static int do_verify(const char *path)
 			err(1, "cannot read %s", path);
 		expect(node_filled(kept[i].name, nr, 1));
 		/* One that fails, then one that is finished. */
-		for (int finish = 0; finish < 2; finish++) {
+		for (int finish = kept[i].once; finish < 2; finish++) {
 			before = counters_now();
 			stream = load_pages(kept[i].name, PRAM_LOAD_MAP);
 			mem = load_in(stream, nr, kept[i].kind);
@@ -1639,6 +1747,8 @@ static int do_verify(const char *path)
 		counted(&before, { "reused", nr });
 		expect_owned(mem, nr, 1);
 		expect(same_frames(0, mem, nr, pfns) == nr);
+		if (kept[i].once)
+			expect(all_on_lru_lists(mem, nr));
 		munmap(mem, nr * PAGE);
 	}
 	fclose(file);
@@ -1698,7 +1808,7 @@ struct test_case {
 #define CASE(name)	{ #name, case_##name, false }
 
 static const struct test_case cases[] = {
-	CASE(finished), CASE(vector), CASE(aborted), CASE(killed), CASE(unmapped),
+	CASE(finished), CASE(fresh), CASE(twice_at_once), CASE(vector), CASE(aborted), CASE(killed), CASE(unmapped),
 	CASE(forked), CASE(peek_twice), CASE(peek_and_finish), CASE(held),
 	CASE(places), CASE(misaligned), CASE(huge_places), CASE(locked),
 	CASE(userfaultfd), CASE(soft_dirty), CASE(memcg), CASE(rss),

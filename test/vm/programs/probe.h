@@ -89,6 +89,7 @@ bool filled(const void *mem, size_t nr, uint64_t seed);
 #define PM_PRESENT	(1ULL << 63)
 #define PM_FRAME	((1ULL << 55) - 1)
 
+#define KPF_LRU			5
 #define KPF_COMPOUND_HEAD	15
 #define KPF_COMPOUND_TAIL	16
 #define KPF_KSM			21
