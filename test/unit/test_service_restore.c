@@ -463,12 +463,12 @@ int main(void)
 		TEST(test_stopped_meanwhile),
 		TEST(test_release),
 	};
-	char scratch[] = "/tmp/pram-test-restore-XXXXXX", command[64];
+	char scratch[] = "/tmp/pram-test-restore-XXXXXX", remove[64];
 	int failed;
 
 	if (!mkdtemp(scratch) || chdir(scratch))
 		return 1;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -rf %s", scratch);
-	return system(command) || failed;
+	snprintf(remove, sizeof(remove), "rm -rf %s", scratch);
+	return system(remove) || failed;
 }
