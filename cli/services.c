@@ -296,6 +296,12 @@ static void check_machine(struct check *check)
 	_cleanup_free_ char *loose =
 		sysfile_read(check->args->root, "/proc/sys/net/netfilter/nf_conntrack_tcp_loose");
 
+	check_add(check, "control groups",
+		  sysfile_exists(check->args->root, "/sys/fs/cgroup/cgroup.controllers") ?
+		  CHECK_OK : CHECK_MISSING,
+		  sysfile_exists(check->args->root, "/sys/fs/cgroup/cgroup.controllers") ?
+		  "version 2" : "not version 2, or not at /sys/fs/cgroup",
+		  "boot with systemd.unified_cgroup_hierarchy=1");
 	/* 32 windows of pids. */
 	if (!pid_max)
 		check_add(check, "pid_max", CHECK_UNKNOWN, "/proc/sys/kernel/pid_max can't be read",

@@ -376,8 +376,10 @@ static void test_check_services(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(run("check", "--services", NULL), PRAMCTL_OK);
+	assert_int_equal(run("check", "--services", NULL), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "none is enabled"));
+	assert_non_null(strstr(output, "systemd.unified_cgroup_hierarchy=1"));
+	put("sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
 	put("proc/sys/kernel/pid_max", "32768\n");
 	put("proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0\n");
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
