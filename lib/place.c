@@ -41,6 +41,18 @@ bool pram_place_is_first_mount_namespace(void)
 	       same_file("/proc/self/root/", "/proc/1/root/");
 }
 
+bool pram_place_leads_init_to(const char *path, int fd)
+{
+	_cleanup_free_ char *theirs = NULL, *ours = NULL;
+
+	if (asprintf(&theirs, "/proc/1/root%s", path) < 0)
+		theirs = NULL;
+	if (asprintf(&ours, "/proc/self/fd/%d", fd) < 0)
+		ours = NULL;
+	return theirs && ours && has_inode("/proc/self/ns/pid", PID_NS_INIT_INO) &&
+	       same_file(theirs, ours);
+}
+
 int pram_place_root(struct pram_place_root *root)
 {
 	struct statx stx;

@@ -12,6 +12,12 @@
  */
 bool pram_place_is_first_mount_namespace(void);
 
+/*
+ * Does this absolute path lead the machine's init to the file that is open as @fd? Then it means
+ * the same here, in whatever namespace this is. No if that can't be seen.
+ */
+bool pram_place_leads_init_to(const char *path, int fd);
+
 /**
  * struct pram_place_root - what paths begin at
  * @mount: the number of its mount, which no other one gets in this boot, in no namespace

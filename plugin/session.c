@@ -81,6 +81,8 @@ static int set_name(struct pram_session *session)
 	session->name = session->settings.name ?: session->images_dir;
 	if (session->settings.name)
 		return 0;
+	if (pram_place_leads_init_to(session->images_dir, criu_get_image_dir()))
+		return 0;
 	/* Whoever has opened it may have been anywhere. */
 	if (stat(session->images_dir, &st) || !is_images_dir(&st)) {
 		pr_err("%s leads to another directory here than the images directory that criu was "
@@ -88,8 +90,6 @@ static int set_name(struct pram_session *session)
 		       "and the restore\n", session->images_dir);
 		return -EINVAL;
 	}
-	if (pram_place_is_first_mount_namespace())
-		return 0;
 	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
 	ret = pram_place_root(&root);
 	if (ret || !*boot) {
@@ -103,9 +103,9 @@ static int set_name(struct pram_session *session)
 		return -ENOMEM;
 	}
 	session->name = session->own_name;
-	pr_warn("this is not the machine's first mount namespace, where %s may be anything: the "
-		"checkpoint is called \"%s\", and to be restored in another one, or after a "
-		"kexec, it needs CRIU_PRAM_NAME; set that already for the dump\n",
+	pr_warn("%s is another directory in the machine's first mount namespace: the checkpoint is "
+		"called \"%s\", and to be restored elsewhere, or after a kexec, it needs "
+		"CRIU_PRAM_NAME; set that already for the dump\n",
 		session->images_dir, session->name);
 	return 0;
 }

@@ -29,10 +29,10 @@ struct pram_session {
  * pram_session_begin() - read the settings and find the checkpoint's name
  * @session: filled; ended by pram_session_end(), also after an error
  *
- * A path means something in its mount namespace only. In any but the first one, and below
- * another root, the name has the mount that is its root and this boot in it, unless it is set: so
- * no container takes, or restores, what another has called by the same path. A directory that
- * has been opened in another namespace than criu's needs a name.
+ * A path means something in its mount namespace only. Where it leads to another directory
+ * than it leads the machine's init to, the name has the mount that is criu's root and this boot in
+ * it, unless it is set: so no container takes, or restores, what another has called by the
+ * same path. A directory that has been opened in another namespace than criu's needs a name.
  *
  * Return: 0 or -errno. Errors are logged.
  */

@@ -125,9 +125,11 @@ void criu_stub_be_elsewhere(void)
 	elsewhere = true;
 }
 
-bool __wrap_pram_place_is_first_mount_namespace(void);
-bool __wrap_pram_place_is_first_mount_namespace(void)
+bool __wrap_pram_place_leads_init_to(const char *path, int fd);
+bool __wrap_pram_place_leads_init_to(const char *path, int fd)
 {
+	assert_int_equal(fd, criu_get_image_dir());
+	assert_int_equal(*path, '/');
 	return !elsewhere;
 }
 

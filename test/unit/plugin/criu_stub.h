@@ -36,7 +36,7 @@ unsigned int criu_stub_no_return(void);
 /* Has this been logged? Forgets the log so far if it has. */
 bool criu_stub_logged(const char *text);
 
-/* Criu runs in another mount namespace than the machine's init. */
+/* Criu runs where paths lead elsewhere than they lead the machine's init. */
 void criu_stub_be_elsewhere(void);
 
 /* Criu is root of the machine. */

@@ -942,7 +942,7 @@ static void test_elsewhere(void **state)
 	(void)state;
 	dump("core", 1);
 	criu_stub_be_elsewhere();
-	expect_no_restore(-ENODATA, "not the machine's first mount namespace");
+	expect_no_restore(-ENODATA, "another directory in the machine's first mount namespace");
 
 	criu_stub_be_elsewhere();
 	dump_images("other", 2);
@@ -1006,7 +1006,9 @@ static void test_foreign_directory(void **state)
 	if (fd < 0)
 		skip();
 	own = criu_stub_set_images_dir(fd);
+	criu_stub_be_elsewhere();
 	expect_refused("which is of another mount namespace");
+	criu_stub_be_elsewhere();
 	expect_no_restore(-EINVAL, "set CRIU_PRAM_NAME for the dump and the restore");
 	setenv("CRIU_PRAM_NAME", "named", 1);
 	dump("core", 1);
