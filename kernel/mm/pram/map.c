@@ -1578,17 +1578,18 @@ static void pram_finish_moved(struct pram_node *node)
 void pram_map_finish(struct pram_node *node)
 {
 	struct pram_mapping *mapping;
-	u64 released = 0;
+	u64 mapped = 0, released = 0;
 
 	/* With another reader the folios have another reference. */
 	if (kref_read(&node->ref) == 1) {
 		list_for_each_entry(mapping, &node->mappings, link) {
+			mapped += mapping->nr;
 			if (!mmget_not_zero(mapping->mm))
 				continue;
 			released += pram_finish_mapping(node, mapping);
 			mmput(mapping->mm);
 		}
-		if (!list_empty(&node->mappings) && released < node->nr_pages)
+		if (released < mapped)
 			pram_finish_moved(node);
 	}
 	pram_map_drop(node);
