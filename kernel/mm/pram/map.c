@@ -1553,18 +1553,23 @@ static void pram_finish_moved(struct pram_node *node)
 		.rmap_one = pram_finish_one,
 		.anon_lock = folio_lock_anon_vma_read,
 	};
-	struct pram_found found = {};
 
-	for (u64 page = 0; pram_data_look(node, page, &found) > 0;
-	     page += found.nr) {
-		struct folio *folio = found.folio;
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		const struct pram_map_ser *map = node->maps[m];
 
-		if (pram_found_gone(&found) || !pram_folio_sole(folio))
-			continue;
-		folio_lock(folio);
-		if (pram_folio_sole(folio))
-			rmap_walk(folio, &rwc);
-		folio_unlock(folio);
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *folio;
+
+			if (map->entries[i] & PRAM_ENTRY_GONE)
+				continue;
+			folio = pram_entry_folio(map->entries[i]);
+			if (!pram_folio_sole(folio))
+				continue;
+			folio_lock(folio);
+			if (pram_folio_sole(folio))
+				rmap_walk(folio, &rwc);
+			folio_unlock(folio);
+		}
 		cond_resched();
 	}
 }
