@@ -6,7 +6,7 @@
 #define COUNTS_BYTES	(16UL << 20)
 /* 0, and all instructions that were executed. */
 #define COUNTS_ALL	0
-/* How often test/bench/profile-report has looked at the file, and 0. */
+/* How often test/bench/profile-report has looked at the file, and what is in no other pair. */
 #define COUNTS_LOOKS	1
 
 #endif

@@ -1553,18 +1553,23 @@ static void pram_finish_moved(struct pram_node *node)
 		.rmap_one = pram_finish_one,
 		.anon_lock = folio_lock_anon_vma_read,
 	};
-	struct pram_found found = {};
 
-	for (u64 page = 0; pram_data_look(node, page, &found) > 0;
-	     page += found.nr) {
-		struct folio *folio = found.folio;
+	for (u64 m = 0; m < node->nr_maps; m++) {
+		const struct pram_map_ser *map = node->maps[m];
 
-		if (pram_found_gone(&found) || !pram_folio_sole(folio))
-			continue;
-		folio_lock(folio);
-		if (pram_folio_sole(folio))
-			rmap_walk(folio, &rwc);
-		folio_unlock(folio);
+		for (u64 i = 0; i < map->nr_entries; i++) {
+			struct folio *folio;
+
+			if (map->entries[i] & PRAM_ENTRY_GONE)
+				continue;
+			folio = pram_entry_folio(map->entries[i]);
+			if (!pram_folio_sole(folio))
+				continue;
+			folio_lock(folio);
+			if (pram_folio_sole(folio))
+				rmap_walk(folio, &rwc);
+			folio_unlock(folio);
+		}
 		cond_resched();
 	}
 }
@@ -1578,17 +1583,18 @@ static void pram_finish_moved(struct pram_node *node)
 void pram_map_finish(struct pram_node *node)
 {
 	struct pram_mapping *mapping;
-	u64 released = 0;
+	u64 mapped = 0, released = 0;
 
 	/* With another reader the folios have another reference. */
 	if (kref_read(&node->ref) == 1) {
 		list_for_each_entry(mapping, &node->mappings, link) {
+			mapped += mapping->nr;
 			if (!mmget_not_zero(mapping->mm))
 				continue;
 			released += pram_finish_mapping(node, mapping);
 			mmput(mapping->mm);
 		}
-		if (!list_empty(&node->mappings) && released < node->nr_pages)
+		if (released < mapped)
 			pram_finish_moved(node);
 	}
 	pram_map_drop(node);
