@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,4 +120,13 @@ bool process_has_name(pid_t pid, const char *comm)
 	fclose(file);
 	name[strcspn(name, "\n")] = 0;
 	return !strcmp(name, comm);
+}
+
+bool is_journal(int fd)
+{
+	struct sockaddr_un peer = { .sun_family = AF_UNSPEC };
+	socklen_t len = sizeof(peer) - 1;
+
+	return !getpeername(fd, (struct sockaddr *)&peer, &len) && peer.sun_family == AF_UNIX &&
+	       !strcmp(peer.sun_path, JOURNAL_STDOUT);
 }

@@ -4,6 +4,7 @@
  * handed the nodes, the service is dumped; otherwise, or if that fails, nothing is done, and
  * systemd stops it as ever.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -25,7 +27,7 @@
 #define READY_PATH	"/sys/kernel/pram/kexec_ready"
 /* If the unit has no limit for its stop. */
 #define DUMP_SECONDS	300U
-#define ARGS_MAX	16
+#define ARGS_MAX	(2 * EXTERNAL_MAX + 12)
 
 struct dump {
 	const char		*unit;
@@ -190,6 +192,51 @@ static void add_external(struct dump *d, int fd)
 	free(key);
 }
 
+static bool has_key(const struct dump *d, const char *key)
+{
+	for (size_t i = 0; i < json_object_array_length(d->external); i++) {
+		if (!strcmp(record_text(json_object_array_get_idx(d->external, i), "key"), key))
+			return true;
+	}
+	return false;
+}
+
+/* A task may have its connection to the journal elsewhere as well, or only there. */
+static void add_journal(struct dump *d, pid_t pid)
+{
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
+	char path[64], link[64 + 256], target[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_close_ int fd = -1;
+		struct json_object *external;
+		unsigned long inode;
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
+		len = readlink(link, target, sizeof(target) - 1);
+		target[len > 0 ? len : 0] = 0;
+		if (sscanf(target, "socket:[%lu]", &inode) != 1 || has_key(d, target) ||
+		    json_object_array_length(d->external) >= EXTERNAL_MAX)
+			continue;
+		fd = pidfd_getfd(pidfd, atoi(entry->d_name), 0);
+		if (fd < 0 || !is_journal(fd))
+			continue;
+		add_arg(d, strdup("--external"));
+		add_arg(d, format("unix[%lu]", inode));
+		/* Without a number: that of the next start, wherever it is. */
+		external = json_object_new_object();
+		json_object_object_add(external, "key", json_object_new_string(target));
+		json_object_array_add(d->external, external);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static bool is_among(pid_t pid, const struct pram_tasks *tasks)
 {
 	for (size_t i = 0; i < tasks->nr; i++) {
@@ -282,6 +329,7 @@ static int run_criu(struct dump *d, const char *name)
 		.args = d->args,
 	};
 	_cleanup_free_ char *why = NULL;
+	struct json_object *pids;
 	int ret;
 
 	add_arg(d, strdup("dump"));
@@ -292,6 +340,9 @@ static int run_criu(struct dump *d, const char *name)
 	add_arg(d, strdup("--skip-in-flight"));
 	for (int fd = 0; fd < 3; fd++)
 		add_external(d, fd);
+	pids = json_object_object_get(d->record, "pids");
+	for (size_t i = 0; i < json_object_array_length(pids); i++)
+		add_journal(d, json_object_get_int(json_object_array_get_idx(pids, i)));
 	ret = criu_run(&criu, &why);
 	if (ret)
 		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/%s",

@@ -34,7 +34,7 @@
 #define RESTORE_SECONDS		300U
 #define ACCEPT_SECONDS		120U	/* until systemd knows the main process */
 #define GONE_SECONDS		10U	/* until the tasks of a failed restore are gone */
-#define ARGS_MAX		16
+#define ARGS_MAX		(2 * EXTERNAL_MAX + 8)
 
 struct restore {
 	const char		*unit;
@@ -239,14 +239,29 @@ static int wait_for_addresses(struct restore *r, char **why)
 	return set_why(why, -EADDRNOTAVAIL, "no network interface has its address %s", missing);
 }
 
+/* A copy of pram-exec's connection to the journal, which is its stderr, or its stdout; or -1, with errno. */
+static int take_journal(struct restore *r)
+{
+	for (int number = 2; number; number--) {
+		int fd = pidfd_getfd(r->waiter_fd, number, 0);
+
+		if (fd < 0 || is_journal(fd))
+			return fd;
+		close(fd);
+	}
+	errno = ENOTCONN;
+	return -1;
+}
+
 /* Descriptors of pram-exec's that take the places of those that were external. */
 static int take_descriptors(struct restore *r, char **args, size_t *nr, int *fds, size_t *nr_fds)
 {
-	struct json_object *external = json_object_object_get(r->record, "external");
+	struct json_object *external = json_object_object_get(r->record, "external"), *number;
 
-	for (size_t i = 0; external && i < json_object_array_length(external) && i < 3; i++) {
+	for (size_t i = 0; external && i < json_object_array_length(external) && i < EXTERNAL_MAX; i++) {
 		struct json_object *entry = json_object_array_get_idx(external, i);
-		int fd = pidfd_getfd(r->waiter_fd, record_number(entry, "fd"), 0);
+		int fd = json_object_object_get_ex(entry, "fd", &number) ?
+			 pidfd_getfd(r->waiter_fd, json_object_get_int(number), 0) : take_journal(r);
 
 		if (fd < 0)
 			return -errno;
@@ -263,7 +278,7 @@ static int take_descriptors(struct restore *r, char **args, size_t *nr, int *fds
 static int run(struct restore *r, char **why)
 {
 	char *args[ARGS_MAX] = { strdup("restore"), strdup("-d") };
-	int fds[3], ret;
+	int fds[EXTERNAL_MAX], ret;
 	struct criu_run criu = {
 		.unit = r->unit,
 		.task = r->waiter,

@@ -15,7 +15,12 @@
 #ifndef RUN_DIR
 #define RUN_DIR		"/run/pram"
 #endif
+#ifndef JOURNAL_STDOUT
+#define JOURNAL_STDOUT	"/run/systemd/journal/stdout"
+#endif
 #define LOG_DIR		"/var/log/pram"
+/* Most descriptors whose other end is not a service's. */
+#define EXTERNAL_MAX	8
 #define ENV_DIR		RUN_DIR "/env"		/* PRAM_SERVICE= for the unit's commands */
 #define TRIED_DIR	RUN_DIR "/tried"	/* no second restore of the same checkpoint */
 #define LOCK_DIR	RUN_DIR "/lock"		/* tables that are up in this boot */
@@ -42,6 +47,9 @@ void mark_remove(const char *dir, const char *unit);
 int leave_cgroup(void);
 
 bool process_has_name(pid_t pid, const char *comm);
+
+/* Is it a connection to the journal, as systemd makes it for stdout and stderr? */
+bool is_journal(int fd);
 
 /**
  * struct criu_run - a criu that is to run in the namespaces of a task

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@ static pid_t command;		/* that systemd runs beside */
 static uint32_t main_pid, accepted;
 static int start_error, criu_error, notified;
 static unsigned int started, unlocked;
+static size_t inherited;	/* by criu, of pram-exec's descriptors */
 static struct unit systemd_unit;
 static char said[4096];
 
@@ -82,6 +85,9 @@ int __wrap_criu_run(const struct criu_run *run, char **why)
 	/* Until systemd has the tasks. */
 	assert_true(run->keep);
 	assert_string_equal(run->args[0], "restore");
+	inherited = run->nr_fds;
+	for (size_t i = 0; i < run->nr_fds; i++)
+		assert_true(is_journal(run->fds[i]));
 	*why = criu_error ? strdup("no such file") : NULL;
 	return criu_error;
 }
@@ -217,6 +223,7 @@ static int setup(void **state)
 	main_pid = accepted = 0;
 	start_error = criu_error = notified = 0;
 	started = unlocked = 0;
+	inherited = 0;
 	*said = 0;
 	systemd_unit = (struct unit){
 		.id = UNIT,
@@ -382,6 +389,48 @@ static void test_restore(void **state)
 	assert_non_null(strstr(said, "restored from PRAM"));
 }
 
+/* A task has its connection to the journal at any number: pram-exec's takes its place. */
+static void test_journal(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = JOURNAL_STDOUT };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int journal = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = dup(2);
+	struct json_object *record, *external, *entry;
+	uint64_t kexecs;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_false(is_journal(listener));
+	assert_false(is_journal(err));
+	assert_int_equal(connect(journal, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_true(is_journal(journal));
+
+	dup2(journal, 2);
+	begin();
+	dup2(err, 2);
+	assert_int_equal(record_load(dev, UNIT, &record, &kexecs), 0);
+	external = json_object_new_array();
+	entry = json_object_new_object();
+	json_object_object_add(entry, "key", json_object_new_string("socket:[1]"));
+	json_object_array_add(external, entry);
+	entry = json_object_new_object();
+	json_object_object_add(entry, "fd", json_object_new_int(2));
+	json_object_object_add(entry, "key", json_object_new_string("socket:[2]"));
+	json_object_array_add(external, entry);
+	json_object_object_add(record, "external", external);
+	assert_int_equal(record_save(dev, UNIT, record), 0);
+	json_object_put(record);
+	fake_pram_kexec();
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 2);
+	assert_int_equal(inherited, 2);
+	close(journal);
+	close(listener);
+	close(err);
+	unlink(JOURNAL_STDOUT);
+}
+
 /* criu has restored nothing: the service is started afresh. */
 static void test_criu_fails(void **state)
 {
@@ -458,6 +507,7 @@ int main(void)
 		TEST(test_no_checkpoint),
 		TEST(test_no_helper),
 		TEST(test_restore),
+		TEST(test_journal),
 		TEST(test_criu_fails),
 		TEST(test_task_ends),
 		TEST(test_stopped_meanwhile),
