@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -43,14 +44,12 @@ bool pram_place_is_first_mount_namespace(void)
 
 bool pram_place_leads_init_to(const char *path, int fd)
 {
-	_cleanup_free_ char *theirs = NULL, *ours = NULL;
+	/* Without an allocation that could fail: the answer would be another one. */
+	char theirs[PATH_MAX + 16], ours[32];
 
-	if (asprintf(&theirs, "/proc/1/root%s", path) < 0)
-		theirs = NULL;
-	if (asprintf(&ours, "/proc/self/fd/%d", fd) < 0)
-		ours = NULL;
-	return theirs && ours && has_inode("/proc/self/ns/pid", PID_NS_INIT_INO) &&
-	       same_file(theirs, ours);
+	snprintf(theirs, sizeof(theirs), "/proc/1/root%s", path);
+	snprintf(ours, sizeof(ours), "/proc/self/fd/%d", fd);
+	return has_inode("/proc/self/ns/pid", PID_NS_INIT_INO) && same_file(theirs, ours);
 }
 
 int pram_place_root(struct pram_place_root *root)
