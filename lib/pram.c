@@ -122,6 +122,24 @@ int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr
 	return ret;
 }
 
+int pram_adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr_ranges,
+		    uint64_t *pages)
+{
+	struct pram_ioctl_adopt_file arg = {
+		.size = sizeof(arg),
+		.fd = fd,
+		.nr_ranges = nr_ranges,
+		.ranges = (uintptr_t)ranges,
+	};
+	int ret = -E2BIG;
+
+	if (nr_ranges <= PRAM_ADOPT_MAX)
+		ret = pram_ioctl(stream, PRAM_IOCTL_ADOPT_FILE, &arg);
+	if (pages)
+		*pages = arg.pages;
+	return ret;
+}
+
 int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_t *same)
 {
 	struct pram_ioctl_map arg = {

@@ -103,6 +103,25 @@ int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr
 	       uint64_t *pages);
 
 /**
+ * pram_adopt_file() - append ranges of shared memory to a page stream
+ * @stream: from pram_save(), of %PRAM_PAGE_STREAM
+ * @fd: a file of the shared memory, open for reading
+ * @ranges: what to append, in this order; offsets and lengths in bytes, multiples of
+ *	the page size
+ * @nr_ranges: their number, at most %PRAM_ADOPT_MAX
+ * @pages: where to store how many pages were appended, also after an error; or
+ *	%NULL
+ *
+ * Only where pram_info() reports %PRAM_FEATURE_ADOPT_FILE.
+ *
+ * Return: 0 or -errno: -ENOTTY if this kernel cannot do that, -E2BIG for too many
+ * ranges, -EINVAL for a file that is no shared memory or hugetlb, or a range that is not
+ * within it, -ENOMEM, -ENOSPC beyond the limit, -EINTR, ...
+ */
+int pram_adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr_ranges,
+		    uint64_t *pages);
+
+/**
  * pram_map() - give memory the contents of a page stream
  * @stream: from pram_load() with %PRAM_LOAD_MAP
  * @addr: where in our memory, a multiple of the page size

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,6 +38,7 @@ struct look {
 	struct inode		namespace;	/* our mount namespace */
 	bool			same_namespace;	/* as the task that is looked at */
 	bool			all_namespaces;	/* no mount namespace is dumped */
+	dev_t			shmem_dev;	/* of shared memory that has no file system */
 	bool			failed;		/* out of memory */
 };
 
@@ -258,7 +260,10 @@ static void look_at_file(struct look *look, pid_t pid, const char *link)
 	if (!is_new(look, &st))
 		return;
 	if (!st.st_nlink) {
-		look->tasks->shared_bytes += (uint64_t)st.st_blocks * 512;
+		uint64_t *bytes = st.st_dev == look->shmem_dev ? &look->tasks->shared_bytes :
+								 &look->tasks->ghost_bytes;
+
+		*bytes += (uint64_t)st.st_blocks * 512;
 		return;
 	}
 	if ((!look->same_namespace && !look->all_namespaces) || is_kept(pid, st.st_dev))
@@ -384,6 +389,19 @@ static int add_children(struct pram_tasks *tasks, pid_t pid)
 	return ret;
 }
 
+/* The device of memfds, and so of all shared memory that is not a file of a tmpfs. */
+static dev_t find_shmem_dev(void)
+{
+	const int fd = memfd_create("pram", MFD_CLOEXEC);
+	struct stat st = { 0 };
+
+	if (fd < 0)
+		return 0;
+	fstat(fd, &st);
+	close(fd);
+	return st.st_dev;
+}
+
 static int look_at_family(pid_t root, struct pram_tasks *tasks, bool all_namespaces)
 {
 	struct look look = { .tasks = tasks, .all_namespaces = all_namespaces };
@@ -400,6 +418,7 @@ static int look_at_family(pid_t root, struct pram_tasks *tasks, bool all_namespa
 	if (!place)
 		return -ENOMEM;
 	*place = root;
+	look.shmem_dev = find_shmem_dev();
 	if (!stat("/proc/self/ns/mnt", &st))
 		look.namespace = (struct inode){ st.st_dev, st.st_ino };
 
@@ -424,9 +443,12 @@ int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks)
 	return look_at_family(root, tasks, true);
 }
 
-uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t *least)
+uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, bool files,
+			   uint64_t *least)
 {
-	const uint64_t sure = tasks->shared_bytes + tasks->ksm_bytes + (all ? tasks->anon_bytes : 0);
+	const uint64_t sure = tasks->ghost_bytes + tasks->ksm_bytes +
+			      (all ? tasks->anon_bytes : 0) +
+			      (all || !files ? tasks->shared_bytes : 0);
 
 	/* All tasks may have the same huge pages. */
 	*least = sure + (tasks->nr ? tasks->hugetlb_bytes / tasks->nr : 0);

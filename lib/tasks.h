@@ -47,8 +47,8 @@ struct pram_task_refused {
  * @refused: what criu does not dump, or not restore where it lies: each of a kind once a task.
  *	Only what is certain; a dump may be refused for something else.
  * @nr_refused: number of these
- * @shared_bytes: memory that has an inode but no name, which is copied: shared anonymous
- *	mappings, memfds, SysV segments, deleted files of a tmpfs
+ * @shared_bytes: shared memory: shared anonymous mappings, memfds, SysV segments
+ * @ghost_bytes: deleted files of a tmpfs, which are copied
  * @hugetlb_bytes: memory in hugetlb pages; counted for each task that has them
  * @ksm_bytes: memory merged by KSM, where each task gets a copy
  * @anon_bytes: other private memory, which is copied only if nothing is to be taken over
@@ -61,6 +61,7 @@ struct pram_tasks {
 	struct pram_task_refused *refused;
 	size_t			nr_refused;
 	uint64_t		shared_bytes;
+	uint64_t		ghost_bytes;
 	uint64_t		hugetlb_bytes;
 	uint64_t		ksm_bytes;
 	uint64_t		anon_bytes;
@@ -87,12 +88,14 @@ int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks);
  * pram_tasks_copied() - how much memory a dump copies
  * @tasks: from pram_tasks_look()
  * @all: nothing is to be taken over
+ * @files: the kernel can take shared memory over (%PRAM_FEATURE_ADOPT_FILE)
  * @least: where to store what it cannot do without, in bytes
  *
  * Return: the most that it may be, in bytes. Pages that are pinned, and parts of large
  * folios that others hold, are not known and not in it.
  */
-uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t *least);
+uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, bool files,
+			   uint64_t *least);
 
 void pram_tasks_free(struct pram_tasks *tasks);
 

@@ -34,6 +34,7 @@ static struct pram_session session = { .dev = -1 };
 static struct pram_checkpoint_writer *writer;
 static int inventory = -1;	/* the image, if it is to leave a marker */
 static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
+static bool adopt_files;	/* so is shared memory */
 
 const char *pram_dump_refused_option(void)
 {
@@ -134,6 +135,7 @@ static int choose_adopt(void)
 	adopt = session.settings.adopt;
 	if (!(info.features & PRAM_FEATURE_ADOPT))
 		adopt = PRAM_ADOPT_NO;
+	adopt_files = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_FILE;
 	return 0;
 }
 
@@ -183,11 +185,12 @@ static int look_at_tasks(void)
 	log_lost_files(&tasks);
 	if (pram_room_get(&room))
 		goto out;
-	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, &least);
+	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, adopt_files, &least);
 	pr_info("%zu tasks, up to %" PRIu64 " MiB of their memory is copied (shared %" PRIu64
-		", hugetlb %" PRIu64 ", merged by KSM %" PRIu64 "), %" PRIu64 " MiB is available\n",
-		tasks.nr, copy / mib, tasks.shared_bytes / mib, tasks.hugetlb_bytes / mib,
-		tasks.ksm_bytes / mib, room.available / mib);
+		", deleted files %" PRIu64 ", hugetlb %" PRIu64 ", merged by KSM %" PRIu64 "), %"
+		PRIu64 " MiB is available\n", tasks.nr, copy / mib,
+		adopt_files ? 0 : tasks.shared_bytes / mib, tasks.ghost_bytes / mib,
+		tasks.hugetlb_bytes / mib, tasks.ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
 		pr_err("at least %" PRIu64 " MiB of the tasks' memory has to be copied, and there is "
 		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
@@ -314,7 +317,10 @@ static unsigned int next_ranges(struct pram_range *ranges, const struct iovec **
 	return nr;
 }
 
-static int adopt_ranges(int fd, int pidfd, const struct iovec *iovs, unsigned int nr_iovs)
+/* Of a task's memory, or of shared memory: @adopt_fn says what @from is. */
+static int adopt_ranges(int fd, int from, const struct iovec *iovs, unsigned int nr_iovs,
+			int (*adopt_fn)(int stream, int from, const struct pram_range *ranges,
+					size_t nr_ranges, uint64_t *pages))
 {
 	const unsigned int size = nr_iovs < RANGES_MAX ? nr_iovs : RANGES_MAX;
 	const struct iovec *end = iovs + nr_iovs;
@@ -327,7 +333,7 @@ static int adopt_ranges(int fd, int pidfd, const struct iovec *iovs, unsigned in
 	while (iovs < end && !ret) {
 		unsigned int nr = next_ranges(ranges, &iovs, end);
 
-		ret = pram_adopt(fd, pidfd, ranges, nr, NULL);
+		ret = adopt_fn(fd, from, ranges, nr, NULL);
 	}
 	free(ranges);
 	return ret;
@@ -348,7 +354,7 @@ int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_i
 		pr_err("can't open process %d: %s\n", pid, strerror(-ret));
 		return ret;
 	}
-	ret = adopt_ranges(fd, pidfd, iovs, nr_iovs);
+	ret = adopt_ranges(fd, pidfd, iovs, nr_iovs, pram_adopt);
 	close(pidfd);
 	if (ret == -ENOSPC) {
 		pr_err("can't take over the pages of process %d: the limit is reached; the tasks "
@@ -359,6 +365,27 @@ int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_i
 	if (ret)
 		pr_err("can't take over the pages of process %d: %s; the tasks run on, see the "
 		       "kernel's log\n", pid, strerror(-ret));
+	return ret;
+}
+
+int pram_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigned int nr_iovs)
+{
+	int ret;
+
+	if (!adopt_files)
+		return -ENOTSUP;
+	if (!nr_iovs) {
+		/* hugetlb has files, too, but not of a kind that can be taken over. */
+		ret = pram_adopt_file(fd, shared, NULL, 0, NULL);
+		return ret == -EINVAL ? -ENOTSUP : ret;
+	}
+	ret = adopt_ranges(fd, shared, iovs, nr_iovs, pram_adopt_file);
+	if (ret)
+		pr_err("can't take over shared memory: %s; the tasks run on%s\n",
+		       ret == -ENOSPC ? "the limit is reached" : strerror(-ret),
+		       ret == -ENOSPC ? "" : ", see the kernel's log");
+	if (ret == -ENOSPC)
+		log_limit();
 	return ret;
 }
 

@@ -28,6 +28,9 @@ int pram_dump_unlink(const char *image);
  */
 int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_iovs);
 
+/* CR_PLUGIN_HOOK__DUMP_SHARED_PAGES: the same of shared memory, by a file of it. */
+int pram_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigned int nr_iovs);
+
 /* Commits the checkpoint; after an error pram_dump_end() discards it. */
 int pram_dump_commit(void);
 

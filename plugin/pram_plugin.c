@@ -105,6 +105,12 @@ static int plugin_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned
 	return pram_dump_active() ? pram_dump_pages(fd, pid, iovs, nr_iovs) : -ENOTSUP;
 }
 
+static int plugin_dump_shared_pages(int fd, int shared, const struct iovec *iovs,
+				    unsigned int nr_iovs)
+{
+	return pram_dump_active() ? pram_dump_shared_pages(fd, shared, iovs, nr_iovs) : -ENOTSUP;
+}
+
 static int plugin_images_done(int stage, int ret)
 {
 	if (stage == CR_PLUGIN_STAGE__DUMP && backend()->dump_active()) {
@@ -146,3 +152,4 @@ CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__UNLINK_IMAGE, plugin_unlink_image)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__IMAGES_DONE, plugin_images_done)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__DUMP_PAGES, plugin_dump_pages)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__SHARE_PAGES, plugin_share_pages)
+CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__DUMP_SHARED_PAGES, plugin_dump_shared_pages)

@@ -61,9 +61,11 @@ unsigned long pram_frame_holders(struct folio *folio)
 	return 1;
 }
 
-bool pram_frame_clear_off_lru(struct folio *folio)
+int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
+		      struct mm_struct *mm, bool written)
 {
-	return false;
+	return mem_cgroup_charge(folio, mm, GFP_KERNEL) ?:
+	       shmem_add_to_page_cache(folio, inode->i_mapping, index, NULL, GFP_KERNEL);
 }
 
 void pram_count(enum pram_counter counter, s64 n)

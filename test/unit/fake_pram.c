@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -23,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -603,6 +605,41 @@ static int fake_adopt(int fd, struct pram_ioctl_adopt *arg, struct fake_node *no
 	return 0;
 }
 
+static int fake_adopt_file(int fd, struct pram_ioctl_adopt_file *arg, struct fake_node *node)
+{
+	const struct pram_range *ranges = (const struct pram_range *)(uintptr_t)arg->ranges;
+	struct statfs fs;
+
+	if (!(fake->features & PRAM_FEATURE_ADOPT_FILE))
+		return ENOTTY;
+	arg->pages = 0;
+	if (arg->flags)
+		return EOPNOTSUPP;
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
+		return ENOTTY;
+	if (fstatfs(arg->fd, &fs))
+		return EBADF;
+	if (fs.f_type != TMPFS_MAGIC)
+		return EINVAL;
+	if (node->stat.type != PRAM_PAGE_STREAM || node->sealed)
+		return EPERM;
+	for (uint32_t i = 0; i < arg->nr_ranges; i++) {
+		if ((ranges[i].start | ranges[i].len) % FAKE_PAGE_SIZE)
+			return EINVAL;
+		for (uint64_t done = 0; done < ranges[i].len; done += FAKE_PAGE_SIZE) {
+			char page[FAKE_PAGE_SIZE] = "";
+
+			if (pread(arg->fd, page, FAKE_PAGE_SIZE, ranges[i].start + done) <= 0)
+				return EINVAL;
+			if (write(fd, page, FAKE_PAGE_SIZE) != FAKE_PAGE_SIZE)
+				die("cannot append to a node");
+			arg->pages++;
+			node->adopted_pages++;
+		}
+	}
+	return 0;
+}
+
 static int fake_map(int fd, struct pram_ioctl_map *arg)
 {
 	char page[FAKE_PAGE_SIZE];
@@ -634,6 +671,8 @@ static int fake_stream_ioctl(int fd, unsigned long request, void *arg, struct fa
 		return fake_seal(fd, arg, node);
 	case PRAM_IOCTL_ADOPT:
 		return fake_adopt(fd, arg, node);
+	case PRAM_IOCTL_ADOPT_FILE:
+		return fake_adopt_file(fd, arg, node);
 	case PRAM_IOCTL_MAP:
 		return fake_map(fd, arg);
 	}

@@ -90,10 +90,14 @@ static void test_family(void **state)
 	assert_in_range(tasks.shared_bytes, 5 * MIB, 6 * MIB);
 	assert_int_equal(tasks.ksm_bytes, 0);
 	assert_true(tasks.anon_bytes > 0);
-	most = pram_tasks_copied(&tasks, false, &least);
-	assert_int_equal(least, tasks.shared_bytes);
-	assert_int_equal(most, tasks.shared_bytes + tasks.hugetlb_bytes);
-	assert_true(pram_tasks_copied(&tasks, true, &least) >= most + tasks.anon_bytes);
+	most = pram_tasks_copied(&tasks, false, false, &least);
+	assert_int_equal(least, tasks.shared_bytes + tasks.ghost_bytes);
+	assert_int_equal(most, least + tasks.hugetlb_bytes);
+	assert_true(pram_tasks_copied(&tasks, true, true, &least) >= most + tasks.anon_bytes);
+	/* Where the kernel takes shared memory over. */
+	assert_int_equal(pram_tasks_copied(&tasks, false, true, &least),
+			 tasks.ghost_bytes + tasks.hugetlb_bytes);
+	assert_int_equal(least, tasks.ghost_bytes);
 	end_family(&tasks);
 	pram_tasks_free(&tasks);
 

@@ -518,9 +518,19 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	return addr;
 }
 
-static int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
-			    struct page *page, unsigned int nr,
-			    enum pram_copy_reason reason)
+/**
+ * pram_append_copy - append copies of pages to a page stream
+ * @ps: the stream.
+ * @node: its node, locked.
+ * @page: the first page, of one folio with the others; NULL for pages of zeros.
+ * @nr: how many.
+ * @reason: why they are not taken over.
+ *
+ * Return: 0 or as pram_data_append().
+ */
+int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
+		     struct page *page, unsigned int nr,
+		     enum pram_copy_reason reason)
 {
 	while (nr) {
 		unsigned int now = page ? nr : 1;
@@ -558,6 +568,32 @@ static int pram_append_entry(struct pram_stream *ps, struct pram_node *node,
 				PRAM_COPY_WRITTEN);
 }
 
+/**
+ * pram_append_entries - append folios to a page stream
+ * @ps: the stream.
+ * @node: its node, locked.
+ * @entries: see pram_node_adopt(), as for the references.
+ * @nr: how many.
+ *
+ * Return: as pram_node_adopt().
+ */
+int pram_append_entries(struct pram_stream *ps, struct pram_node *node,
+			const u64 *entries, unsigned int nr)
+{
+	unsigned int i = 0;
+	int err = 0;
+
+	/* Bytes that were written do not fill their folio. */
+	for (; i < nr && !pram_node_full(node); i++) {
+		if (!err)
+			err = pram_append_entry(ps, node, entries[i]);
+		folio_put(pram_entry_folio(entries[i]));
+	}
+	if (i < nr)
+		err = pram_node_adopt(node, entries + i, nr - i, ps->gfp);
+	return err;
+}
+
 /*
  * Put what was taken into a node: what is taken over, and behind it what is copied. The
  * references to all of it have gone to the node afterwards, or were put.
@@ -565,18 +601,8 @@ static int pram_append_entry(struct pram_stream *ps, struct pram_node *node,
 static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
 			     struct pram_walk *walk)
 {
-	unsigned int i = 0;
-	int err = 0;
+	int err = pram_append_entries(ps, node, walk->entries, walk->nr);
 
-	/* Bytes that were written do not fill their folio. */
-	for (; i < walk->nr && !pram_node_full(node); i++) {
-		if (!err)
-			err = pram_append_entry(ps, node, walk->entries[i]);
-		folio_put(pram_entry_folio(walk->entries[i]));
-	}
-	if (i < walk->nr)
-		err = pram_node_adopt(node, walk->entries + i, walk->nr - i,
-				      ps->gfp);
 	walk->nr = 0;
 	if (walk->nr_copy && !err)
 		err = pram_append_copy(ps, node, walk->copy_page, walk->nr_copy,
@@ -904,6 +930,38 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 }
 
 /**
+ * pram_adopt_begin - get a stream's node to take pages over
+ * @ps: the stream.
+ *
+ * Return: the node, locked, for pram_adopt_end() or pram_stream_write_end(); as error
+ * pointer -EPERM for a stream of bytes or a sealed one, -ESTALE, -EBADF.
+ */
+struct pram_node *pram_adopt_begin(struct pram_stream *ps)
+{
+	struct pram_node *node = pram_stream_write_begin(ps, false);
+
+	if (IS_ERR(node) || node->type == PRAM_PAGE_STREAM)
+		return node;
+	pram_stream_write_end(node);
+	return ERR_PTR(-EPERM);
+}
+
+/**
+ * pram_adopt_end - let go of a node to which pages were appended
+ * @file: the stream; its position and size follow.
+ * @node: from pram_adopt_begin().
+ * @err: what stopped it, or 0.
+ */
+void pram_adopt_end(struct file *file, struct pram_node *node, int err)
+{
+	file->f_pos = node->bytes;
+	i_size_write(file_inode(file), node->bytes);
+	if (err == -ENOSPC)
+		pram_log_full(node->name);
+	pram_stream_write_end(node);
+}
+
+/**
  * pram_adopt_ranges - append the memory of a task to a page stream
  * @file: a stream for saving pages; its position and size follow.
  * @mm: the task's memory, with a reference by mmget().
@@ -927,13 +985,9 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 	u64 before;
 
 	*pages = 0;
-	node = pram_stream_write_begin(ps, false);
+	node = pram_adopt_begin(ps);
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	if (node->type != PRAM_PAGE_STREAM) {
-		pram_stream_write_end(node);
-		return -EPERM;
-	}
 	walk = kvmalloc_obj(*walk, ps->gfp);
 	if (!walk) {
 		pram_stream_write_end(node);
@@ -960,12 +1014,8 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 					       range->start + range->len, walk);
 	}
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
-	file->f_pos = node->bytes;
-	i_size_write(file_inode(file), node->bytes);
-	if (err == -ENOSPC)
-		pram_log_full(node->name);
 	kvfree(walk);
-	pram_stream_write_end(node);
+	pram_adopt_end(file, node, err);
 	return err;
 }
 

@@ -726,11 +726,14 @@ void pram_data_uncharge(struct pram_node *node)
 		for (u64 i = 0; i < map->nr_entries; i++) {
 			struct folio *folio = pram_entry_folio(map->entries[i]);
 
-			if (!folio_test_anon(folio) || folio_mapped(folio) ||
-			    !folio_trylock(folio))
+			if (folio_mapped(folio) || !folio_trylock(folio))
 				continue;
-			/* If somebody looks at it the next load tries again. */
-			if (folio_test_anon(folio) && !folio_mapped(folio))
+			/*
+			 * It was a task's, or a file's that is gone. If somebody
+			 * looks at it the next load tries again.
+			 */
+			if (!folio_mapped(folio) &&
+			    (folio_test_anon(folio) || !folio->mapping))
 				pram_folio_reset(folio);
 			folio_unlock(folio);
 		}

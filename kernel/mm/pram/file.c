@@ -16,6 +16,7 @@
 #include <linux/ptrace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/swap.h>
@@ -27,6 +28,7 @@ union pram_stream_buffer {
 	struct pram_ioctl_seal	seal;
 	struct pram_ioctl_adopt	adopt;
 	struct pram_ioctl_map	map;
+	struct pram_ioctl_adopt_file adopt_file;
 };
 
 /**
@@ -208,6 +210,15 @@ static int pram_adopt_task(struct file *file, struct task_struct *task,
 	return err;
 }
 
+/* Get ranges that user space has named, to be freed by kvfree(). */
+static struct pram_range *pram_get_ranges(u64 ranges, u32 nr)
+{
+	if (nr > PRAM_ADOPT_MAX)
+		return ERR_PTR(-EINVAL);
+	return vmemdup_user(u64_to_user_ptr(ranges),
+			    array_size(nr, sizeof(struct pram_range)));
+}
+
 static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 {
 	struct pram_ioctl_adopt *adopt = &buf->adopt;
@@ -219,10 +230,7 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 	adopt->pages = 0;
 	if (adopt->flags)
 		return -EOPNOTSUPP;
-	if (adopt->nr_ranges > PRAM_ADOPT_MAX)
-		return -EINVAL;
-	ranges = vmemdup_user(u64_to_user_ptr(adopt->ranges),
-			      array_size(adopt->nr_ranges, sizeof(*ranges)));
+	ranges = pram_get_ranges(adopt->ranges, adopt->nr_ranges);
 	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
 
@@ -234,6 +242,30 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 	err = pram_adopt_task(file, task, ranges, adopt->nr_ranges, &adopt->pages);
 	put_task_struct(task);
 out:
+	kvfree(ranges);
+	return err;
+}
+
+static int pram_ioctl_adopt_file(struct file *file, union pram_stream_buffer *buf)
+{
+	struct pram_ioctl_adopt_file *adopt = &buf->adopt_file;
+	struct pram_range *ranges;
+	int err;
+
+	adopt->pages = 0;
+	if (adopt->flags)
+		return -EOPNOTSUPP;
+
+	CLASS(fd, from)(adopt->fd);
+	if (fd_empty(from) || !(fd_file(from)->f_mode & FMODE_READ))
+		return -EBADF;
+	if (!shmem_file(fd_file(from)))
+		return -EINVAL;
+	ranges = pram_get_ranges(adopt->ranges, adopt->nr_ranges);
+	if (IS_ERR(ranges))
+		return PTR_ERR(ranges);
+	err = pram_adopt_file(file, fd_file(from), ranges, adopt->nr_ranges,
+			      &adopt->pages);
 	kvfree(ranges);
 	return err;
 }
@@ -290,6 +322,8 @@ static const struct pram_stream_ioctl pram_stream_ioctls[] = {
 			  pram_ioctl_adopt),
 	PRAM_STREAM_IOCTL(PRAM_IOCTL_MAP, pram_ioctl_map, same, true,
 			  pram_ioctl_map),
+	PRAM_STREAM_IOCTL(PRAM_IOCTL_ADOPT_FILE, pram_ioctl_adopt_file, pages, true,
+			  pram_ioctl_adopt_file),
 };
 
 static long pram_stream_ioctl(struct file *file, unsigned int cmd,

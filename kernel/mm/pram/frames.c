@@ -18,6 +18,7 @@
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/pram_shmem.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
@@ -453,6 +454,18 @@ void pram_frames_unpreserve(const u64 *entries, unsigned int nr)
 unsigned long pram_frame_holders(struct folio *folio)
 {
 	guard(mutex)(&pram_frames_lock);
+	return pram_holders_read(folio_pfn(folio));
+}
+
+/**
+ * pram_folio_holders - how many nodes have a folio? Asked without a lock
+ * @folio: any folio.
+ *
+ * Return: the number. If nobody lets a node have it meanwhile, a 0 is right; otherwise it
+ * may be old in a moment.
+ */
+unsigned long pram_folio_holders(const struct folio *folio)
+{
 	return pram_holders_read(folio_pfn(folio));
 }
 

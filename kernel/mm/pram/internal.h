@@ -16,6 +16,7 @@
 #include <linux/uio.h>
 
 struct file;
+struct inode;
 struct mm_struct;
 struct pram_dir;
 struct pram_family;
@@ -54,6 +55,7 @@ struct vm_area_struct;
  * @reported: the log has said that some of the data is damaged.
  * @mappings_lock: protects @mappings, and no two map a page at the same time.
  * @mappings: where a load has mapped folios; see map.c.
+ * @holds_shmem: folios of the page cache are, or were, the node's; see shmem.c.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node {
@@ -84,6 +86,7 @@ struct pram_node {
 	bool			reported;
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
+	bool			holds_shmem;
 	char			name[PRAM_NAME_MAX];
 };
 
@@ -116,8 +119,9 @@ enum pram_counter {
 	PRAM_PAGES_MAPPED,
 	PRAM_PAGES_SAME,		/* of a family, mapped already */
 	PRAM_PAGES_REUSED,		/* made writable in place when finished */
-	PRAM_PAGES_INSERTED,		/* in a file of tmpfs, not copied */
+	PRAM_PAGES_INSERTED,		/* in a file of shmem, not copied */
 	PRAM_PAGES_COPIED_ON_LOAD,
+	PRAM_PAGES_COPIED_ON_TOUCH,	/* of files, by those who may write to them */
 	PRAM_BYTES_SAVED,
 	PRAM_BYTES_LOADED,
 	PRAM_CHECKSUM_ERRORS,
@@ -300,6 +304,13 @@ int pram_flush_pending(struct pram_stream *ps, struct pram_node *node);
 void pram_drop_pending(struct pram_stream *ps);
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
 		    struct page *page);
+int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
+		     struct page *page, unsigned int nr,
+		     enum pram_copy_reason reason);
+int pram_append_entries(struct pram_stream *ps, struct pram_node *node,
+			const u64 *entries, unsigned int nr);
+struct pram_node *pram_adopt_begin(struct pram_stream *ps);
+void pram_adopt_end(struct file *file, struct pram_node *node, int err);
 int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages);
@@ -307,6 +318,7 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 /* map.c */
 void pram_take_off_lru(struct folio *folio);
 bool pram_folio_reset(struct folio *folio);
+bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience);
 ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos,
 		      struct iov_iter *to);
 int pram_map_range(struct pram_stream *ps, struct pram_node *node,
@@ -314,6 +326,50 @@ int pram_map_range(struct pram_stream *ps, struct pram_node *node,
 void pram_queue_split(struct folio *folio);
 void pram_map_finish(struct pram_node *node);
 void pram_map_drop(struct pram_node *node);
+
+/* shmem.c */
+int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
+		      struct mm_struct *mm, bool written);
+#ifdef CONFIG_SHMEM
+void pram_shmem_hold(struct pram_node *node);
+void pram_shmem_let_go(struct pram_node *node);
+int pram_adopt_file(struct file *stream, struct file *file,
+		    const struct pram_range *ranges, unsigned int nr, u64 *pages);
+bool pram_vma_is_shmem(struct vm_area_struct *vma);
+long pram_shmem_load(struct pram_node *node, struct pram_found *found,
+		     struct vm_area_struct *vma, unsigned long addr,
+		     unsigned long end, u64 page, unsigned int *patience,
+		     u64 *copy);
+#else
+static inline void pram_shmem_hold(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_let_go(struct pram_node *node)
+{
+}
+
+static inline int pram_adopt_file(struct file *stream, struct file *file,
+				  const struct pram_range *ranges,
+				  unsigned int nr, u64 *pages)
+{
+	return -EINVAL;
+}
+
+static inline bool pram_vma_is_shmem(struct vm_area_struct *vma)
+{
+	return false;
+}
+
+static inline long pram_shmem_load(struct pram_node *node,
+				   struct pram_found *found,
+				   struct vm_area_struct *vma,
+				   unsigned long addr, unsigned long end,
+				   u64 page, unsigned int *patience, u64 *copy)
+{
+	return 0;
+}
+#endif
 
 /* family.c */
 struct pram_family *pram_family_alloc(void);

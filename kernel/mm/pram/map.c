@@ -283,19 +283,24 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 	return !folio_test_large(folio) || !pram_has_elsewhere(ready, vma);
 }
 
-/* As pram_folio_reset(), and waits for those who look at the folio only in passing. */
-static bool pram_folio_reset_patiently(struct pram_mapper *mapper,
-				       struct folio *folio)
+/**
+ * pram_folio_reset_patiently - make a folio as good as new, or wait until it can be
+ * @folio: see pram_folio_reset().
+ * @patience: how often to wait yet for those who look at the folio only in passing.
+ *
+ * Return: as pram_folio_reset().
+ */
+bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience)
 {
 	while (!pram_folio_reset(folio)) {
-		if (!mapper->patience)
+		if (!*patience)
 			return false;
 		/* What waits to be put on an LRU list has a reference for it. */
-		if (mapper->patience == PRAM_PATIENCE)
+		if (*patience == PRAM_PATIENCE)
 			lru_add_drain_all();
 		else
 			schedule_timeout_uninterruptible(1);
-		mapper->patience--;
+		(*patience)--;
 	}
 	return true;
 }
@@ -349,7 +354,7 @@ static int pram_get_ready(struct pram_mapper *mapper, struct vm_area_struct *vma
 	} else {
 		/* Its first page would have no index. */
 		if (linear_anon_page_index(vma, addr) < ready->first ||
-		    !pram_folio_reset_patiently(mapper, folio))
+		    !pram_folio_reset_patiently(folio, &mapper->patience))
 			goto no;
 		err = pram_charge_folio(mapper, folio);
 		if (err) {
@@ -981,6 +986,18 @@ again:
 	if (!vma)
 		goto out;
 	end = min(vma->vm_end, addr + (nr << PAGE_SHIFT));
+	if (pram_vma_is_shmem(vma)) {
+		if (!READ_ONCE(mapper->node->holds_shmem)) {
+			/* That takes the lock of CPU hotplug. */
+			mmap_read_unlock(mm);
+			pram_shmem_hold(mapper->node);
+			goto again;
+		}
+		all = pram_shmem_load(mapper->node, &mapper->found, vma, addr,
+				      end, page, &mapper->patience, copy);
+		mmap_read_unlock(mm);
+		return all;
+	}
 	if (!pram_vma_mappable(vma)) {
 		*copy = (end - addr) >> PAGE_SHIFT;
 		goto out;

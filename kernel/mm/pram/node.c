@@ -77,6 +77,7 @@ static void pram_node_release(struct kref *ref)
 
 	pram_node_forget(node);
 	pram_map_drop(node);
+	pram_shmem_let_go(node);
 	pram_data_free(node);
 	pram_meta_free(node->ser);
 	kfree(node);

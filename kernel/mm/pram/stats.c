@@ -64,6 +64,7 @@ PRAM_COUNTER_ATTR(pages_same, PRAM_PAGES_SAME);
 PRAM_COUNTER_ATTR(pages_reused, PRAM_PAGES_REUSED);
 PRAM_COUNTER_ATTR(pages_inserted, PRAM_PAGES_INSERTED);
 PRAM_COUNTER_ATTR(pages_copied_on_load, PRAM_PAGES_COPIED_ON_LOAD);
+PRAM_COUNTER_ATTR(pages_copied_on_touch, PRAM_PAGES_COPIED_ON_TOUCH);
 PRAM_COUNTER_ATTR(bytes_saved, PRAM_BYTES_SAVED);
 PRAM_COUNTER_ATTR(bytes_loaded, PRAM_BYTES_LOADED);
 PRAM_COUNTER_ATTR(checksum_errors, PRAM_CHECKSUM_ERRORS);
@@ -201,6 +202,7 @@ static struct attribute *pram_attrs[] = {
 	&pram_attr_pages_reused.attr.attr,
 	&pram_attr_pages_inserted.attr.attr,
 	&pram_attr_pages_copied_on_load.attr.attr,
+	&pram_attr_pages_copied_on_touch.attr.attr,
 	&pram_attr_bytes_saved.attr.attr,
 	&pram_attr_bytes_loaded.attr.attr,
 	&pram_attr_checksum_errors.attr.attr,

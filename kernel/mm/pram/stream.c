@@ -521,7 +521,7 @@ void pram_abort_load(struct pram_stream *ps)
 	if (pram_check_saving(pram_stream_state(ps), true) != -EBADF)
 		return;
 	/* Before others can load it. */
-	if (loading && !list_empty(&ps->node->mappings)) {
+	if (loading && (!list_empty(&ps->node->mappings) || ps->node->holds_shmem)) {
 		pram_map_drop(ps->node);
 		pram_data_uncharge(ps->node);
 	}

@@ -571,40 +571,6 @@ static int pram_tmpfs_load_xattr(struct pram_tmpfs_loader *loader)
 }
 
 /*
- * Put a folio that no file and no task has into a file. It is locked, and its pages
- * are accounted for.
- */
-static int pram_tmpfs_insert(struct inode *inode, pgoff_t index,
-			     struct folio *folio, bool written)
-{
-	int err;
-
-	err = mem_cgroup_charge(folio, NULL, PRAM_TMPFS_GFP);
-	if (err)
-		return err;
-	/* It goes on a list right here. */
-	pram_frame_clear_off_lru(folio);
-	__folio_set_swapbacked(folio);
-	if (folio_test_large(folio))
-		folio_set_large_rmappable(folio);
-	if (written)
-		__folio_mark_uptodate(folio);
-	else
-		folio_clear_uptodate(folio);
-	err = shmem_add_to_page_cache(folio, inode->i_mapping, index, NULL,
-				      GFP_KERNEL);
-	if (err) {
-		mem_cgroup_uncharge(folio);
-		__folio_clear_swapbacked(folio);
-		return err;
-	}
-	/* Reclaim has to write it to swap before it frees it. */
-	folio_mark_dirty(folio);
-	folio_add_lru(folio);
-	return 0;
-}
-
-/*
  * Put a mark at @index on which reading fails. It is counted as a page that is swapped
  * out, because that is how it is taken off the account when it is truncated; it has to
  * be on the account already.
@@ -641,7 +607,7 @@ static int pram_tmpfs_insert_page_copy(struct inode *inode, pgoff_t index,
 		return err;
 	}
 	folio_lock(copy);
-	err = pram_tmpfs_insert(inode, index, copy, written);
+	err = pram_shmem_insert(inode, index, copy, NULL, written);
 	folio_unlock(copy);
 	folio_put(copy);
 	return err;
@@ -676,7 +642,7 @@ static int pram_tmpfs_load_folio(struct inode *inode, pgoff_t index,
 	if (folio_order(folio) <= mapping_max_folio_order(inode->i_mapping) &&
 	    !folio_mapped(folio) && pram_frame_holders(folio) == 1 &&
 	    pram_folio_reset(folio)) {
-		err = pram_tmpfs_insert(inode, index, folio, written);
+		err = pram_shmem_insert(inode, index, folio, NULL, written);
 		if (!err)
 			pram_count(PRAM_PAGES_INSERTED, folio_nr_pages(folio));
 	}

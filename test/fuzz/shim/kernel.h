@@ -483,6 +483,7 @@ struct page {
 
 struct folio {
 	struct page	page;
+	void		*mapping;
 };
 
 extern struct folio shim_folios[SHIM_NR_PAGES];

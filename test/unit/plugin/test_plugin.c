@@ -63,6 +63,13 @@ static int hook_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned i
 	return hook(fd, pid, iovs, nr);
 }
 
+static int hook_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigned int nr)
+{
+	CR_PLUGIN_HOOK__DUMP_SHARED_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__DUMP_SHARED_PAGES];
+
+	return hook(fd, shared, iovs, nr);
+}
+
 static int hook_share_pages(void)
 {
 	CR_PLUGIN_HOOK__SHARE_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__SHARE_PAGES];
@@ -745,6 +752,72 @@ static void test_dump_pages_not(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
+/* Shared memory is taken over by its file, if the kernel can, and then needs no room. */
+static void test_dump_shared_pages(void **state)
+{
+	const uint64_t can = PRAM_FEATURE_ADOPT | PRAM_FEATURE_ADOPT_FILE;
+	const int shared = memfd_create("shared", MFD_CLOEXEC);
+	const struct iovec iovs[] = {
+		{ NULL, 2 * PAGE }, { (void *)(5 * PAGE), PAGE }, { (void *)(6 * PAGE), PAGE },
+	};
+	char *page = malloc(PAGE), *big;
+	int fd, other;
+
+	(void)state;
+	assert_int_equal(ftruncate(shared, 6 * PAGE + 10), 0);
+	for (uint32_t i = 0; i < 7; i++)
+		assert_int_equal(pwrite(shared, &i, sizeof(i), (off_t)i * PAGE), sizeof(i));
+
+	fake_pram_set_features(PRAM_FEATURE_ADOPT);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(hook_dump_shared_pages(0, shared, NULL, 0), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	fake_pram_set_features(can);
+	setenv("CRIU_PRAM_ADOPT", "no", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(hook_dump_shared_pages(0, shared, NULL, 0), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	unsetenv("CRIU_PRAM_ADOPT");
+
+	big = mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(big != MAP_FAILED);
+	memset(big, 1, 8 << 20);
+	criu_stub_set_room(2 << 20);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_true(criu_stub_logged("of their memory is copied (shared 0, "));
+	munmap(big, 8 << 20);
+	write_image("inventory.img", "inventory");
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	/* A file of another kind, as hugetlb's is. */
+	other = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(hook_dump_shared_pages(fd, other, NULL, 0), -ENOTSUP);
+	close(other);
+	assert_int_equal(hook_dump_shared_pages(fd, shared, NULL, 0), 0);
+	fake_pram_fail(PRAM_IOCTL_ADOPT_FILE, ENOSPC, 0);
+	assert_int_equal(hook_dump_shared_pages(fd, shared, iovs, 3), -ENOSPC);
+	assert_true(criu_stub_logged("can't take over shared memory: the limit is reached"));
+	assert_int_equal(hook_dump_shared_pages(fd, shared, iovs, 3), 0);
+	close(fd);
+	assert_int_equal(adopted_pages("pages-1.img"), 4);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	assert_int_equal(hook_dump_shared_pages(0, shared, NULL, 0), -ENOTSUP);
+	criu_stub_new_process();
+
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	for (uint32_t i = 0; i < 4; i++) {
+		const uint32_t is = i < 2 ? i : i + 3;
+
+		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
+		assert_memory_equal(page, &is, sizeof(is));
+	}
+	close(fd);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	close(shared);
+	free(page);
+}
+
 /* What has to be copied, and whether there is room for it, is said before the freeze. */
 static void test_room(void **state)
 {
@@ -1325,6 +1398,7 @@ int main(void)
 		plugin_test(test_room),
 		plugin_test(test_failing_dump_pages),
 		plugin_test(test_share_pages),
+		plugin_test(test_dump_shared_pages),
 		plugin_test(test_failed_restore),
 		plugin_test(test_failing_finish),
 		plugin_test(test_keep),

@@ -324,7 +324,7 @@ bool in_scratch(uint64_t pfn)
 
 static const char *const counter_names[NR_COUNTERS] = {
 	"adopted", "shared", "migrated", "mapped", "same", "reused",
-	"split", "copied_on_load", "copied",
+	"split", "copied_on_load", "copied_on_touch", "inserted", "copied",
 	"copied_written", "copied_unaligned", "copied_asked", "copied_scratch",
 	"copied_partial", "copied_file", "copied_shmem", "copied_hugetlb",
 	"copied_ksm", "copied_pinned", "copied_swapped", "copied_special",

@@ -129,12 +129,13 @@ void write_text(const char *path, const char *text);
 
 /* --- counters --- */
 
-#define NR_COUNTERS	21
+#define NR_COUNTERS	23
 /* Where some are in a struct counters. */
 #define ADOPTED		0
 #define MAPPED		3
 #define COPIED_ON_LOAD	7
-#define COPIED		8
+#define ON_TOUCH	8
+#define COPIED		10
 
 struct counters {
 	int64_t value[NR_COUNTERS];

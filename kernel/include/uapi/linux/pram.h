@@ -69,6 +69,8 @@
 #define PRAM_FEATURE_MAP	(1U << 1)
 /* Pages that several nodes have are shared by those into whom they are mapped. */
 #define PRAM_FEATURE_SHARE	(1U << 2)
+/* PRAM_IOCTL_ADOPT_FILE exists; PRAM_LOAD_MAP puts pages into shared memory, too. */
+#define PRAM_FEATURE_ADOPT_FILE	(1U << 3)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -145,7 +147,10 @@ struct pram_ioctl_save {
 #define PRAM_LOAD_PEEK		(1U << 0)
 /*
  * preadv(2) may map the node's pages into the reader, copy-on-write, where the
- * destination is whole empty pages of a private mapping. Page streams only;
+ * destination is whole empty pages of a private mapping. Where it is a writable
+ * mapping of shared memory, and the file has a hole, it may put them into the file:
+ * until the stream is finished whoever touches one there by a writable mapping, or
+ * writes to it, gets a copy in its place. Page streams only;
  * a kernel that cannot map copies. With PRAM_LOAD_PEEK the node stays, and while it is
  * mapped there a later load has to copy.
  *
@@ -398,5 +403,42 @@ struct pram_ioctl_map {
 };
 
 #define PRAM_IOCTL_MAP		_IO(PRAM_IOCTL_TYPE, 0x42)
+
+/**
+ * struct pram_ioctl_adopt_file - ioctl(PRAM_IOCTL_ADOPT_FILE) on a page stream for saving
+ * @size: Input; sizeof(struct pram_ioctl_adopt_file).
+ * @flags: Input; must be zero.
+ * @fd: Input; a file of shared memory, open for reading: a memfd, a file of a tmpfs,
+ *	a shared anonymous mapping or a segment of SysV by /proc/PID/map_files.
+ * @nr_ranges: Input; number of ranges, at most %PRAM_ADOPT_MAX.
+ * @ranges: Input; address of an array of &struct pram_range, with offsets in the file
+ *	in place of addresses.
+ * @pages: Output; pages appended, also on an error.
+ *
+ * Appends the pages of these ranges, in this order, to the stream, as
+ * %PRAM_IOCTL_ADOPT does for private memory. The file goes on with the same pages, and
+ * the stream has them, too, as long as it or its node is there: whoever writes to one
+ * by way of the file, or maps it where he could, has a copy of it put into its place
+ * in the file first. Pages that somebody has pinned are copied at once, as are those
+ * that cannot be moved to where a node may have them. Holes count as zeros.
+ *
+ * Who has mapped the file should be stopped, so that the pages are of one moment.
+ *
+ * Errors: EBADF for a wrong @fd or one not open for reading, EINVAL for a file that is
+ * no shared memory (hugetlb is none) or a range that is not within it, EFAULT if the
+ * file becomes shorter meanwhile, EIO for what was lost in swap, EPERM for a byte
+ * stream or a sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream
+ * holds @pages of what was asked for.
+ */
+struct pram_ioctl_adopt_file {
+	__u32		size;
+	__u32		flags;
+	__s32		fd;
+	__u32		nr_ranges;
+	__aligned_u64	ranges;
+	__aligned_u64	pages;
+};
+
+#define PRAM_IOCTL_ADOPT_FILE	_IO(PRAM_IOCTL_TYPE, 0x43)
 
 #endif /* _UAPI_LINUX_PRAM_H */

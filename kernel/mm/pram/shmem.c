@@ -1,0 +1,762 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Shared memory: shared anonymous mappings, memfds, segments of SysV, files of a tmpfs.
+ *
+ * A node takes folios out of the page cache by holding them: they stay where they are,
+ * and the file goes on with the very same ones. What must not happen is that somebody
+ * writes to them. A folio in the page cache has no copy-on-write, so it is made here:
+ * whoever asks shmem for a folio that a node holds, to write to it or to map it where
+ * it can be written to, gets a copy that has taken its place in the file.
+ *
+ * The number of holders that frames.c keeps for each frame is what this goes by, and
+ * the lock of the folio is what makes it safe. To be taken over a folio is locked,
+ * unmapped, and must have no reference that is not accounted for; then it is held, and
+ * only then unlocked. Whoever maps it does so under this lock. So he is either before
+ * that, and his mapping goes, or after, and sees that the folio is held. Nothing else
+ * is noted down, so a dump that fails has nothing to undo.
+ *
+ * A restore goes the same way back: folios of the node are put into holes of the file,
+ * and are held until it is committed. Whatever touches them before gets copies.
+ */
+
+#include <linux/fs.h>
+#include <linux/hugetlb.h>
+#include <linux/jump_label.h>
+#include <linux/memcontrol.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/pram_shmem.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+#include <linux/swap.h>
+#include <linux/userfaultfd_k.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/* Is there a node that may hold folios of the page cache? */
+DEFINE_STATIC_KEY_FALSE(pram_holds_shmem);
+
+/* Protects &pram_node.holds_shmem. */
+static DEFINE_MUTEX(pram_shmem_lock);
+
+/**
+ * pram_shmem_hold - note that a node holds, or will hold, folios of the page cache
+ * @node: the node. It counts until it is freed.
+ */
+void pram_shmem_hold(struct pram_node *node)
+{
+	guard(mutex)(&pram_shmem_lock);
+	if (node->holds_shmem)
+		return;
+	static_branch_inc(&pram_holds_shmem);
+	node->holds_shmem = true;
+}
+
+/**
+ * pram_shmem_let_go - undo pram_shmem_hold()
+ * @node: the node, which is being freed and holds nothing any more.
+ */
+void pram_shmem_let_go(struct pram_node *node)
+{
+	if (node->holds_shmem)
+		static_branch_dec(&pram_holds_shmem);
+	node->holds_shmem = false;
+}
+
+/**
+ * pram_folio_settle - wait until a folio is either taken over or left alone
+ * @folio: the folio, with a reference of the caller's.
+ *
+ * Return: false if a node has it.
+ */
+bool pram_folio_settle(struct folio *folio)
+{
+	bool held;
+
+	folio_lock(folio);
+	held = pram_folio_holders(folio);
+	folio_unlock(folio);
+	return !held;
+}
+
+static void pram_shmem_account(struct folio *folio, long nr)
+{
+	if (folio_test_pmd_mappable(folio))
+		lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, nr);
+	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, nr);
+	lruvec_stat_mod_folio(folio, NR_SHMEM, nr);
+}
+
+/* Make a copy of pages of a folio: locked, charged, in no file yet. */
+static struct folio *pram_shmem_copy(struct folio *old, unsigned long first,
+				     unsigned int order, gfp_t gfp,
+				     struct mm_struct *mm)
+{
+	struct inode *inode = old->mapping->host;
+	struct folio *new;
+	int err;
+
+	new = shmem_alloc_folio(gfp, order, SHMEM_I(inode), old->index + first);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	__folio_set_locked(new);
+	__folio_set_swapbacked(new);
+	err = mem_cgroup_charge(new, mm, gfp & GFP_RECLAIM_MASK);
+	for (long i = 0; i < folio_nr_pages(new) && !err; i++) {
+		if (copy_mc_highpage(folio_page(new, i),
+				     folio_page(old, first + i)))
+			err = -EHWPOISON;
+		cond_resched();
+	}
+	if (err) {
+		folio_unlock(new);
+		folio_put(new);
+		return ERR_PTR(err);
+	}
+	flush_dcache_folio(new);
+	if (folio_test_uptodate(old))
+		__folio_mark_uptodate(new);
+	return new;
+}
+
+/* The references of the page cache, and where it finds the folio. */
+static void pram_shmem_place(struct folio *new, struct folio *old,
+			     unsigned long first)
+{
+	folio_ref_add(new, folio_nr_pages(new));
+	new->mapping = old->mapping;
+	new->index = old->index + first;
+}
+
+/* Reclaim has to write it to swap before it frees it. */
+static void pram_shmem_placed(struct folio *new)
+{
+	folio_mark_dirty(new);
+	folio_add_lru(new);
+}
+
+/* Put a copy of the same order into a folio's place. */
+static struct folio *pram_shmem_replace(struct folio *old, gfp_t gfp,
+					struct mm_struct *mm)
+{
+	XA_STATE(xas, &old->mapping->i_pages, old->index);
+	const long nr = folio_nr_pages(old);
+	struct folio *new;
+
+	/* Smaller ones will do. */
+	if (nr > 1)
+		gfp = (gfp & ~__GFP_NOFAIL) | __GFP_COMP | __GFP_NORETRY |
+		      __GFP_NOWARN;
+	new = pram_shmem_copy(old, 0, folio_order(old), gfp, mm);
+	if (IS_ERR(new))
+		return new;
+	pram_shmem_place(new, old, 0);
+	xas_lock_irq(&xas);
+	xas_store(&xas, new);
+	pram_shmem_account(old, -nr);
+	pram_shmem_account(new, nr);
+	old->mapping = NULL;
+	xas_unlock_irq(&xas);
+	pram_shmem_placed(new);
+	return new;
+}
+
+static void pram_shmem_drop_copies(struct list_head *copies)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, copies, lru) {
+		list_del(&folio->lru);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+}
+
+/* Put copies of order 0 into a large folio's place. Return: the one at @index. */
+static struct folio *pram_shmem_replace_split(struct folio *old, pgoff_t index,
+					      gfp_t gfp, struct mm_struct *mm)
+{
+	struct address_space *mapping = old->mapping;
+	XA_STATE(xas, &mapping->i_pages, old->index);
+	const long nr = folio_nr_pages(old);
+	struct folio *new, *next, *found = NULL;
+	LIST_HEAD(copies);
+
+	for (long i = 0; i < nr; i++) {
+		new = pram_shmem_copy(old, i, 0, gfp, mm);
+		if (IS_ERR(new)) {
+			pram_shmem_drop_copies(&copies);
+			return new;
+		}
+		new->index = old->index + i;
+		list_add_tail(&new->lru, &copies);
+	}
+	xas_split_alloc(&xas, old, folio_order(old), gfp & GFP_RECLAIM_MASK);
+	if (xas_error(&xas)) {
+		pram_shmem_drop_copies(&copies);
+		return ERR_PTR(xas_error(&xas));
+	}
+
+	xas_lock_irq(&xas);
+	xas_reset(&xas);
+	xas_split(&xas, old, folio_order(old));
+	pram_shmem_account(old, -nr);
+	list_for_each_entry(new, &copies, lru) {
+		pram_shmem_place(new, old, new->index - old->index);
+		/* There is a slot for it, so this needs no memory. */
+		__xa_store(&mapping->i_pages, new->index, new, 0);
+		pram_shmem_account(new, 1);
+	}
+	old->mapping = NULL;
+	xas_unlock_irq(&xas);
+	xas_destroy(&xas);
+
+	list_for_each_entry_safe(new, next, &copies, lru) {
+		list_del(&new->lru);
+		pram_shmem_placed(new);
+		if (new->index == index) {
+			found = new;
+			continue;
+		}
+		folio_unlock(new);
+		folio_put(new);
+	}
+	return found;
+}
+
+/**
+ * pram_shmem_unshare - put a copy into the place of a folio that a node holds
+ * @foliop: the folio, locked, in the page cache of shared memory, with a reference of
+ *	the caller's. Replaced by the copy of the page at @index: another locked folio
+ *	with a reference.
+ * @index: a page of the folio.
+ * @gfp: how to allocate.
+ * @mm: to be charged; NULL for the caller's.
+ *
+ * Return: 0; -ENOMEM or -EHWPOISON, and then nothing has changed.
+ */
+int pram_shmem_unshare(struct folio **foliop, pgoff_t index, gfp_t gfp,
+		       struct mm_struct *mm)
+{
+	struct folio *old = *foliop, *new;
+	const long nr = folio_nr_pages(old);
+
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(old), old);
+	if (folio_contain_hwpoisoned_page(old))
+		return -EHWPOISON;
+	/* Those who only read it have to see what is written now. */
+	if (folio_mapped(old))
+		unmap_mapping_folio(old);
+	new = pram_shmem_replace(old, gfp, mm);
+	if (new == ERR_PTR(-ENOMEM) && nr > 1)
+		new = pram_shmem_replace_split(old, index, gfp, mm);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	pram_count(PRAM_PAGES_COPIED_ON_TOUCH, nr);
+	folio_unlock(old);
+	/* It is the node's alone now: nothing to be reclaimed. */
+	pram_take_off_lru(old);
+	/* The page cache's references, and the caller's. */
+	folio_put_refs(old, nr + 1);
+	*foliop = new;
+	return 0;
+}
+
+/* Folios that are taken over together. */
+#define PRAM_TAKE_BATCH		64
+
+/* Waits for others to take their eyes off folios, for each call. */
+#define PRAM_TAKE_PATIENCE	10
+
+/**
+ * struct pram_taker - what takes over folios of a file
+ * @ps: the stream.
+ * @node: its node, locked.
+ * @mapping: the file's.
+ * @moved: up to this index folios were moved out of scratch, if they could be.
+ * @split: up to this index folios were split of which only a part is to be taken, if
+ *	they could be.
+ * @patience: how often to wait yet.
+ * @nr_locked: used elements of @locked.
+ * @nr: used elements of @entries.
+ * @locked: folios to be taken over; locked, with a reference for the lock.
+ * @entries: the node's entries of these, with a reference for each.
+ */
+struct pram_taker {
+	struct pram_stream	*ps;
+	struct pram_node	*node;
+	struct address_space	*mapping;
+	pgoff_t			moved;
+	pgoff_t			split;
+	unsigned int		patience;
+	unsigned int		nr_locked;
+	unsigned int		nr;
+	struct folio		*locked[PRAM_TAKE_BATCH];
+	u64			entries[PRAM_TAKE_BATCH];
+};
+
+/* Give the node what is locked. Nobody can have come by it before it is held. */
+static int pram_taker_flush(struct pram_taker *taker)
+{
+	int err = 0;
+
+	if (taker->nr)
+		err = pram_append_entries(taker->ps, taker->node,
+					  taker->entries, taker->nr);
+	for (unsigned int i = 0; i < taker->nr_locked; i++) {
+		folio_unlock(taker->locked[i]);
+		folio_put(taker->locked[i]);
+	}
+	taker->nr = 0;
+	taker->nr_locked = 0;
+	return err;
+}
+
+/* Move folios that lie in scratch, up to @end, to where a node may have them. */
+static void pram_taker_move(struct pram_taker *taker, pgoff_t index, pgoff_t end)
+{
+	struct folio_batch fbatch;
+	LIST_HEAD(isolated);
+
+	folio_batch_init(&fbatch);
+	while (index < end &&
+	       filemap_get_folios(taker->mapping, &index, end - 1, &fbatch)) {
+		for (unsigned int i = 0; i < folio_batch_count(&fbatch); i++)
+			if (pram_in_scratch(fbatch.folios[i]))
+				isolate_folio_to_list(fbatch.folios[i], &isolated);
+		folio_batch_release(&fbatch);
+	}
+	pram_migrate_isolated(&isolated);
+}
+
+/* Is every reference to a locked folio accounted for: the file's, nodes', ours? */
+static bool pram_taker_alone(struct pram_taker *taker, struct folio *folio)
+{
+	for (unsigned int tries = 0; ; tries++) {
+		if (folio_ref_count(folio) == folio_expected_ref_count(folio) +
+					      pram_folio_holders(folio) + 1)
+			return true;
+		/* What waits to be put on an LRU list has one for it, as if just read in. */
+		if (!tries) {
+			lru_add_drain();
+			continue;
+		}
+		if (!taker->patience)
+			return false;
+		if (taker->patience == PRAM_TAKE_PATIENCE)
+			lru_add_drain_all();
+		else
+			schedule_timeout_uninterruptible(1);
+		taker->patience--;
+	}
+}
+
+/*
+ * See to it that nobody can write to a locked folio any more, but by asking shmem for it.
+ *
+ * Return: 0 (%PRAM_COPY_NOT), or why it has to be copied.
+ */
+static enum pram_copy_reason pram_taker_unmap(struct pram_taker *taker,
+					      struct folio *folio)
+{
+	if (taker->ps->flags & PRAM_SAVE_COPY)
+		return PRAM_COPY_ASKED;
+	if (pram_in_scratch(folio))
+		return PRAM_COPY_SCRATCH;
+	if (folio_mapped(folio))
+		unmap_mapping_folio(folio);
+	/* Pins, and those who look at another task's memory to write to it. */
+	if (folio_mapped(folio) || !pram_taker_alone(taker, folio))
+		return PRAM_COPY_PINNED;
+	return PRAM_COPY_NOT;
+}
+
+/* Add pages of a locked folio to what will be taken over. It has room for them. */
+static void pram_taker_add(struct pram_taker *taker, struct folio *folio,
+			   struct page *page, unsigned long nr)
+{
+	while (nr) {
+		unsigned long now = nr;
+
+		if (nr != folio_nr_pages(folio))
+			now = min(nr, PRAM_PART_PAGES);
+		folio_get(folio);
+		taker->entries[taker->nr++] = pram_entry(folio, page, now,
+							 PRAM_ENTRY_LRU |
+							 PRAM_ENTRY_ADOPTED);
+		page += now;
+		nr -= now;
+	}
+	taker->locked[taker->nr_locked++] = folio;
+}
+
+static bool pram_taker_has_room(const struct pram_taker *taker, unsigned long nr)
+{
+	return taker->nr + DIV_ROUND_UP(nr, PRAM_PART_PAGES) <= PRAM_TAKE_BATCH;
+}
+
+/*
+ * Lock the folio at an index. What waits to be taken over is locked, too: whoever has
+ * to be waited for may wait for that, so it is taken over first.
+ *
+ * Return: 0, and *@foliop is NULL for a hole, or what was allocated and never written.
+ */
+static int pram_taker_lock(struct pram_taker *taker, pgoff_t index,
+			   struct folio **foliop)
+{
+	struct folio *folio = filemap_get_entry(taker->mapping, index);
+	int err;
+
+	if (folio && !xa_is_value(folio)) {
+		if (folio_trylock(folio)) {
+			if (folio->mapping == taker->mapping &&
+			    folio_test_uptodate(folio)) {
+				*foliop = folio;
+				return 0;
+			}
+			folio_unlock(folio);
+		}
+		folio_put(folio);
+	}
+	err = pram_taker_flush(taker);
+	if (err)
+		return err;
+	/* Be it swapped out. */
+	err = shmem_get_folio(taker->mapping->host, index, 0, foliop, SGP_READ);
+	/* The file has become shorter. */
+	return err == -EINVAL ? -EFAULT : err;
+}
+
+/* Split a folio of which only a part is wanted, unless another node has it. */
+static void pram_taker_split(struct pram_taker *taker, struct folio *folio)
+{
+	const long nr = folio_nr_pages(folio);
+
+	if (pram_folio_holders(folio) || !pram_taker_alone(taker, folio))
+		return;
+	if (!split_folio(folio))
+		pram_count(PRAM_PAGES_SPLIT, nr);
+}
+
+/*
+ * Take pages from @index up to @end at most, of one folio.
+ *
+ * Return: 0 or an error; *@next is set to where it stopped.
+ */
+static int pram_taker_take(struct pram_taker *taker, pgoff_t index, pgoff_t end,
+			   pgoff_t *next)
+{
+	enum pram_copy_reason reason;
+	struct folio *folio;
+	unsigned long nr;
+	struct page *page;
+	int err;
+
+	*next = index;
+	err = pram_taker_lock(taker, index, &folio);
+	if (err)
+		return err;
+	if (!folio) {
+		*next = index + 1;
+		return pram_append_copy(taker->ps, taker->node, NULL, 1,
+					PRAM_COPY_SPECIAL);
+	}
+	page = folio_file_page(folio, index);
+	nr = min(end, folio_next_index(folio)) - index;
+	if (folio_contain_hwpoisoned_page(folio)) {
+		err = -EHWPOISON;
+		goto unlock;
+	}
+	if (nr != folio_nr_pages(folio) && index >= taker->split &&
+	    !(taker->ps->flags & PRAM_SAVE_COPY)) {
+		taker->split = index + 1;
+		pram_taker_split(taker, folio);
+		goto unlock;
+	}
+	if (!pram_taker_has_room(taker, nr)) {
+		err = pram_taker_flush(taker);
+		if (err)
+			goto unlock;
+	}
+	reason = pram_taker_unmap(taker, folio);
+	if (reason == PRAM_COPY_SCRATCH && index >= taker->moved) {
+		folio_unlock(folio);
+		folio_put(folio);
+		err = pram_taker_flush(taker);
+		taker->moved = min(end, index + PTRS_PER_PTE);
+		if (!err)
+			pram_taker_move(taker, index, taker->moved);
+		return err;
+	}
+	*next = index + nr;
+	if (!reason) {
+		pram_taker_add(taker, folio, page, nr);
+		return 0;
+	}
+	folio_unlock(folio);
+	err = pram_taker_flush(taker);
+	if (!err)
+		err = pram_append_copy(taker->ps, taker->node, page, nr, reason);
+	folio_put(folio);
+	return err;
+unlock:
+	folio_unlock(folio);
+	folio_put(folio);
+	return err;
+}
+
+static int pram_taker_range(struct pram_taker *taker, pgoff_t index, pgoff_t end)
+{
+	int err = 0;
+
+	taker->moved = 0;
+	taker->split = 0;
+	/* At once for all, mostly: what is mapped again until it is its turn goes then. */
+	if (!(taker->ps->flags & PRAM_SAVE_COPY))
+		unmap_mapping_pages(taker->mapping, index, end - index, false);
+	while (index < end && !err) {
+		err = fatal_signal_pending(current) ? -EINTR :
+			pram_taker_take(taker, index, end, &index);
+		cond_resched();
+	}
+	/* Whatever has happened, nothing stays locked. */
+	return pram_taker_flush(taker) ?: err;
+}
+
+/* Is a range of a file's bytes within it, and made of whole pages? */
+static bool pram_range_in_file(const struct pram_range *range, struct inode *inode)
+{
+	u64 size = round_up((u64)i_size_read(inode), PAGE_SIZE);
+
+	return PAGE_ALIGNED(range->start | range->len) && range->start <= size &&
+	       range->len <= size - range->start;
+}
+
+/**
+ * pram_adopt_file - append pages of shared memory to a page stream
+ * @stream: a stream for saving pages; its position and size follow.
+ * @file: a file of shmem.
+ * @ranges: multiples of the page size, within the file.
+ * @nr: their number.
+ * @pages: set to the number of pages appended, also on an error.
+ *
+ * Return: 0; -EINVAL for a range that is not aligned or not within the file; -EFAULT if
+ * it has become shorter meanwhile; -EIO for what was lost in swap; otherwise as
+ * pram_adopt_ranges().
+ */
+int pram_adopt_file(struct file *stream, struct file *file,
+		    const struct pram_range *ranges, unsigned int nr, u64 *pages)
+{
+	struct pram_stream *ps = stream->private_data;
+	struct pram_taker *taker;
+	struct pram_node *node;
+	u64 before;
+	int err;
+
+	*pages = 0;
+	node = pram_adopt_begin(ps);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	taker = kvzalloc_obj(*taker, ps->gfp);
+	if (!taker) {
+		pram_stream_write_end(node);
+		return -ENOMEM;
+	}
+	taker->ps = ps;
+	taker->node = node;
+	taker->mapping = file->f_mapping;
+	taker->patience = PRAM_TAKE_PATIENCE;
+
+	/* Before the first of them is held; who names none only asks if it could be. */
+	if (nr) {
+		pram_shmem_hold(node);
+		lru_add_drain_all();
+	}
+	before = node->bytes;
+	err = pram_flush_pending(ps, node);
+	for (unsigned int i = 0; i < nr && !err; i++) {
+		const struct pram_range *range = &ranges[i];
+
+		if (!pram_range_in_file(range, taker->mapping->host))
+			err = -EINVAL;
+		else if (range->len)
+			err = pram_taker_range(taker, range->start >> PAGE_SHIFT,
+					       (range->start + range->len) >> PAGE_SHIFT);
+	}
+	*pages = (node->bytes - before) >> PAGE_SHIFT;
+	kvfree(taker);
+	pram_adopt_end(stream, node, err);
+	return err;
+}
+
+/**
+ * pram_vma_is_shmem - can folios be put into the file that a region maps?
+ * @vma: the region.
+ *
+ * Return: true if it maps shared memory to be written to.
+ */
+bool pram_vma_is_shmem(struct vm_area_struct *vma)
+{
+	const vm_flags_t need = VM_SHARED | VM_WRITE;
+
+	return (vma->vm_flags & need) == need && vma->vm_file &&
+	       shmem_mapping(vma->vm_file->f_mapping) &&
+	       !userfaultfd_armed(vma);
+}
+
+/**
+ * pram_shmem_insert - put a folio that no file and no task has into a file
+ * @inode: the file, on whose account its pages are.
+ * @index: where, in pages.
+ * @folio: the folio, locked.
+ * @mm: to be charged; NULL for the caller's.
+ * @written: it has contents; otherwise it was only allocated.
+ *
+ * Return: 0; -EEXIST if something is there; -ENOMEM.
+ */
+int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
+		      struct mm_struct *mm, bool written)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	int err;
+
+	err = mem_cgroup_charge(folio, mm, gfp);
+	if (err)
+		return err;
+	/* It goes on a list right here. */
+	pram_frame_clear_off_lru(folio);
+	__folio_set_swapbacked(folio);
+	if (folio_test_large(folio))
+		folio_set_large_rmappable(folio);
+	if (written)
+		__folio_mark_uptodate(folio);
+	else
+		folio_clear_uptodate(folio);
+	err = shmem_add_to_page_cache(folio, inode->i_mapping, index, NULL,
+				      GFP_KERNEL);
+	if (err) {
+		mem_cgroup_uncharge(folio);
+		__folio_clear_swapbacked(folio);
+		return err;
+	}
+	pram_shmem_placed(folio);
+	return 0;
+}
+
+static bool pram_index_in_file(struct inode *inode, pgoff_t index, u64 nr)
+{
+	u64 pages = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+
+	return index < pages && nr <= pages - index;
+}
+
+/* Has the file got, at @index, the very folio, by an earlier attempt? */
+static bool pram_folio_is_at(struct folio *folio, struct address_space *mapping,
+			     pgoff_t index)
+{
+	return folio->mapping == mapping && folio->index == index;
+}
+
+/*
+ * Put what was found in a node into a file.
+ *
+ * Return: 1 if it is there; 0 if it has to be copied; -ENOMEM; -EINTR.
+ */
+static int pram_shmem_load_found(struct inode *inode, pgoff_t index,
+				 const struct pram_found *found,
+				 struct mm_struct *mm, unsigned int *patience)
+{
+	struct folio *folio = found->folio;
+	const long nr = folio_nr_pages(folio);
+	int err;
+
+	if (pram_found_part(found) || !IS_ALIGNED(index, nr) ||
+	    folio_order(folio) > mapping_max_folio_order(inode->i_mapping) ||
+	    !pram_index_in_file(inode, index, nr))
+		return 0;
+	if (folio_lock_killable(folio))
+		return -EINTR;
+	err = 1;
+	if (pram_folio_is_at(folio, inode->i_mapping, index))
+		goto unlock;
+	err = 0;
+	if (folio_mapped(folio) || !pram_folio_reset_patiently(folio, patience))
+		goto unlock;
+	if (shmem_inode_acct_blocks(inode, nr))
+		goto unlock;
+	err = pram_shmem_insert(inode, index, folio, mm, true);
+	/* It may have been truncated since the look at its size. */
+	if (!err && !pram_index_in_file(inode, index, nr)) {
+		filemap_remove_folio(folio);
+		err = -EEXIST;
+	}
+	/* What did not get there is taken off the account by this, too. */
+	shmem_recalc_inode(inode, nr, 0);
+	if (!err) {
+		pram_count(PRAM_PAGES_INSERTED, nr);
+		pram_count(PRAM_BYTES_LOADED, (u64)nr << PAGE_SHIFT);
+	}
+	err = !err ? 1 : err == -EEXIST ? 0 : err;
+unlock:
+	folio_unlock(folio);
+	return err;
+}
+
+/**
+ * pram_shmem_load - put folios of a node into the file that a region maps
+ * @node: the node, of which pram_shmem_hold() knows.
+ * @found: what was found the last time, or zeros.
+ * @vma: a region for which pram_vma_is_shmem() is true; mmap_lock is held.
+ * @addr: where in it.
+ * @end: up to where, at most.
+ * @page: the node's page for @addr.
+ * @patience: how often to wait for others yet.
+ * @copy: set to how many pages have to be copied behind what was done.
+ *
+ * Return: how many pages are in the file, beginning with the first; -ENOMEM, -EINTR or
+ * -EBADMSG if none are.
+ */
+long pram_shmem_load(struct pram_node *node, struct pram_found *found,
+		     struct vm_area_struct *vma, unsigned long addr,
+		     unsigned long end, u64 page, unsigned int *patience,
+		     u64 *copy)
+{
+	struct inode *inode = vma->vm_file->f_mapping->host;
+	pgoff_t index = linear_page_index(vma, addr);
+	u64 nr = (end - addr) >> PAGE_SHIFT, done = 0;
+	int ret = 1;
+
+	while (done < nr) {
+		u64 rest;
+
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		ret = pram_data_find(node, page + done, found);
+		if (ret <= 0)
+			break;
+		rest = found->first_page + found->nr - (page + done);
+		*copy = min(rest, nr - done);
+		/* From its first page to its last one. */
+		ret = 0;
+		if (rest != folio_nr_pages(found->folio) || rest > nr - done)
+			break;
+		/* Nor does anybody map it meanwhile who knows it to be fresh. */
+		if (mutex_lock_killable(&node->mappings_lock)) {
+			ret = -EINTR;
+			break;
+		}
+		ret = pram_shmem_load_found(inode, index + done, found,
+					    vma->vm_mm, patience);
+		mutex_unlock(&node->mappings_lock);
+		if (ret <= 0)
+			break;
+		done += rest;
+		cond_resched();
+	}
+	return ret < 0 && !done ? ret : done;
+}
