@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "caller.h"
@@ -103,21 +104,29 @@ static size_t read_file(pid_t pid, const char *name, char *text, size_t size)
 	return len > 0 ? len : 0;
 }
 
-bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX])
+/* Who has called the container runtime that has called criu. */
+struct caller {
+	char	comm[32];
+	char	args[ARGS_MAX];
+	size_t	size;		/* of the arguments */
+};
+
+static bool find_caller(struct caller *caller)
 {
-	char stat[512], comm[32], args[ARGS_MAX];
 	bool by_runtime = false;
 	pid_t pid = getppid();
+	char stat[512];
 
 	for (unsigned int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
-		size_t size = read_file(pid, "cmdline", args, sizeof(args));
 		const char *end;
 
-		read_file(pid, "comm", comm, sizeof(comm));
-		comm[strcspn(comm, "\n")] = '\0';
-		if (by_runtime && pram_program_packs(comm, args, size, reason))
+		read_file(pid, "comm", caller->comm, sizeof(caller->comm));
+		caller->comm[strcspn(caller->comm, "\n")] = '\0';
+		if (by_runtime) {
+			caller->size = read_file(pid, "cmdline", caller->args, sizeof(caller->args));
 			return true;
-		by_runtime = is_one_of(comm, runtimes, sizeof(runtimes) / sizeof(*runtimes));
+		}
+		by_runtime = is_one_of(caller->comm, runtimes, sizeof(runtimes) / sizeof(*runtimes));
 		read_file(pid, "stat", stat, sizeof(stat));
 		/* PID (COMM) STATE PPID, and COMM may have anything in it. */
 		end = strrchr(stat, ')');
@@ -125,4 +134,24 @@ bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX])
 			break;
 	}
 	return false;
+}
+
+bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX])
+{
+	struct caller caller;
+
+	return find_caller(&caller) &&
+	       pram_program_packs(caller.comm, caller.args, caller.size, reason);
+}
+
+bool pram_caller_will_fail(pid_t task)
+{
+	struct stat ours, theirs;
+	struct caller caller;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", task);
+	return !stat("/proc/self/ns/user", &ours) && !stat(path, &theirs) &&
+	       ours.st_ino != theirs.st_ino && find_caller(&caller) &&
+	       !strcmp(caller.comm, "podman");
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Long enough for each reason. */
 #define PRAM_CALLER_REASON_MAX	256
@@ -21,7 +22,13 @@
 bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX]);
 
 /*
- * The same of one program: its name as in /proc/PID/comm, and its arguments as in
+ * Will the restore fail, whatever is dumped? podman has containers restored that have a user
+ * namespace of their own, as @task may have, but criu can't do it, nor with ordinary images.
+ */
+bool pram_caller_will_fail(pid_t task);
+
+/*
+ * As pram_caller_packs(), of one program: its name as in /proc/PID/comm, and its arguments as in
  * /proc/PID/cmdline, @size bytes and a nul behind them.
  */
 bool pram_program_packs(const char *comm, const char *args, size_t size,

@@ -226,6 +226,12 @@ int pram_dump_begin(void)
 		return -EOPNOTSUPP;
 	}
 
+	if (pram_caller_will_fail(root_item->pid->real)) {
+		pr_err("the container has a user namespace of its own, and criu can't restore one for "
+		       "podman: run it without --userns\n");
+		return -EOPNOTSUPP;
+	}
+
 	ret = pram_session_begin(&session);
 	if (ret)
 		goto err;

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* plugin/caller.c */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "caller.h"
 #include "test_util.h"
@@ -98,12 +104,68 @@ static void test_ancestors(void **state)
 	assert_int_equal(prctl(PR_SET_NAME, comm), 0);
 }
 
+static void ask_about(void *arg)
+{
+	const pid_t *task = arg;
+
+	assert_int_equal(pram_caller_will_fail(*task), *task != getppid());
+}
+
+static void ask_by_runc(void *arg)
+{
+	const pid_t *task = arg;
+	pid_t parent = getpid();
+
+	assert_int_equal(prctl(PR_SET_NAME, "runc"), 0);
+	test_in_child(ask_about, arg);
+	/* Who has the same namespace as criu has none of its own. */
+	test_in_child(ask_about, &parent);
+	assert_int_not_equal(*task, parent);
+}
+
+static void test_user_namespace(void **state)
+{
+	pid_t task;
+	int fds[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	task = fork();
+	assert_true(task >= 0);
+	if (!task) {
+		bool made = !unshare(CLONE_NEWUSER);
+
+		if (write(fds[1], made ? "y" : "n", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	if (byte == 'y') {
+		char comm[16];
+
+		assert_int_equal(prctl(PR_GET_NAME, comm), 0);
+		assert_int_equal(prctl(PR_SET_NAME, "podman"), 0);
+		test_in_child(ask_by_runc, &task);
+		assert_int_equal(prctl(PR_SET_NAME, comm), 0);
+		/* Others may know how. */
+		assert_false(pram_caller_will_fail(task));
+	}
+	kill(task, SIGKILL);
+	waitpid(task, NULL, 0);
+	if (byte != 'y')
+		skip();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_podman),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_ancestors),
+		cmocka_unit_test(test_user_namespace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
