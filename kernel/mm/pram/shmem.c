@@ -52,7 +52,7 @@ void pram_shmem_hold(struct pram_node *node)
 	if (node->holds_shmem)
 		return;
 	static_branch_inc(&pram_holds_shmem);
-	node->holds_shmem = true;
+	WRITE_ONCE(node->holds_shmem, true);
 }
 
 /**
