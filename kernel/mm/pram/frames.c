@@ -200,6 +200,11 @@ static void pram_run_begin(struct pram_run *run, u64 entry, u8 *holders)
 	run->next = entry & PRAM_ENTRY_PART ? 0 : entry + (1UL << run->order);
 }
 
+static unsigned long pram_run_pages(const struct pram_run *run)
+{
+	return run->nr << run->order;
+}
+
 static int pram_run_preserve(const struct pram_run *run)
 {
 	return run->nr ? kho_preserve_range(run->pfn, run->nr, run->order) : 0;
@@ -211,36 +216,10 @@ static void pram_run_unpreserve(const struct pram_run *run)
 		kho_unpreserve_range(run->pfn, run->nr, run->order);
 }
 
-/*
- * Charge and preserve what a node takes as the first one; the run is empty afterwards.
- * After an error it counts nevertheless, for pram_run_put() to undo.
- */
-static int pram_run_get(struct pram_run *run, bool exempt)
-{
-	unsigned long pages = run->nr << run->order;
-	int err;
-
-	if (!pages)
-		return 0;
-	err = pram_charge(pages, exempt);
-	if (!err)
-		err = pram_run_preserve(run);
-	else
-		pram_charge(pages, true);
-	run->nr = 0;
-	return err;
-}
-
-/* Give back what the last node lets go of. It may not be preserved. */
-static void pram_run_put(const struct pram_run *run)
-{
-	pram_run_unpreserve(run);
-	pram_uncharge(run->nr << run->order);
-}
-
 static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
 {
 	struct pram_run run = {};
+	unsigned long pages = 0;
 
 	lockdep_assert_held(&pram_frames_lock);
 	for (unsigned int i = 0; i < nr; i++) {
@@ -257,11 +236,13 @@ static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
 		if (pram_holders_dec(holders, pfn))
 			continue;
 		if (!pram_run_add(&run, entries[i], holders)) {
-			pram_run_put(&run);
+			pram_run_unpreserve(&run);
+			pages += pram_run_pages(&run);
 			pram_run_begin(&run, entries[i], holders);
 		}
 	}
-	pram_run_put(&run);
+	pram_run_unpreserve(&run);
+	pram_uncharge(pages + pram_run_pages(&run));
 }
 
 /**
@@ -277,6 +258,7 @@ static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
 int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
 {
 	struct pram_run run = {};
+	unsigned long pages = 0;
 	unsigned int i;
 	u64 shared = 0;
 	int err = 0;
@@ -306,17 +288,22 @@ int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
 			continue;
 		}
 		if (!pram_run_add(&run, entries[i], holders)) {
-			err = pram_run_get(&run, exempt);
+			err = pram_run_preserve(&run);
 			if (err)
 				break;
+			pages += pram_run_pages(&run);
 			pram_run_begin(&run, entries[i], holders);
 		}
 		WRITE_ONCE(*holders, 1);
 	}
 	if (!err)
-		err = pram_run_get(&run, exempt);
+		err = pram_run_preserve(&run);
+	pages += pram_run_pages(&run);
+	if (!err && pages)
+		err = pram_charge(pages, exempt);
 	if (err) {
-		pram_charge(run.nr << run.order, true);
+		/* What is undone has to count. */
+		pram_charge(pages, true);
 		pram_frames_put_locked(entries, i);
 	} else if (shared) {
 		pram_count(PRAM_PAGES_SHARED, shared);
@@ -383,7 +370,7 @@ int pram_frames_get_again(const u64 *entries, unsigned int nr)
 		if (!holders) {
 			err = -ENOMEM;
 		} else if (!*holders) {
-			pages += run.nr << run.order;
+			pages += pram_run_pages(&run);
 			pram_run_begin(&run, entries[i], holders);
 		} else if (!shared && !(*holders & PRAM_HOLDERS_SHARED)) {
 			err = -EBADMSG;
@@ -394,8 +381,7 @@ int pram_frames_get_again(const u64 *entries, unsigned int nr)
 			break;
 		WRITE_ONCE(*holders, (*holders ?: 1) | shared);
 	}
-	pages += run.nr << run.order;
-	pram_charge(pages, true);
+	pram_charge(pages + pram_run_pages(&run), true);
 	if (err)
 		pram_frames_put_locked(entries, i);
 	return err;
