@@ -560,14 +560,20 @@ static void into(int line, void *mem, size_t nr, enum kind kind, size_t mapped)
 static void case_places(void)
 {
 	const size_t nr = 64;
+	struct counters before;
+	int fd, stream;
 	char *mem;
-	int fd;
 
-	/* Shared memory: copied. */
+	/* Shared memory: put into its file, see shmem.c. */
 	make_node(NODE, nr, SMALL);
 	mem = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		   -1, 0);
-	into(__LINE__, mem, nr, SMALL, 0);
+	before = counters_now();
+	stream = load_pages(NODE, PRAM_LOAD_MAP);
+	expect(read_in(stream, mem, 0, nr));
+	commit(stream);
+	counted(&before, { "inserted", nr });
+	expect(filled(mem, nr, 1) && same_frames(0, mem, nr, pfns) == nr);
 
 	/* A private mapping of a file, part of which is there: mapped but for that. */
 	make_node(NODE, nr, SMALL);
