@@ -1223,7 +1223,7 @@ static void hold(size_t mib, const char *ready, const char *result)
 	struct object objs[4];
 	uint64_t *pfns[4], seed = 1;
 	size_t scratch = 0, all = 0;
-	char path[256], text[32];
+	char path[256], line[32];
 	sigset_t set;
 	int sig;
 
@@ -1246,16 +1246,16 @@ static void hold(size_t mib, const char *ready, const char *result)
 		for (size_t page = 0; page < nr; page++)
 			scratch += in_scratch(pfns[i][page]);
 	}
-	snprintf(text, sizeof(text), "%d\n", getpid());
+	snprintf(line, sizeof(line), "%d\n", getpid());
 	for (;;) {
 		size_t same = 0;
 		FILE *file;
 
 		/* The first time it says that it is ready. */
-		file = fopen(*text ? ready : result, "we");
-		fputs(*text ? text : nr_failed ? "FAIL\n" : "PASS\n", file);
+		file = fopen(*line ? ready : result, "we");
+		fputs(*line ? line : nr_failed ? "FAIL\n" : "PASS\n", file);
 		fclose(file);
-		*text = 0;
+		*line = 0;
 		sigwait(&set, &sig);
 		if (sig == SIGUSR2)
 			seed++;
