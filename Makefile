@@ -96,7 +96,7 @@ distclean: clean
 
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
-	@echo 'make demo-services the same of five services of a Debian with systemd, under clients elsewhere; needs root, and a mirror of Debian'
+	@echo 'make demo-services the same of five services of a Debian with systemd, under clients elsewhere; needs root, and a mirror of Debian; never run so far'
 	@echo 'make check         the tests for each change; lint, unit, patches, kunit, vm: one kind of them (docs/testing.md)'
 	@echo 'make check-all     all tests, in hours, and docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
 	@echo 'make test-runs     docs/test-runs.md, from what runs of scripts/check have left in build/'
@@ -114,6 +114,6 @@ help:
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
 	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; deb-check: installs them into a Debian 12 and removes them'
-	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now) or a file'
+	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now) or a file; never run so far'
 	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git'
 	@echo 'make clean         removes build/; distclean: the cache as well'
