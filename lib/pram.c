@@ -122,6 +122,25 @@ int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr
 	return ret;
 }
 
+int pram_adopt_present(int stream, int pidfd, struct pram_range *range, struct pram_range *found,
+		       uint32_t *nr_found)
+{
+	struct pram_ioctl_adopt_present arg = {
+		.size = sizeof(arg),
+		.pidfd = pidfd,
+		.nr_found = *nr_found,
+		.start = range->start,
+		.end = range->start + range->len,
+		.found = (uintptr_t)found,
+	};
+	int ret = pram_ioctl(stream, PRAM_IOCTL_ADOPT_PRESENT, &arg);
+
+	*nr_found = arg.nr_found;
+	range->start = arg.start;
+	range->len = arg.end - arg.start;
+	return ret;
+}
+
 int pram_adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr_ranges,
 		    uint64_t *pages)
 {

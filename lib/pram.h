@@ -103,6 +103,23 @@ int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr
 	       uint64_t *pages);
 
 /**
+ * pram_adopt_present() - append what is a stopped task's own in a range of its memory
+ * @stream: from pram_save(), of %PRAM_PAGE_STREAM
+ * @pidfd: the task, from pidfd_open(2)
+ * @range: multiples of the page size; set to what was not looked at for lack of room,
+ *	also after an error
+ * @found: where to store what was appended, neighbours as one
+ * @nr_found: how many there is room for, at most %PRAM_ADOPT_MAX; set to how many there
+ *	are
+ *
+ * Only where pram_info() reports %PRAM_FEATURE_ADOPT_PRESENT.
+ *
+ * Return: 0 or -errno: -EOPNOTSUPP for memory of hugetlb or of a device, as pram_adopt().
+ */
+int pram_adopt_present(int stream, int pidfd, struct pram_range *range, struct pram_range *found,
+		       uint32_t *nr_found);
+
+/**
  * pram_adopt_file() - append ranges of shared memory to a page stream
  * @stream: from pram_save(), of %PRAM_PAGE_STREAM
  * @fd: a file of the shared memory, open for reading

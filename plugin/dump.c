@@ -35,6 +35,7 @@ static struct pram_checkpoint_writer *writer;
 static int inventory = -1;	/* the image, if it is to leave a marker */
 static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
 static bool adopt_files;	/* so is shared memory */
+static bool adopt_present;	/* the kernel finds what there is */
 
 const char *pram_dump_refused_option(void)
 {
@@ -136,6 +137,7 @@ static int choose_adopt(void)
 	if (!(info.features & PRAM_FEATURE_ADOPT))
 		adopt = PRAM_ADOPT_NO;
 	adopt_files = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_FILE;
+	adopt_present = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_PRESENT;
 	return 0;
 }
 
@@ -345,6 +347,27 @@ static int adopt_ranges(int fd, int from, const struct iovec *iovs, unsigned int
 	return ret;
 }
 
+static int open_process(int pid)
+{
+	const int pidfd = pidfd_open(pid, 0);
+	int ret;
+
+	if (pidfd >= 0)
+		return pidfd;
+	ret = -errno;
+	pr_err("can't open process %d: %s\n", pid, strerror(-ret));
+	return ret;
+}
+
+static void adopt_error(int pid, int error)
+{
+	pr_err("can't take over the pages of process %d: %s; the tasks run on%s\n", pid,
+	       error == -ENOSPC ? "the limit is reached" : strerror(-error),
+	       error == -ENOSPC ? "" : ", see the kernel's log");
+	if (error == -ENOSPC)
+		log_limit();
+}
+
 int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_iovs)
 {
 	int pidfd, ret;
@@ -354,23 +377,47 @@ int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_i
 	if (!nr_iovs)
 		return 0;
 
-	pidfd = pidfd_open(pid, 0);
-	if (pidfd < 0) {
-		ret = -errno;
-		pr_err("can't open process %d: %s\n", pid, strerror(-ret));
-		return ret;
-	}
+	pidfd = open_process(pid);
+	if (pidfd < 0)
+		return pidfd;
 	ret = adopt_ranges(fd, pidfd, iovs, nr_iovs, pram_adopt);
 	close(pidfd);
-	if (ret == -ENOSPC) {
-		pr_err("can't take over the pages of process %d: the limit is reached; the tasks "
-		       "run on\n", pid);
-		log_limit();
-		return ret;
-	}
 	if (ret)
-		pr_err("can't take over the pages of process %d: %s; the tasks run on, see the "
-		       "kernel's log\n", pid, strerror(-ret));
+		adopt_error(pid, ret);
+	return ret;
+}
+
+int pram_dump_present_pages(int fd, int pid, struct iovec *range, struct iovec *taken,
+			    unsigned int *nr_taken)
+{
+	struct pram_range left, *found;
+	uint32_t nr;
+	int pidfd, ret;
+
+	if (!adopt_present)
+		return -ENOTSUP;
+	if (!range)
+		return 0;
+
+	left = (struct pram_range){ .start = (uintptr_t)range->iov_base, .len = range->iov_len };
+	nr = *nr_taken < RANGES_MAX ? *nr_taken : RANGES_MAX;
+	pidfd = open_process(pid);
+	if (pidfd < 0)
+		return pidfd;
+	found = malloc(nr * sizeof(*found));
+	ret = found ? pram_adopt_present(fd, pidfd, &left, found, &nr) : -ENOMEM;
+	close(pidfd);
+	if (ret == -EOPNOTSUPP && left.len == range->iov_len) {
+		ret = -ENOTSUP;
+	} else if (ret) {
+		adopt_error(pid, ret);
+	} else {
+		for (uint32_t i = 0; i < nr; i++)
+			taken[i] = (struct iovec){ (void *)(uintptr_t)found[i].start, found[i].len };
+		*nr_taken = nr;
+		*range = (struct iovec){ (void *)(uintptr_t)left.start, left.len };
+	}
+	free(found);
 	return ret;
 }
 

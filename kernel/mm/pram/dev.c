@@ -54,7 +54,7 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 
 	info->abi_version = PRAM_ABI_VERSION;
 	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP |
-			 PRAM_FEATURE_SHARE;
+			 PRAM_FEATURE_SHARE | PRAM_FEATURE_ADOPT_PRESENT;
 	if (IS_ENABLED(CONFIG_SHMEM))
 		info->features |= PRAM_FEATURE_ADOPT_FILE;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);

@@ -29,6 +29,7 @@ union pram_stream_buffer {
 	struct pram_ioctl_adopt	adopt;
 	struct pram_ioctl_map	map;
 	struct pram_ioctl_adopt_file adopt_file;
+	struct pram_ioctl_adopt_present adopt_present;
 };
 
 /**
@@ -196,18 +197,19 @@ static int pram_ioctl_seal(struct file *file, union pram_stream_buffer *buf)
 	return pram_seal_save(file->private_data, buf->seal.flags);
 }
 
-static int pram_adopt_task(struct file *file, struct task_struct *task,
-			   const struct pram_range *ranges, unsigned int nr,
-			   u64 *pages)
+/* Get a task's memory, with a reference to be put by mmput(). */
+static struct mm_struct *pram_mm_of_pidfd(int pidfd)
 {
-	struct mm_struct *mm = mm_access(task, PTRACE_MODE_ATTACH_REALCREDS);
-	int err;
+	struct task_struct *task;
+	struct mm_struct *mm;
+	unsigned int flags;
 
-	if (IS_ERR_OR_NULL(mm))
-		return mm ? PTR_ERR(mm) : -ESRCH;
-	err = pram_adopt_ranges(file, mm, ranges, nr, pages);
-	mmput(mm);
-	return err;
+	task = pidfd_get_task(pidfd, &flags);
+	if (IS_ERR(task))
+		return ERR_CAST(task);
+	mm = mm_access(task, PTRACE_MODE_ATTACH_REALCREDS) ?: ERR_PTR(-ESRCH);
+	put_task_struct(task);
+	return mm;
 }
 
 /* Get ranges that user space has named, to be freed by kvfree(). */
@@ -223,8 +225,7 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 {
 	struct pram_ioctl_adopt *adopt = &buf->adopt;
 	struct pram_range *ranges;
-	struct task_struct *task;
-	unsigned int flags;
+	struct mm_struct *mm;
 	int err;
 
 	adopt->pages = 0;
@@ -233,16 +234,53 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 	ranges = pram_get_ranges(adopt->ranges, adopt->nr_ranges);
 	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
-
-	task = pidfd_get_task(adopt->pidfd, &flags);
-	if (IS_ERR(task)) {
-		err = PTR_ERR(task);
-		goto out;
+	mm = pram_mm_of_pidfd(adopt->pidfd);
+	err = PTR_ERR_OR_ZERO(mm);
+	if (!err) {
+		err = pram_adopt_ranges(file, mm, ranges, adopt->nr_ranges,
+					&adopt->pages);
+		mmput(mm);
 	}
-	err = pram_adopt_task(file, task, ranges, adopt->nr_ranges, &adopt->pages);
-	put_task_struct(task);
-out:
 	kvfree(ranges);
+	return err;
+}
+
+static int pram_ioctl_adopt_present(struct file *file,
+				    union pram_stream_buffer *buf)
+{
+	struct pram_ioctl_adopt_present *adopt = &buf->adopt_present;
+	void __user *user = u64_to_user_ptr(adopt->found);
+	struct pram_present found = {};
+	struct mm_struct *mm;
+	int err;
+
+	adopt->pages = 0;
+	found.max = adopt->nr_found;
+	adopt->nr_found = 0;
+	if (adopt->flags)
+		return -EOPNOTSUPP;
+	if (!found.max || found.max > PRAM_ADOPT_MAX)
+		return -EINVAL;
+	/* At most each second page is the first of a range. */
+	if (adopt->end > adopt->start)
+		found.max = min(found.max,
+				((adopt->end - adopt->start) >> PAGE_SHIFT) / 2 + 1);
+	found.ranges = kvmalloc_array(found.max, sizeof(*found.ranges), GFP_KERNEL);
+	if (!found.ranges)
+		return -ENOMEM;
+	mm = pram_mm_of_pidfd(adopt->pidfd);
+	err = PTR_ERR_OR_ZERO(mm);
+	if (!err) {
+		err = pram_adopt_present(file, mm, &adopt->start, adopt->end, &found,
+					 &adopt->pages);
+		mmput(mm);
+	}
+	if (copy_to_user(user, found.ranges, array_size(found.nr,
+							sizeof(*found.ranges))))
+		err = err ?: -EFAULT;
+	else
+		adopt->nr_found = found.nr;
+	kvfree(found.ranges);
 	return err;
 }
 
@@ -324,6 +362,8 @@ static const struct pram_stream_ioctl pram_stream_ioctls[] = {
 			  pram_ioctl_map),
 	PRAM_STREAM_IOCTL(PRAM_IOCTL_ADOPT_FILE, pram_ioctl_adopt_file, pages, true,
 			  pram_ioctl_adopt_file),
+	PRAM_STREAM_IOCTL(PRAM_IOCTL_ADOPT_PRESENT, pram_ioctl_adopt_present, pages, true,
+			  pram_ioctl_adopt_present),
 };
 
 static long pram_stream_ioctl(struct file *file, unsigned int cmd,

@@ -315,6 +315,23 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages);
 
+/**
+ * struct pram_present - what was found in a range of a task's memory, and taken
+ * @ranges: that, neighbours as one.
+ * @nr: how many.
+ * @max: how many there may be.
+ * @last_end: the end of the last one.
+ */
+struct pram_present {
+	struct pram_range	*ranges;
+	unsigned int		nr;
+	unsigned int		max;
+	unsigned long		last_end;
+};
+
+int pram_adopt_present(struct file *file, struct mm_struct *mm, u64 *start, u64 end,
+		       struct pram_present *found, u64 *pages);
+
 /* map.c */
 void pram_take_off_lru(struct folio *folio);
 bool pram_folio_reset(struct folio *folio);

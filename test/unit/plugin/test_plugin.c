@@ -63,6 +63,15 @@ static int hook_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned i
 	return hook(fd, pid, iovs, nr);
 }
 
+static int hook_dump_present_pages(int fd, int pid, struct iovec *range, struct iovec *taken,
+				   unsigned int *nr)
+{
+	CR_PLUGIN_HOOK__DUMP_PRESENT_PAGES_t *hook =
+		CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__DUMP_PRESENT_PAGES];
+
+	return hook(fd, pid, range, taken, nr);
+}
+
 static int hook_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigned int nr)
 {
 	CR_PLUGIN_HOOK__DUMP_SHARED_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__DUMP_SHARED_PAGES];
@@ -752,6 +761,77 @@ static void test_dump_pages_not(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
+/* What there is of memory is found and taken over, if the kernel can, with little room, too. */
+static void test_dump_present_pages(void **state)
+{
+	const uint64_t can = PRAM_FEATURE_ADOPT | PRAM_FEATURE_ADOPT_PRESENT;
+	unsigned char *memory = make_memory(20), *page = malloc(PAGE);
+	static const uint32_t there[] = { 1, 2, 3, 7, 11, 12, 19 };
+	struct iovec range = { memory, (size_t)20 * PAGE }, taken[2];
+	unsigned int nr, found = 0, calls = 0;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++)
+		memcpy(memory + (size_t)there[i] * PAGE, &there[i], sizeof(there[i]));
+
+	fake_pram_set_features(PRAM_FEATURE_ADOPT);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(hook_dump_present_pages(0, getpid(), NULL, NULL, NULL), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	fake_pram_set_features(can);
+	setenv("CRIU_PRAM_ADOPT", "no", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(hook_dump_present_pages(0, getpid(), NULL, NULL, NULL), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	unsetenv("CRIU_PRAM_ADOPT");
+
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	write_image("inventory.img", "inventory");
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	assert_int_equal(hook_dump_present_pages(fd, getpid(), NULL, NULL, NULL), 0);
+	/* Memory that the kernel leaves to CRIU, and errors. */
+	nr = 2;
+	fake_pram_fail(PRAM_IOCTL_ADOPT_PRESENT, EOPNOTSUPP, 0);
+	assert_int_equal(hook_dump_present_pages(fd, getpid(), &range, taken, &nr), -ENOTSUP);
+	fake_pram_fail(PRAM_IOCTL_ADOPT_PRESENT, EFAULT, 0);
+	assert_int_equal(hook_dump_present_pages(fd, getpid(), &range, taken, &nr), -EFAULT);
+	assert_true(criu_stub_logged("the tasks run on, see the kernel's log"));
+	assert_true(range.iov_base == memory && range.iov_len == (size_t)20 * PAGE);
+	while (range.iov_len) {
+		nr = 2;
+		assert_int_equal(hook_dump_present_pages(fd, getpid(), &range, taken, &nr), 0);
+		assert_true(nr <= 2);
+		for (unsigned int i = 0; i < nr; i++) {
+			const unsigned char *start = taken[i].iov_base;
+
+			for (size_t n = 0; n < taken[i].iov_len / PAGE; n++)
+				assert_true(start + n * PAGE == memory + (size_t)there[found++] * PAGE);
+		}
+		calls++;
+	}
+	assert_int_equal(found, sizeof(there) / sizeof(there[0]));
+	assert_int_equal(calls, 2);
+	close(fd);
+	assert_int_equal(adopted_pages("pages-1.img"), found);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	assert_int_equal(hook_dump_present_pages(0, getpid(), NULL, NULL, NULL), -ENOTSUP);
+	criu_stub_new_process();
+
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	for (unsigned int i = 0; i < found; i++) {
+		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
+		assert_memory_equal(page, &there[i], sizeof(there[i]));
+	}
+	assert_int_equal(pread(fd, page, PAGE, (off_t)found * PAGE), 0);
+	close(fd);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	munmap(memory, (size_t)20 * PAGE);
+	free(page);
+}
+
 /* Shared memory is taken over by its file, if the kernel can, and then needs no room. */
 static void test_dump_shared_pages(void **state)
 {
@@ -1395,6 +1475,7 @@ int main(void)
 		plugin_test(test_index),
 		plugin_test(test_dump_pages),
 		plugin_test(test_dump_pages_not),
+		plugin_test(test_dump_present_pages),
 		plugin_test(test_room),
 		plugin_test(test_failing_dump_pages),
 		plugin_test(test_share_pages),

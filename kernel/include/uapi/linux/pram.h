@@ -71,6 +71,8 @@
 #define PRAM_FEATURE_SHARE	(1U << 2)
 /* PRAM_IOCTL_ADOPT_FILE exists; PRAM_LOAD_MAP puts pages into shared memory, too. */
 #define PRAM_FEATURE_ADOPT_FILE	(1U << 3)
+/* PRAM_IOCTL_ADOPT_PRESENT exists. */
+#define PRAM_FEATURE_ADOPT_PRESENT	(1U << 4)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -440,5 +442,43 @@ struct pram_ioctl_adopt_file {
 };
 
 #define PRAM_IOCTL_ADOPT_FILE	_IO(PRAM_IOCTL_TYPE, 0x43)
+
+/**
+ * struct pram_ioctl_adopt_present - ioctl(PRAM_IOCTL_ADOPT_PRESENT) on a page stream for saving
+ * @size: Input; sizeof(struct pram_ioctl_adopt_present).
+ * @flags: Input; must be zero.
+ * @pidfd: Input; the task whose memory it is, from pidfd_open(2).
+ * @nr_found: Input; how many there is room for in @found, 1 to %PRAM_ADOPT_MAX. Output;
+ *	how many are there.
+ * @start: Input; where to begin, a multiple of the page size. Output; where it stopped: at
+ *	@end, or before it if there was no more room.
+ * @end: Input; where to end, a multiple of the page size.
+ * @found: Input; address of an array of &struct pram_range, for what was appended: in
+ *	ascending order, neighbours as one.
+ * @pages: Output; pages appended, also on an error.
+ *
+ * Appends the pages from @start up to @end that are the task's own, as
+ * %PRAM_IOCTL_ADOPT does for pages that the caller has found, by PAGEMAP_SCAN say, and
+ * says which these are: anonymous pages that are there, also if they are swapped out. What
+ * a new mapping of the same kind would have as well is left out: pages that were never
+ * touched or only read, pages of a file that were not written to, guard regions.
+ *
+ * The task should be stopped, so that the pages are of one moment.
+ *
+ * Errors: EOPNOTSUPP for memory of hugetlb or of a device, EINVAL for a wrong range or no room, and as
+ * %PRAM_IOCTL_ADOPT. After an error the stream holds @pages of what was asked for.
+ */
+struct pram_ioctl_adopt_present {
+	__u32		size;
+	__u32		flags;
+	__s32		pidfd;
+	__u32		nr_found;
+	__aligned_u64	start;
+	__aligned_u64	end;
+	__aligned_u64	found;
+	__aligned_u64	pages;
+};
+
+#define PRAM_IOCTL_ADOPT_PRESENT	_IO(PRAM_IOCTL_TYPE, 0x44)
 
 #endif /* _UAPI_LINUX_PRAM_H */
