@@ -69,6 +69,7 @@ bool pram_checkpoint_is_pages_image(const char *image);
  * @replace: replace a committed checkpoint of that name, atomically, at commit
  * @checksums: keep checksums of the pages, too (the metadata always has them)
  * @copy: never take over pages, always copy
+ * @dying: the tasks are killed after the commit, see pram_commit_dying()
  * @images_dir: CRIU's images directory for the index, or %NULL
  * @criu_version: CRIU's version for the index, or %NULL
  *
@@ -78,6 +79,7 @@ struct pram_writer_options {
 	bool		replace;
 	bool		checksums;
 	bool		copy;
+	bool		dying;
 	const char	*images_dir;
 	const char	*criu_version;
 };

@@ -174,10 +174,11 @@ int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_
 	return ret;
 }
 
-int pram_commit(int dev, const int *fds, size_t nr_fds)
+static int commit(int dev, const int *fds, size_t nr_fds, uint32_t flags)
 {
 	struct pram_ioctl_commit arg = {
 		.size = sizeof(arg),
+		.flags = flags,
 		.nr_fds = nr_fds,
 		.fds = (uintptr_t)fds,
 	};
@@ -185,6 +186,16 @@ int pram_commit(int dev, const int *fds, size_t nr_fds)
 	if (nr_fds > PRAM_COMMIT_MAX)
 		return -E2BIG;
 	return pram_ioctl(dev, PRAM_IOCTL_COMMIT, &arg);
+}
+
+int pram_commit(int dev, const int *fds, size_t nr_fds)
+{
+	return commit(dev, fds, nr_fds, 0);
+}
+
+int pram_commit_dying(int dev, const int *fds, size_t nr_fds)
+{
+	return commit(dev, fds, nr_fds, PRAM_COMMIT_TASKS_DIE);
 }
 
 int pram_stat(int dev, const char *name, struct pram_node_stat *node)

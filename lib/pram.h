@@ -166,6 +166,21 @@ int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_
 int pram_commit(int dev, const int *fds, size_t nr_fds);
 
 /**
+ * pram_commit_dying() - pram_commit() for tasks that are about to be killed
+ * @dev: as pram_commit(), and as the other arguments
+ * @fds: as pram_commit()
+ * @nr_fds: as pram_commit()
+ *
+ * The tasks' memory is taken down by the kernel when all descriptors that came of the
+ * open of @dev are closed: see %PRAM_COMMIT_TASKS_DIE.
+ *
+ * Only where pram_info() reports %PRAM_FEATURE_TASKS_DIE.
+ *
+ * Return: as pram_commit().
+ */
+int pram_commit_dying(int dev, const int *fds, size_t nr_fds);
+
+/**
  * pram_stat() - describe the node of that name
  * @dev: from pram_open()
  * @name: the node's name

@@ -36,6 +36,7 @@ static int inventory = -1;	/* the image, if it is to leave a marker */
 static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
 static bool adopt_files;	/* so is shared memory */
 static bool adopt_present;	/* the kernel finds what there is */
+static bool tasks_die;		/* the kernel takes down what is left of them */
 
 const char *pram_dump_refused_option(void)
 {
@@ -138,6 +139,9 @@ static int choose_adopt(void)
 		adopt = PRAM_ADOPT_NO;
 	adopt_files = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_FILE;
 	adopt_present = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_PRESENT;
+	/* It begins with the last close of the device, and whose it is may not close it soon. */
+	tasks_die = opts.final_state == TASK_DEAD && info.features & PRAM_FEATURE_TASKS_DIE &&
+		    session.settings.fd < 0;
 	return 0;
 }
 
@@ -257,6 +261,7 @@ int pram_dump_begin(void)
 		.replace = session.settings.replace,
 		.checksums = session.settings.checksums,
 		.copy = adopt == PRAM_ADOPT_NO,
+		.dying = tasks_die,
 		.images_dir = session.images_dir,
 		.criu_version = CRIU_VERSION,
 	};
@@ -513,6 +518,9 @@ int pram_dump_commit(void)
 		pr_warn("can't put " PRAM_MARKER_NAME " into its place: programs that look for it "
 			"won't find this checkpoint\n");
 	log_committed();
+	/* Tasks are killed when this is left: criu's end closes the device. */
+	if (tasks_die)
+		session.dev = -1;
 	pram_dump_end();
 	return 0;
 }

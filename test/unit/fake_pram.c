@@ -62,6 +62,7 @@ static struct fake_state {
 	int			open_error;
 	uint32_t		abi_version;
 	uint64_t		features;
+	uint32_t		commit_flags;	/* of the last one */
 	uint64_t		now_ns;
 	uint64_t		nr_kexecs;
 	uint64_t		max_bytes;	/* 0: no limit */
@@ -458,8 +459,12 @@ static int fake_commit(const struct pram_ioctl_commit *arg)
 	struct fake_node **nodes;
 	int error = 0;
 
-	if (arg->flags || arg->reserved || !arg->nr_fds || arg->nr_fds > PRAM_COMMIT_MAX)
+	if (arg->flags && !(arg->flags == PRAM_COMMIT_TASKS_DIE &&
+			    fake->features & PRAM_FEATURE_TASKS_DIE))
+		return EOPNOTSUPP;
+	if (arg->reserved || !arg->nr_fds || arg->nr_fds > PRAM_COMMIT_MAX)
 		return EINVAL;
+	fake->commit_flags = arg->flags;
 	nodes = calloc(arg->nr_fds, sizeof(*nodes));
 	if (!nodes)
 		die("calloc");
@@ -922,6 +927,11 @@ void fake_pram_fail_open(int error)
 void fake_pram_set_abi(uint32_t abi_version)
 {
 	fake->abi_version = abi_version;
+}
+
+uint32_t fake_pram_commit_flags(void)
+{
+	return fake->commit_flags;
 }
 
 void fake_pram_set_features(uint64_t features)

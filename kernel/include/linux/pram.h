@@ -42,6 +42,8 @@ enum pram_stream_state {
  *	which waits for the others; NULL if none does. Under the node's lock.
  * @nr_pending: how many of its pages came.
  * @family: whom pages are shared with that are mapped; NULL if the node shares none.
+ * @mm: whose pages were taken over last, with a reference by mmgrab(); NULL. Under
+ *	@state_lock.
  */
 struct pram_stream {
 	struct pram_node	*node;
@@ -55,6 +57,7 @@ struct pram_stream {
 	struct folio		*pending;
 	unsigned int		nr_pending;
 	struct pram_family	*family;
+	struct mm_struct	*mm;
 };
 
 bool pram_is_enabled(void);

@@ -54,7 +54,8 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 
 	info->abi_version = PRAM_ABI_VERSION;
 	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP |
-			 PRAM_FEATURE_SHARE | PRAM_FEATURE_ADOPT_PRESENT;
+			 PRAM_FEATURE_SHARE | PRAM_FEATURE_ADOPT_PRESENT |
+			 PRAM_FEATURE_TASKS_DIE;
 	if (IS_ENABLED(CONFIG_SHMEM))
 		info->features |= PRAM_FEATURE_ADOPT_FILE;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
@@ -102,8 +103,24 @@ static int pram_ioctl_load(struct file *dev, union pram_ioctl_buffer *buf,
 	return pram_give_fd(file, &load->fd, &uload->fd);
 }
 
-static int pram_commit_files(const s32 *fds, struct file **files,
-			     struct pram_stream **streams, unsigned int nr)
+/* Hold the memory of the task whose pages a stream has taken over. */
+static void pram_hold_task(struct file *dev, struct pram_stream *ps)
+{
+	struct mm_struct *mm;
+
+	scoped_guard(spinlock, &ps->state_lock) {
+		mm = ps->mm;
+		ps->mm = NULL;
+	}
+	if (mm) {
+		pram_exit_hold(dev, mm);
+		mmdrop(mm);
+	}
+}
+
+static int pram_commit_files(struct file *dev, const s32 *fds, struct file **files,
+			     struct pram_stream **streams, unsigned int nr,
+			     bool hold)
 {
 	unsigned int got = 0;
 	int err = 0;
@@ -123,8 +140,11 @@ static int pram_commit_files(const s32 *fds, struct file **files,
 	}
 	if (!err)
 		err = pram_end_streams(streams, nr);
-	while (got--)
+	while (got--) {
+		if (!err && hold)
+			pram_hold_task(dev, streams[got]);
 		fput(files[got]);
+	}
 	return err;
 }
 
@@ -138,7 +158,7 @@ static int pram_ioctl_commit(struct file *dev, union pram_ioctl_buffer *buf,
 	int err = -ENOMEM;
 	s32 *fds;
 
-	if (commit->flags)
+	if (commit->flags & ~PRAM_COMMIT_TASKS_DIE)
 		return -EOPNOTSUPP;
 	if (commit->reserved || !nr || nr > PRAM_COMMIT_MAX)
 		return -EINVAL;
@@ -149,7 +169,8 @@ static int pram_ioctl_commit(struct file *dev, union pram_ioctl_buffer *buf,
 	files = kvmalloc_array(nr, sizeof(*files), GFP_KERNEL);
 	streams = kvmalloc_array(nr, sizeof(*streams), GFP_KERNEL);
 	if (files && streams)
-		err = pram_commit_files(fds, files, streams, nr);
+		err = pram_commit_files(dev, fds, files, streams, nr,
+					commit->flags & PRAM_COMMIT_TASKS_DIE);
 	kvfree(streams);
 	kvfree(files);
 	kvfree(fds);
@@ -290,6 +311,7 @@ static int pram_dev_open(struct inode *inode, struct file *file)
 
 static int pram_dev_release(struct inode *inode, struct file *file)
 {
+	pram_exit_let_go(file);
 	pram_family_put(file->private_data);
 	return 0;
 }
@@ -346,6 +368,8 @@ static int __init pram_init(void)
 		err = pram_reboot_init();
 	if (!err)
 		err = pram_stats_init();
+	if (!err)
+		err = pram_exit_init();
 	if (!err)
 		err = pram_dev_init();
 	if (err)

@@ -51,6 +51,8 @@ static int pram_stream_release(struct inode *inode, struct file *file)
 	pram_discard_save(ps);
 	pram_abort_load(ps);
 	pram_family_leave(ps->family);
+	if (ps->mm)
+		mmdrop(ps->mm);
 	kfree(ps);
 	return 0;
 }
@@ -212,6 +214,22 @@ static struct mm_struct *pram_mm_of_pidfd(int pidfd)
 	return mm;
 }
 
+/* Pages of @mm were taken over: it may be held when they are committed. Puts it. */
+static void pram_stream_put_mm(struct file *file, struct mm_struct *mm)
+{
+	struct pram_stream *ps = file->private_data;
+	struct mm_struct *old;
+
+	mmgrab(mm);
+	scoped_guard(spinlock, &ps->state_lock) {
+		old = ps->mm;
+		ps->mm = mm;
+	}
+	if (old)
+		mmdrop(old);
+	mmput(mm);
+}
+
 /* Get ranges that user space has named, to be freed by kvfree(). */
 static struct pram_range *pram_get_ranges(u64 ranges, u32 nr)
 {
@@ -239,7 +257,7 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 	if (!err) {
 		err = pram_adopt_ranges(file, mm, ranges, adopt->nr_ranges,
 					&adopt->pages);
-		mmput(mm);
+		pram_stream_put_mm(file, mm);
 	}
 	kvfree(ranges);
 	return err;
@@ -273,7 +291,7 @@ static int pram_ioctl_adopt_present(struct file *file,
 	if (!err) {
 		err = pram_adopt_present(file, mm, &adopt->start, adopt->end, &found,
 					 &adopt->pages);
-		mmput(mm);
+		pram_stream_put_mm(file, mm);
 	}
 	if (copy_to_user(user, found.ranges, array_size(found.nr,
 							sizeof(*found.ranges))))
@@ -478,10 +496,13 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 	}
 	/*
 	 * What was taken from a task in this boot may wait to be put on an LRU
-	 * list: that is a reference, with which it could not be mapped.
+	 * list: that is a reference, with which it could not be mapped. Nor could
+	 * it while a task that is gone has it.
 	 */
-	if (flags & PRAM_LOAD_MAP && !ps->node->ser->kexec_count)
+	if (flags & PRAM_LOAD_MAP && !ps->node->ser->kexec_count) {
+		pram_exit_flush();
 		lru_add_drain_all();
+	}
 	if (flags & PRAM_LOAD_MAP && pram_data_is_shared(ps->node))
 		ps->family = pram_family_join(family);
 	*file = pram_stream_file(ps, O_RDONLY);

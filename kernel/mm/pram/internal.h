@@ -332,6 +332,12 @@ struct pram_present {
 int pram_adopt_present(struct file *file, struct mm_struct *mm, u64 *start, u64 end,
 		       struct pram_present *found, u64 *pages);
 
+/* exit.c */
+void pram_exit_hold(const void *opener, struct mm_struct *mm);
+void pram_exit_let_go(const void *opener);
+void pram_exit_flush(void);
+int __init pram_exit_init(void);
+
 /* map.c */
 void pram_take_off_lru(struct folio *folio);
 bool pram_folio_reset(struct folio *folio);

@@ -655,12 +655,16 @@ static void test_index(void **state)
 	static const int states[] = { TASK_DEAD, TASK_ALIVE, TASK_STOPPED };
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
+		const bool die = i < 3 && states[i] == TASK_DEAD;
 		struct pram_checkpoint_reader *r;
 		const PramCheckpoint *index;
 
-		opts.final_state = states[i];
+		/* Only of those that are killed memory is held, and if the kernel can. */
+		fake_pram_set_features(PRAM_FEATURE_ADOPT | (i < 3 ? PRAM_FEATURE_TASKS_DIE : 0));
+		opts.final_state = i < 3 ? states[i] : TASK_DEAD;
 		dump("core", 1);
+		assert_int_equal(fake_pram_commit_flags(), die ? PRAM_COMMIT_TASKS_DIE : 0);
 		assert_int_equal(pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r), 0);
 		index = pram_reader_index(r);
 		/* Also of tasks that run on, pages are taken over. */

@@ -73,6 +73,8 @@
 #define PRAM_FEATURE_ADOPT_FILE	(1U << 3)
 /* PRAM_IOCTL_ADOPT_PRESENT exists. */
 #define PRAM_FEATURE_ADOPT_PRESENT	(1U << 4)
+/* PRAM_COMMIT_TASKS_DIE exists. */
+#define PRAM_FEATURE_TASKS_DIE	(1U << 5)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -194,10 +196,20 @@ struct pram_ioctl_load {
 /* Most streams that one PRAM_IOCTL_COMMIT can end. */
 #define PRAM_COMMIT_MAX		65536
 
+/*
+ * The tasks whose memory PRAM_IOCTL_ADOPT has taken over by these streams are about to be
+ * killed: they need not take their page tables down when they die. That is done
+ * later, by a worker of the kernel, or by nobody if a kexec comes before. It begins with
+ * the last close of this descriptor of the device, which waits until files that were
+ * mapped are so no more, and nothing keeps their file systems busy. Of tasks that are
+ * still there by then nothing is changed.
+ */
+#define PRAM_COMMIT_TASKS_DIE	(1U << 0)
+
 /**
  * struct pram_ioctl_commit - ioctl(PRAM_IOCTL_COMMIT) on /dev/pram
  * @size: Input; sizeof(struct pram_ioctl_commit).
- * @flags: Input; must be zero.
+ * @flags: Input; PRAM_COMMIT_* bits.
  * @nr_fds: Input; number of streams, 1 to %PRAM_COMMIT_MAX.
  * @reserved: Input; must be zero.
  * @fds: Input; address of an array of @nr_fds __s32 file descriptors, each a
