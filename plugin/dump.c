@@ -381,7 +381,7 @@ int pram_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigne
 	if (!adopt_files)
 		return -ENOTSUP;
 	if (!nr_iovs) {
-		/* hugetlb has files, too, but not of a kind that can be taken over. */
+		/* It may be hugetlb, and the kernel an older one, that leaves that to CRIU. */
 		ret = pram_adopt_file(fd, shared, NULL, 0, NULL);
 		return ret == -EINVAL ? -ENOTSUP : ret;
 	}

@@ -9,6 +9,7 @@
 #include <linux/bvec.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/pid.h>
@@ -259,7 +260,7 @@ static int pram_ioctl_adopt_file(struct file *file, union pram_stream_buffer *bu
 	CLASS(fd, from)(adopt->fd);
 	if (fd_empty(from) || !(fd_file(from)->f_mode & FMODE_READ))
 		return -EBADF;
-	if (!shmem_file(fd_file(from)))
+	if (!shmem_file(fd_file(from)) && !is_file_hugepages(fd_file(from)))
 		return -EINVAL;
 	ranges = pram_get_ranges(adopt->ranges, adopt->nr_ranges);
 	if (IS_ERR(ranges))
