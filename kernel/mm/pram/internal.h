@@ -56,6 +56,7 @@ struct vm_area_struct;
  * @mappings_lock: protects @mappings, and no two map a page at the same time.
  * @mappings: where a load has mapped folios; see map.c.
  * @holds_shmem: folios of the page cache are, or were, the node's; see shmem.c.
+ * @files: those that it has them from, as long as they are kept.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node {
@@ -87,6 +88,7 @@ struct pram_node {
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
 	bool			holds_shmem;
+	struct list_head	files;
 	char			name[PRAM_NAME_MAX];
 };
 
@@ -319,6 +321,8 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 void pram_take_off_lru(struct folio *folio);
 bool pram_folio_reset(struct folio *folio);
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience);
+struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry);
+void pram_add_lru_list(struct list_head *list);
 ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos,
 		      struct iov_iter *to);
 int pram_map_range(struct pram_stream *ps, struct pram_node *node,
@@ -333,6 +337,8 @@ int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
 #ifdef CONFIG_SHMEM
 void pram_shmem_hold(struct pram_node *node);
 void pram_shmem_let_go(struct pram_node *node);
+void pram_shmem_committed(struct pram_node *node);
+void pram_shmem_settle(void);
 int pram_adopt_file(struct file *stream, struct file *file,
 		    const struct pram_range *ranges, unsigned int nr, u64 *pages);
 bool pram_vma_is_shmem(struct vm_area_struct *vma);
@@ -346,6 +352,14 @@ static inline void pram_shmem_hold(struct pram_node *node)
 }
 
 static inline void pram_shmem_let_go(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_committed(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_settle(void)
 {
 }
 

@@ -487,12 +487,17 @@ enum pram_mapped {
 	PRAM_UNMAPPABLE,	/* what follows has to be copied */
 };
 
-/*
- * The folio of an entry if that is a single page as KHO or the allocator have given it to
- * the node, and no other node has it. Nobody else knows it then who would map it, so it
- * needs no lock but the node's mappings_lock, and nothing of it has to be reset.
+/**
+ * pram_fresh_folio - get a folio that is as good as new
+ * @node: the node, whose mappings_lock is held if something is to be done with it.
+ * @shared: the node may have folios that other nodes have, too.
+ * @entry: an entry of the node's.
+ *
+ * Return: its folio if that is a single page as KHO or the allocator have given it to the
+ * node, and no other node has it. Nobody else knows it then who would map it, so it needs
+ * no lock but that of the node, and nothing of it has to be reset. Otherwise NULL.
  */
-static struct folio *pram_fresh_folio(const struct pram_mapper *mapper, u64 entry)
+struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry)
 {
 	const unsigned long used = (PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) &
 				   ~BIT(PG_uptodate);
@@ -500,13 +505,13 @@ static struct folio *pram_fresh_folio(const struct pram_mapper *mapper, u64 entr
 
 	/* Checksums are verified one by one. */
 	if (entry & (PRAM_ENTRY_ORDER | PRAM_ENTRY_SHARED) ||
-	    mapper->node->verified)
+	    node->verified)
 		return NULL;
 	folio = pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
 	/* It is not locked: others may look at it, as those who walk all of memory. */
 	if (READ_ONCE(folio->mapping) || READ_ONCE(folio->flags.f) & used ||
 	    folio_memcg_charged(folio) ||
-	    (mapper->family && pram_frame_is_shared(folio)))
+	    (shared && pram_frame_is_shared(folio)))
 		return NULL;
 	return folio;
 }
@@ -537,7 +542,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		if (ret < 0)
 			break;
 		if (ret && mapper->nr_ready &&
-		    pram_fresh_folio(mapper, found->entry)) {
+		    pram_fresh_folio(mapper->node, mapper->family, found->entry)) {
 			/* It is the turn of pram_map_fresh(). */
 			ret = PRAM_MAPPED;
 			break;
@@ -605,7 +610,7 @@ static int pram_find_fresh(struct pram_mapper *mapper, unsigned int max)
 	unsigned int nr = 0;
 
 	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
-		fresh[nr] = pram_fresh_folio(mapper, *at);
+		fresh[nr] = pram_fresh_folio(mapper->node, mapper->family, *at);
 		if (!fresh[nr] || folio_nid(fresh[nr]) != folio_nid(fresh[0]))
 			break;
 	}
@@ -822,7 +827,7 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 		pram_clear_others(mapper, vma, pmdp, addr, end, page);
 	if (pte_alloc(mapper->mm, pmdp))
 		return -ENOMEM;
-	if (pram_fresh_folio(mapper, found->entry))
+	if (pram_fresh_folio(mapper->node, mapper->family, found->entry))
 		return pram_map_fresh(mapper, vma, pmdp, addr, end, done);
 	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
 }
@@ -1251,11 +1256,14 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma,
 	pram_queue_split(folio);
 }
 
-/*
- * Put folios on the LRU list of new anonymous pages, as folio_add_lru() would in small
- * batches. The page table that maps them is locked.
+/**
+ * pram_add_lru_list - put folios on the LRU list of new anonymous pages
+ * @list: single pages, on no list, of which somebody else may know, but who cannot let go
+ *	of them: the page table that maps them is locked, or they are. Empty afterwards.
+ *
+ * As folio_add_lru() would do it in small batches.
  */
-static void pram_add_lru_list(struct list_head *list)
+void pram_add_lru_list(struct list_head *list)
 {
 	while (!list_empty(list)) {
 		struct folio *first = list_first_entry(list, struct folio, lru);

@@ -47,6 +47,7 @@ struct pram_node *pram_node_alloc(gfp_t gfp)
 	mutex_init(&node->lock);
 	mutex_init(&node->mappings_lock);
 	INIT_LIST_HEAD(&node->mappings);
+	INIT_LIST_HEAD(&node->files);
 	return node;
 }
 
@@ -211,6 +212,7 @@ int pram_free(const char *name)
 	if (!err) {
 		pram_node_forget(node);
 		pram_node_put(node);
+		pram_shmem_settle();
 	}
 	return err;
 }
@@ -234,6 +236,7 @@ int pram_free_id(u64 id)
 	if (!err) {
 		pram_node_forget(node);
 		pram_node_put(node);
+		pram_shmem_settle();
 	}
 	return err;
 }
@@ -259,6 +262,7 @@ u64 pram_free_all(void)
 	mutex_unlock(&pram_lock);
 
 	pram_node_put_list(&freed);
+	pram_shmem_settle();
 	return nr;
 }
 EXPORT_SYMBOL_GPL(pram_free_all);
