@@ -685,38 +685,6 @@ static int pram_taker_range(struct pram_taker *taker, pgoff_t index, pgoff_t end
 	return pram_taker_flush(taker) ?: err;
 }
 
-/*
- * Append copies of pages of hugetlb, each huge page of them in one piece. hugetlb counts
- * neither references nor what is wrong with its pages as others do: a huge page that a
- * node held would be missing in the pool.
- */
-static int pram_copy_hugetlb(struct pram_stream *ps, struct pram_node *node,
-			     struct address_space *mapping, pgoff_t index,
-			     pgoff_t end)
-{
-	int err = 0;
-
-	while (index < end && !err) {
-		struct folio *folio = filemap_get_folio(mapping, index);
-		unsigned long nr;
-
-		if (IS_ERR(folio)) {
-			err = pram_append_copy(ps, node, NULL, 1, PRAM_COPY_SPECIAL);
-			index++;
-			continue;
-		}
-		nr = min(end, folio_next_index(folio)) - index;
-		if (folio_contain_hwpoisoned_page(folio))
-			err = -EHWPOISON;
-		else
-			err = pram_append_copy(ps, node, folio_file_page(folio, index),
-					       nr, PRAM_COPY_HUGETLB);
-		folio_put(folio);
-		index += nr;
-	}
-	return err;
-}
-
 /* Is a range of a file's bytes within it, and made of whole pages? */
 static bool pram_range_in_file(const struct pram_range *range, struct inode *inode)
 {
@@ -729,7 +697,7 @@ static bool pram_range_in_file(const struct pram_range *range, struct inode *ino
 /**
  * pram_adopt_file - append pages of shared memory to a page stream
  * @stream: a stream for saving pages; its position and size follow.
- * @file: a file of shmem, or of hugetlb, which is copied.
+ * @file: a file of shmem, or of hugetlb.
  * @ranges: multiples of the page size, within the file.
  * @nr: their number.
  * @pages: set to the number of pages appended, also on an error.
@@ -763,7 +731,7 @@ int pram_adopt_file(struct file *stream, struct file *file,
 	taker->block = ULONG_MAX;
 
 	/* Before the first of them is held; who names none only asks if it could be. */
-	if (nr && !is_file_hugepages(file)) {
+	if (nr) {
 		pram_shmem_hold(node);
 		pram_keep_file(node, file);
 		lru_add_drain_all();
@@ -778,7 +746,7 @@ int pram_adopt_file(struct file *stream, struct file *file,
 		if (!pram_range_in_file(range, taker->mapping->host))
 			err = -EINVAL;
 		else if (is_file_hugepages(file))
-			err = pram_copy_hugetlb(ps, node, taker->mapping, index, end);
+			err = pram_adopt_hugetlb(ps, node, taker->mapping, index, end);
 		else if (range->len)
 			err = pram_taker_range(taker, index, end);
 	}

@@ -8,7 +8,6 @@
  *	shmem save FILE
  *	shmem load FILE [spoil]
  *	shmem hold MIB READY RESULT
- *	shmem hold-hugetlb READY RESULT
  *
  * Runs these cases, or all but those that need swap space ("swapped") or that leave
  * little memory outside of the scratch areas ("scratch"), each in a process of its own.
@@ -20,9 +19,7 @@
  * writes its pid to READY. On SIGUSR1 it looks at all of it, on SIGUSR2 it writes
  * something else to each byte; then "PASS" or what is wrong is in RESULT, and in
  * RESULT.frames: the pages that have the same frames as in the beginning, all pages, and
- * those that were in the scratch areas then. "hold-hugetlb" has memory of hugetlb, of each
- * sort 4 huge pages, of which it leaves the second one alone; on both signals it looks at
- * what it has written, and on SIGUSR2 writes something else.
+ * those that were in the scratch areas then.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -1062,69 +1059,6 @@ static void case_occupied(void)
 	commit(stream);
 }
 
-/* --- hugetlb --- */
-
-/* Copied, in whole huge pages; what nobody has touched is a hole, and stays one. */
-static void case_hugetlb(void)
-{
-	const size_t nr = 2 * HUGE_PAGES + 100;
-	struct pram_range ranges[] = {
-		{ 0, HUGE_SIZE }, { 2 * HUGE_SIZE, HUGE_SIZE + 100 * PAGE },
-	};
-	struct pram_range hole = { HUGE_SIZE + 5 * PAGE, 3 * PAGE };
-	struct pram_range behind = { 3 * HUGE_SIZE, HUGE_SIZE + PAGE };
-	struct pram_node_stat stat;
-	struct counters before;
-	char *mem, *copy = malloc(nr * PAGE);
-	uint64_t pages;
-	int fd, stream;
-
-	write_text("/proc/sys/vm/nr_hugepages", "4");
-	fd = memfd_create("hugetlb", MFD_CLOEXEC | MFD_HUGETLB);
-	if (fd < 0 || ftruncate(fd, 4 * HUGE_SIZE))
-		err(1, "memfd of hugetlb");
-	mem = mmap(NULL, 4 * HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (mem == MAP_FAILED)
-		err(1, "no pages of hugetlb");
-	fill(mem, HUGE_PAGES, 1);
-	fill(mem + 2 * HUGE_SIZE, 2 * HUGE_PAGES, 2);
-	expect(lseek(fd, 0, SEEK_DATA) == 0 && lseek(fd, 0, SEEK_HOLE) == (off_t)HUGE_SIZE);
-	expect(lseek(fd, HUGE_SIZE, SEEK_DATA) == (off_t)(2 * HUGE_SIZE));
-	expect(lseek(fd, 0, SEEK_CUR) == (off_t)(2 * HUGE_SIZE));
-	expect(lseek(fd, HUGE_SIZE + PAGE, SEEK_HOLE) == (off_t)(HUGE_SIZE + PAGE));
-	expect(lseek(fd, 2 * HUGE_SIZE, SEEK_HOLE) == (off_t)(4 * HUGE_SIZE));
-	expect(lseek(fd, 4 * HUGE_SIZE, SEEK_DATA) == -1 && errno == ENXIO);
-	expect(lseek(fd, -PAGE, SEEK_DATA) == -1 && errno == ENXIO);
-	expect(lseek(fd, -1, SEEK_END) == (off_t)(4 * HUGE_SIZE - 1));
-
-	before = counters_now();
-	stream = save_pages(NODE, 0);
-	expect(adopt_file(stream, fd, &behind, 1, &pages) == -EINVAL && !pages);
-	expect(!adopt_file(stream, fd, ranges, 2, &pages) && pages == nr);
-	commit(stream);
-	counted(&before, { "hugetlb", nr });
-	/* The last hundred in pieces of 64, 32 and 4. */
-	expect(!pram_stat(dev, NODE, &stat) && stat.nr_folios == 2 + 3 && !stat.adopted_pages);
-	fill(mem, HUGE_PAGES, 3);
-	fill(mem + 2 * HUGE_SIZE, 2 * HUGE_PAGES, 3);
-	stream = load_pages(NODE, PRAM_LOAD_PEEK);
-	expect(pread(stream, copy, nr * PAGE, 0) == (ssize_t)(nr * PAGE));
-	expect(filled(copy, HUGE_PAGES, 1) && filled(copy + HUGE_SIZE, HUGE_PAGES + 100, 2));
-	close(stream);
-	node_free(NODE);
-
-	before = counters_now();
-	stream = save_pages(NODE, 0);
-	expect(!adopt_file(stream, fd, &hole, 1, &pages) && pages == 3);
-	close(stream);
-	counted(&before, { "special", 3 });
-	expect(field("/proc/meminfo", "HugePages_Free:") == 1);
-	free(copy);
-	munmap(mem, 4 * HUGE_SIZE);
-	close(fd);
-	write_text("/proc/sys/vm/nr_hugepages", "0");
-}
-
 /* --- all at once --- */
 
 static volatile bool stop;
@@ -1342,63 +1276,6 @@ static void hold(size_t mib, const char *ready, const char *result)
 	}
 }
 
-/* Write to a file what there is to say, in one go. */
-static void tell(const char *path, const char *text)
-{
-	char tmp[256];
-	FILE *file;
-
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	file = fopen(tmp, "we");
-	if (!file || fputs(text, file) < 0 || fclose(file) || rename(tmp, path))
-		err(1, "%s", path);
-}
-
-static void hold_hugetlb(const char *ready, const char *result)
-{
-	const size_t size = 4 * HUGE_SIZE;
-	char *mem[4], text[32];
-	uint64_t seed = 1;
-	sigset_t set;
-	int fd, id, sig = SIGUSR2;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	mem[0] = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	mem[1] = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	fd = memfd_create("hugetlb", MFD_HUGETLB);
-	if (fd < 0 || ftruncate(fd, size))
-		err(1, "memfd of hugetlb");
-	mem[2] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	id = shmget(IPC_PRIVATE, size, SHM_HUGETLB | IPC_CREAT | 0600);
-	mem[3] = id < 0 ? MAP_FAILED : shmat(id, NULL, 0);
-	for (int i = 0; i < 4; i++)
-		if (mem[i] == MAP_FAILED)
-			err(1, "no memory of hugetlb of sort %d", i);
-	shmctl(id, IPC_RMID, NULL);
-
-	snprintf(text, sizeof(text), "%d\n", getpid());
-	for (;;) {
-		for (int i = 0; i < 4; i++) {
-			if (sig == SIGUSR2) {
-				fill(mem[i], HUGE_PAGES, seed);
-				fill(mem[i] + 2 * HUGE_SIZE, 2 * HUGE_PAGES, seed + 1);
-			}
-			expect(filled(mem[i], HUGE_PAGES, seed));
-			expect(filled(mem[i] + 2 * HUGE_SIZE, 2 * HUGE_PAGES, seed + 1));
-		}
-		tell(*text ? ready : result, *text ? text : nr_failed ? "FAIL\n" : "PASS\n");
-		*text = 0;
-		sigwait(&set, &sig);
-		if (sig == SIGUSR2)
-			seed += 2;
-	}
-}
-
 static const struct test_case {
 	const char	*name;
 	void		(*run)(void);
@@ -1416,7 +1293,6 @@ static const struct test_case {
 	{ "sealed", case_sealed, false },
 	{ "load", case_load, false },
 	{ "occupied", case_occupied, false },
-	{ "hugetlb", case_hugetlb, false },
 	{ "race", case_race, false },
 	{ "swapped", case_swapped, true },
 	{ "scratch", case_scratch, true },
@@ -1452,8 +1328,6 @@ int main(int argc, char **argv)
 		write_text(SHMEM_ENABLED, "advise");
 		hold(strtoul(argv[2], NULL, 0), argv[3], argv[4]);
 	}
-	if (argc == 4 && !strcmp(argv[1], "hold-hugetlb"))
-		hold_hugetlb(argv[2], argv[3]);
 	dev_open();
 	/* PRAM's directory stays once there was a node. */
 	close(save_pages(NODE, 0));

@@ -71,6 +71,8 @@
 #define PRAM_FEATURE_SHARE	(1U << 2)
 /* PRAM_IOCTL_ADOPT_FILE exists; PRAM_LOAD_MAP puts pages into shared memory, too. */
 #define PRAM_FEATURE_ADOPT_FILE	(1U << 3)
+/* Pages of hugetlb of 2 MiB are taken over, and put back, as other memory is. */
+#define PRAM_FEATURE_ADOPT_HUGETLB	(1U << 4)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -420,8 +422,8 @@ struct pram_ioctl_map {
  * the stream has them, too, as long as it or its node is there: whoever writes to one
  * by way of the file, or maps it where he could, has a copy of it put into its place
  * in the file first. Pages that somebody has pinned are copied at once, as are those
- * that cannot be moved to where a node may have them, and all those of hugetlb. Holes
- * count as zeros.
+ * that cannot be moved to where a node may have them, and those of hugetlb of another
+ * size than 2 MiB. Holes count as zeros.
  *
  * Who has mapped the file should be stopped, so that the pages are of one moment.
  *
