@@ -882,8 +882,8 @@ static unsigned int pram_shmem_add_fresh(struct address_space *mapping, pgoff_t 
 
 	for (unsigned int j = 0; j < nr; j++) {
 		folio_get(fresh[j]);
-		fresh[j]->mapping = mapping;
 		fresh[j]->index = index + j;
+		WRITE_ONCE(fresh[j]->mapping, mapping);
 	}
 	do {
 		unsigned int before = i;
@@ -901,7 +901,7 @@ static unsigned int pram_shmem_add_fresh(struct address_space *mapping, pgoff_t 
 		xas_unlock_irq(&xas);
 	} while (xas_nomem(&xas, GFP_KERNEL & GFP_RECLAIM_MASK));
 	for (unsigned int j = i; j < nr; j++) {
-		fresh[j]->mapping = NULL;
+		WRITE_ONCE(fresh[j]->mapping, NULL);
 		folio_put(fresh[j]);
 	}
 	return i;
