@@ -14,13 +14,13 @@
 #include "tasks.h"
 #include "util.h"
 
-bool check_takes_files(void)
+uint64_t check_features(void)
 {
 	_cleanup_close_ int dev = pram_open();
 	struct pram_ioctl_info info;
 
 	/* Where there is no PRAM that is said elsewhere. */
-	return dev >= 0 && !pram_info(dev, &info) && info.features & PRAM_FEATURE_ADOPT_FILE;
+	return dev >= 0 && !pram_info(dev, &info) ? info.features : 0;
 }
 
 static void add_bytes(struct check *check, const char *item, uint64_t bytes)
@@ -34,15 +34,16 @@ static void add_bytes(struct check *check, const char *item, uint64_t bytes)
 static void add_room(struct check *check, const struct pram_tasks *tasks)
 {
 	_cleanup_free_ char *copied = NULL, *available = NULL, *found = NULL;
-	const bool files = check_takes_files();
+	const uint64_t features = check_features();
 	struct pram_room room;
 	uint64_t copy, least;
 
-	copy = pram_tasks_copied(tasks, false, files, &least);
-	if (!files)
+	copy = pram_tasks_copied(tasks, false, features, &least);
+	if (!(features & PRAM_FEATURE_ADOPT_FILE))
 		add_bytes(check, "copied: shared memory", tasks->shared_bytes);
 	add_bytes(check, "copied: deleted files", tasks->ghost_bytes);
-	add_bytes(check, "copied: hugetlb", tasks->hugetlb_bytes);
+	if (!(features & PRAM_FEATURE_ADOPT_HUGETLB))
+		add_bytes(check, "copied: hugetlb", tasks->hugetlb_bytes);
 	add_bytes(check, "copied: merged by KSM", tasks->ksm_bytes);
 	if (pram_room_get(&room)) {
 		check_add(check, "memory for copies", CHECK_UNKNOWN, "/proc/meminfo can't be read",

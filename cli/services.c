@@ -101,7 +101,7 @@ static void look_at_tasks(const struct unit *unit, struct json_object *service,
 	if (service) {
 		output_add_number(service, "tasks", tasks.nr);
 		output_add_number(service, "copied",
-				  pram_tasks_copied(&tasks, false, check_takes_files(), &least));
+				  pram_tasks_copied(&tasks, false, check_features(), &least));
 	}
 	look_at_families(unit, &tasks, obstacles);
 	for (size_t i = 0; i < tasks.nr_refused; i++) {
@@ -129,7 +129,7 @@ static void look_at_tasks(const struct unit *unit, struct json_object *service,
 		add_obstacle(obstacles, low);
 		break;
 	}
-	pram_tasks_copied(&tasks, false, check_takes_files(), &least);
+	pram_tasks_copied(&tasks, false, check_features(), &least);
 	if (!pram_room_get(&room) && least > room.most) {
 		text = output_format("%" PRIu64 " MiB of its memory have to be copied, and there is room for %" PRIu64 " MiB: free some",
 				     least >> 20, room.most >> 20);

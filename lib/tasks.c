@@ -18,6 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "pram.h"
 #include "tasks.h"
 #include "util.h"
 
@@ -443,13 +444,18 @@ int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks)
 	return look_at_family(root, tasks, true);
 }
 
-uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, bool files,
+uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t features,
 			   uint64_t *least)
 {
+	const bool files = features & PRAM_FEATURE_ADOPT_FILE;
+	const bool hugetlb = !all && features & PRAM_FEATURE_ADOPT_HUGETLB;
 	const uint64_t sure = tasks->ghost_bytes + tasks->ksm_bytes +
 			      (all ? tasks->anon_bytes : 0) +
 			      (all || !files ? tasks->shared_bytes : 0);
 
+	*least = sure;
+	if (hugetlb)
+		return sure;
 	/* All tasks may have the same huge pages. */
 	*least = sure + (tasks->nr ? tasks->hugetlb_bytes / tasks->nr : 0);
 	return sure + tasks->hugetlb_bytes;

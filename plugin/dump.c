@@ -34,7 +34,7 @@ static struct pram_session session = { .dev = -1 };
 static struct pram_checkpoint_writer *writer;
 static int inventory = -1;	/* the image, if it is to leave a marker */
 static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
-static bool adopt_files;	/* so is shared memory */
+static uint64_t features;	/* of these PRAM_FEATURE_* kinds of memory */
 static bool adopt_present;	/* the kernel finds what there is */
 static bool tasks_die;		/* the kernel takes down what is left of them */
 
@@ -137,8 +137,8 @@ static int choose_adopt(void)
 	adopt = session.settings.adopt;
 	if (!(info.features & PRAM_FEATURE_ADOPT))
 		adopt = PRAM_ADOPT_NO;
-	adopt_files = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_FILE;
-	adopt_present = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_PRESENT;
+	features = adopt == PRAM_ADOPT_RANGE ? info.features : 0;
+	adopt_present = features & PRAM_FEATURE_ADOPT_PRESENT;
 	/* It begins with the last close of the device, and whose it is may not close it soon. */
 	tasks_die = opts.final_state == TASK_DEAD && info.features & PRAM_FEATURE_TASKS_DIE &&
 		    session.settings.fd < 0;
@@ -191,12 +191,14 @@ static int look_at_tasks(void)
 	log_lost_files(&tasks);
 	if (pram_room_get(&room))
 		goto out;
-	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, adopt_files, &least);
+	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, features, &least);
 	pr_info("%zu tasks, up to %" PRIu64 " MiB of their memory is copied (shared %" PRIu64
 		", deleted files %" PRIu64 ", hugetlb %" PRIu64 ", merged by KSM %" PRIu64 "), %"
 		PRIu64 " MiB is available\n", tasks.nr, copy / mib,
-		adopt_files ? 0 : tasks.shared_bytes / mib, tasks.ghost_bytes / mib,
-		tasks.hugetlb_bytes / mib, tasks.ksm_bytes / mib, room.available / mib);
+		features & PRAM_FEATURE_ADOPT_FILE ? 0 : tasks.shared_bytes / mib,
+		tasks.ghost_bytes / mib,
+		features & PRAM_FEATURE_ADOPT_HUGETLB ? 0 : tasks.hugetlb_bytes / mib,
+		tasks.ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
 		pr_err("at least %" PRIu64 " MiB of the tasks' memory has to be copied, and there is "
 		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
@@ -430,10 +432,10 @@ int pram_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigne
 {
 	int ret;
 
-	if (!adopt_files)
+	if (!(features & PRAM_FEATURE_ADOPT_FILE))
 		return -ENOTSUP;
 	if (!nr_iovs) {
-		/* hugetlb has files, too, but not of a kind that can be taken over. */
+		/* It may be hugetlb, and the kernel an older one, that leaves that to CRIU. */
 		ret = pram_adopt_file(fd, shared, NULL, 0, NULL);
 		return ret == -EINVAL ? -ENOTSUP : ret;
 	}

@@ -16,6 +16,7 @@
 #include <linux/uio.h>
 
 struct file;
+struct hstate;
 struct inode;
 struct mm_struct;
 struct pram_dir;
@@ -56,6 +57,8 @@ struct vm_area_struct;
  * @mappings_lock: protects @mappings, and no two map a page at the same time.
  * @mappings: where a load has mapped folios; see map.c.
  * @holds_shmem: folios of the page cache are, or were, the node's; see shmem.c.
+ * @files: those that it has them from, as long as they are kept.
+ * @huge: huge pages that a load has given out; see hugetlb.c.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node {
@@ -87,6 +90,8 @@ struct pram_node {
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
 	bool			holds_shmem;
+	struct list_head	files;
+	struct list_head	huge;
 	char			name[PRAM_NAME_MAX];
 };
 
@@ -342,6 +347,8 @@ int __init pram_exit_init(void);
 void pram_take_off_lru(struct folio *folio);
 bool pram_folio_reset(struct folio *folio);
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience);
+struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry);
+void pram_add_lru_list(struct list_head *list);
 ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos,
 		      struct iov_iter *to);
 int pram_map_range(struct pram_stream *ps, struct pram_node *node,
@@ -356,6 +363,8 @@ int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
 #ifdef CONFIG_SHMEM
 void pram_shmem_hold(struct pram_node *node);
 void pram_shmem_let_go(struct pram_node *node);
+void pram_shmem_committed(struct pram_node *node);
+void pram_shmem_settle(void);
 int pram_adopt_file(struct file *stream, struct file *file,
 		    const struct pram_range *ranges, unsigned int nr, u64 *pages);
 bool pram_vma_is_shmem(struct vm_area_struct *vma);
@@ -369,6 +378,14 @@ static inline void pram_shmem_hold(struct pram_node *node)
 }
 
 static inline void pram_shmem_let_go(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_committed(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_settle(void)
 {
 }
 
@@ -391,6 +408,43 @@ static inline long pram_shmem_load(struct pram_node *node,
 				   u64 page, unsigned int *patience, u64 *copy)
 {
 	return 0;
+}
+#endif
+
+/* hugetlb.c */
+#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
+bool pram_hugetlb_fits(struct hstate *h);
+int pram_adopt_hugetlb(struct pram_stream *ps, struct pram_node *node,
+		       struct address_space *mapping, pgoff_t index, pgoff_t end);
+long pram_hugetlb_load(struct pram_node *node, struct pram_found *found,
+		       struct vm_area_struct *vma, unsigned long addr,
+		       unsigned long end, u64 page, u64 *copy);
+void pram_hugetlb_finish(struct pram_node *node, bool finished);
+void pram_hugetlb_refill(struct pram_node *node);
+#else
+static inline int pram_adopt_hugetlb(struct pram_stream *ps,
+				     struct pram_node *node,
+				     struct address_space *mapping,
+				     pgoff_t index, pgoff_t end)
+{
+	return -EINVAL;
+}
+
+static inline long pram_hugetlb_load(struct pram_node *node,
+				     struct pram_found *found,
+				     struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long end,
+				     u64 page, u64 *copy)
+{
+	return 0;
+}
+
+static inline void pram_hugetlb_finish(struct pram_node *node, bool finished)
+{
+}
+
+static inline void pram_hugetlb_refill(struct pram_node *node)
+{
 }
 #endif
 

@@ -379,6 +379,7 @@ int pram_end_streams(struct pram_stream **streams, unsigned int nr)
 			pram_node_stamp(node);
 			pram_slot_publish(node);
 			node->state = PRAM_NODE_READY;
+			pram_shmem_committed(node);
 		} else {
 			pram_node_unlink(node);
 			list_add_tail(&node->link, &freed);
@@ -470,6 +471,8 @@ int pram_prepare_load_flags(struct pram_stream *ps, const char *name, u32 type,
 	if (flags & ~(PRAM_LOAD_PEEK | PRAM_LOAD_MAP))
 		return -EOPNOTSUPP;
 
+	/* What is a file's yet could not be another one's. */
+	pram_shmem_settle();
 	guard(mutex)(&pram_lock);
 	node = pram_node_find(name, true);
 	if (!node)
@@ -523,6 +526,7 @@ void pram_abort_load(struct pram_stream *ps)
 	/* Before others can load it. */
 	if (loading && (!list_empty(&ps->node->mappings) || ps->node->holds_shmem)) {
 		pram_map_drop(ps->node);
+		pram_hugetlb_finish(ps->node, false);
 		pram_data_uncharge(ps->node);
 	}
 	mutex_lock(&pram_lock);

@@ -75,6 +75,8 @@
 #define PRAM_FEATURE_ADOPT_PRESENT	(1U << 4)
 /* PRAM_COMMIT_TASKS_DIE exists. */
 #define PRAM_FEATURE_TASKS_DIE	(1U << 5)
+/* Pages of hugetlb of 2 MiB are taken over, and put back, as other memory is. */
+#define PRAM_FEATURE_ADOPT_HUGETLB	(1U << 6)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -422,8 +424,8 @@ struct pram_ioctl_map {
  * struct pram_ioctl_adopt_file - ioctl(PRAM_IOCTL_ADOPT_FILE) on a page stream for saving
  * @size: Input; sizeof(struct pram_ioctl_adopt_file).
  * @flags: Input; must be zero.
- * @fd: Input; a file of shared memory, open for reading: a memfd, a file of a tmpfs,
- *	a shared anonymous mapping or a segment of SysV by /proc/PID/map_files.
+ * @fd: Input; a file of shared memory, open for reading: a memfd, a file of a tmpfs
+ *	or of a hugetlbfs, a shared anonymous mapping or a segment of SysV by /proc/PID/map_files.
  * @nr_ranges: Input; number of ranges, at most %PRAM_ADOPT_MAX.
  * @ranges: Input; address of an array of &struct pram_range, with offsets in the file
  *	in place of addresses.
@@ -434,12 +436,13 @@ struct pram_ioctl_map {
  * the stream has them, too, as long as it or its node is there: whoever writes to one
  * by way of the file, or maps it where he could, has a copy of it put into its place
  * in the file first. Pages that somebody has pinned are copied at once, as are those
- * that cannot be moved to where a node may have them. Holes count as zeros.
+ * that cannot be moved to where a node may have them, and those of hugetlb of another
+ * size than 2 MiB. Holes count as zeros.
  *
  * Who has mapped the file should be stopped, so that the pages are of one moment.
  *
  * Errors: EBADF for a wrong @fd or one not open for reading, EINVAL for a file that is
- * no shared memory (hugetlb is none) or a range that is not within it, EFAULT if the
+ * no shared memory or a range that is not within it, EFAULT if the
  * file becomes shorter meanwhile, EIO for what was lost in swap, EPERM for a byte
  * stream or a sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream
  * holds @pages of what was asked for.
