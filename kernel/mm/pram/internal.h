@@ -328,8 +328,7 @@ void pram_take_off_lru(struct folio *folio);
 void pram_retire_folios(struct folio **folios, unsigned int nr);
 bool pram_folio_reset(struct folio *folio);
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience);
-struct folio *pram_fresh_folio(const struct pram_node *node, u64 entry,
-			       bool relatives);
+struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry);
 void pram_add_lru_list(struct list_head *list);
 ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos,
 		      struct iov_iter *to);

@@ -558,28 +558,28 @@ enum pram_mapped {
 };
 
 /**
- * pram_fresh_folio - the folio of an entry, if nobody else knows it
- * @node: the node; its mappings_lock is held when something is done with the folio.
- * @entry: one of its entries.
- * @relatives: other nodes may share folios with it.
+ * pram_fresh_folio - get a folio that is as good as new
+ * @node: the node, whose mappings_lock is held if something is to be done with it.
+ * @shared: the node may have folios that other nodes have, too.
+ * @entry: an entry of the node's.
  *
- * Return: the folio, if it is a single page as KHO or the allocator have given it to the
- * node, and no other node has it: it needs no other lock, and nothing of it has to be
- * reset. Otherwise NULL.
+ * Return: its folio if that is a single page as KHO or the allocator have given it to the
+ * node, and no other node has it. Nobody else knows it then who would map it, so it needs
+ * no lock but that of the node, and nothing of it has to be reset. Otherwise NULL.
  */
-struct folio *pram_fresh_folio(const struct pram_node *node, u64 entry,
-			       bool relatives)
+struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry)
 {
 	const unsigned long used = (PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) &
 				   ~BIT(PG_uptodate);
 	struct folio *folio;
 
 	/* Checksums are verified one by one. */
-	if (entry & (PRAM_ENTRY_ORDER | PRAM_ENTRY_SHARED) || node->verified)
+	if (entry & (PRAM_ENTRY_ORDER | PRAM_ENTRY_SHARED) ||
+	    node->verified)
 		return NULL;
 	folio = pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
 	if (folio->mapping || folio->flags.f & used || folio_memcg_charged(folio) ||
-	    (relatives && pram_frame_is_shared(folio)))
+	    (shared && pram_frame_is_shared(folio)))
 		return NULL;
 	return folio;
 }
@@ -610,7 +610,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		if (ret < 0)
 			break;
 		if (ret && mapper->nr_ready &&
-		    pram_fresh_folio(mapper->node, found->entry, mapper->family)) {
+		    pram_fresh_folio(mapper->node, mapper->family, found->entry)) {
 			/* It is the turn of pram_map_fresh(). */
 			ret = PRAM_MAPPED;
 			break;
@@ -678,7 +678,7 @@ static int pram_find_fresh(struct pram_mapper *mapper, unsigned int max)
 	unsigned int nr = 0;
 
 	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
-		fresh[nr] = pram_fresh_folio(mapper->node, *at, mapper->family);
+		fresh[nr] = pram_fresh_folio(mapper->node, mapper->family, *at);
 		if (!fresh[nr] || folio_nid(fresh[nr]) != folio_nid(fresh[0]))
 			break;
 	}
@@ -895,7 +895,7 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 		pram_clear_others(mapper, vma, pmdp, addr, end, page);
 	if (pte_alloc(mapper->mm, pmdp))
 		return -ENOMEM;
-	if (pram_fresh_folio(mapper->node, found->entry, mapper->family))
+	if (pram_fresh_folio(mapper->node, mapper->family, found->entry))
 		return pram_map_fresh(mapper, vma, pmdp, addr, end, done);
 	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
 }
@@ -1325,10 +1325,10 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma,
 
 /**
  * pram_add_lru_list - put folios on the LRU list of new anonymous pages
- * @list: the folios, of one page each, swap-backed and to be evicted; empty afterwards.
- *	They cannot be freed meanwhile.
+ * @list: single pages, on no list, of which somebody else may know, but who cannot let go
+ *	of them: the page table that maps them is locked, or they are. Empty afterwards.
  *
- * It is what folio_add_lru() would do, in small batches.
+ * As folio_add_lru() would do it in small batches.
  */
 void pram_add_lru_list(struct list_head *list)
 {

@@ -716,7 +716,7 @@ static unsigned int pram_find_fresh_pages(const struct pram_found *found,
 	unsigned int nr = 0;
 
 	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
-		folios[nr] = pram_fresh_folio(found->node, *at, true);
+		folios[nr] = pram_fresh_folio(found->node, true, *at);
 		if (!folios[nr] || folio_nid(folios[nr]) != folio_nid(folios[0]))
 			break;
 	}

@@ -381,6 +381,9 @@ static int pram_tmpfs_add_extent(struct pram_tmpfs_saver *saver, pgoff_t index,
 
 static u64 pram_tmpfs_entry(struct folio *folio)
 {
+	if (!folio_test_large(folio))
+		return FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(folio)) |
+		       PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED;
 	return pram_entry(folio, folio_page(folio, 0), folio_nr_pages(folio),
 			  PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED);
 }
