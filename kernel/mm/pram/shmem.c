@@ -844,7 +844,8 @@ long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode
 	ret = shmem_inode_acct_blocks(inode, nr);
 	if (ret)
 		return ret;
-	ret = charged = pram_charge_fresh(folios, nr, mm);
+	charged = pram_charge_fresh(folios, nr, mm);
+	ret = charged;
 	if (charged > 0) {
 		int done;
 

@@ -856,11 +856,12 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 	gfp_t gfp = mapping_gfp_mask(mapping);
 	pgoff_t index = 0, tried = 0;
 	int ret = 1, err;
-	u64 before;
+	u64 before = 0;
 
 	if (mapping_empty(mapping))
 		return 0;
-	before = pram_tmpfs_blocks(inode);
+	if (!saver->last)
+		before = pram_tmpfs_blocks(inode);
 	saver->nr_pages = 0;
 	saver->nr_lost = 0;
 	/*
@@ -869,7 +870,8 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 	 */
 	mapping_set_gfp_mask(mapping, (gfp & ~__GFP_MOVABLE) |
 				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-	while (ret > 0) {
+	/* What has been unmounted is empty when all is saved. */
+	while (ret > 0 && !mapping_empty(mapping)) {
 		if (fatal_signal_pending(current)) {
 			ret = -EINTR;
 			break;
