@@ -15,6 +15,7 @@
 #include <linux/rbtree.h>
 #include <linux/uio.h>
 
+struct address_space;
 struct file;
 struct hstate;
 struct inode;
@@ -254,6 +255,14 @@ static inline bool pram_found_part(const struct pram_found *found)
 	return found->entry & PRAM_ENTRY_PART;
 }
 
+/* Go on to the last one of @nr entries for single pages, of which it is the first. */
+static inline void pram_found_skip(struct pram_found *found, unsigned long nr)
+{
+	found->where += nr - 1;
+	found->first_page += nr - 1;
+	found->index += nr - 1;
+}
+
 static inline bool pram_found_gone(const struct pram_found *found)
 {
 	return found->entry & PRAM_ENTRY_GONE;
@@ -275,13 +284,12 @@ int __init pram_frames_init(void);
 /* transfer.c */
 int pram_node_adopt(struct pram_node *node, const u64 *entries, unsigned int nr,
 		    gfp_t gfp);
-int pram_save_folios(struct pram_stream *ps, struct folio **folios,
-		     unsigned int nr);
+int pram_save_entries(struct pram_stream *ps, const u64 *entries, unsigned int nr);
 int pram_save_copy(struct pram_stream *ps, struct folio *folio,
 		   unsigned long first, unsigned long nr,
 		   enum pram_copy_reason reason, unsigned long *done);
-int pram_load_folios(struct pram_stream *ps, struct folio **folios,
-		     unsigned int nr);
+int pram_load_look(struct pram_stream *ps, struct pram_found *found);
+void pram_load_done(struct pram_stream *ps, u64 pages);
 
 /* hotplug.c */
 extern bool pram_memory_was_added;
@@ -345,6 +353,7 @@ int __init pram_exit_init(void);
 
 /* map.c */
 void pram_take_off_lru(struct folio *folio);
+void pram_retire_folios(struct folio **folios, unsigned int nr);
 bool pram_folio_reset(struct folio *folio);
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience);
 struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry);
@@ -360,6 +369,11 @@ void pram_map_drop(struct pram_node *node);
 /* shmem.c */
 int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
 		      struct mm_struct *mm, bool written);
+void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
+		       unsigned int nr, bool window);
+long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode,
+			     pgoff_t index, u64 max, struct mm_struct *mm,
+			     bool written);
 #ifdef CONFIG_SHMEM
 void pram_shmem_hold(struct pram_node *node);
 void pram_shmem_let_go(struct pram_node *node);

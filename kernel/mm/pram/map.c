@@ -118,6 +118,76 @@ void pram_take_off_lru(struct folio *folio)
 	folio_put(folio);
 }
 
+/*
+ * Take those folios off their LRU lists that the list of the first one has, or are on none,
+ * and add them to @off. Return: how many have been looked at, at least 1.
+ */
+static unsigned int pram_take_off_lruvec(struct folio **folios, unsigned int nr,
+					 struct folio_batch *off)
+{
+	struct lruvec *lruvec;
+	enum lru_list lru = NR_LRU_LISTS, its_lru;
+	enum zone_type zone = 0;
+	unsigned long flags;
+	unsigned int i;
+	long pages = 0;
+
+	lruvec = folio_lruvec_lock_irqsave(folios[0], &flags);
+	for (i = 0; i < nr && folio_batch_space(off); i++) {
+		struct folio *folio = folios[i];
+
+		if (i && !folio_matches_lruvec(folio, lruvec))
+			break;
+		/* Whoever looks at it at the moment has taken it off, and puts it back. */
+		if (!folio_test_clear_lru(folio))
+			continue;
+		folio_batch_add(off, folio);
+		/* As lruvec_del_folio(), but for the size of the list. */
+		its_lru = folio_lru_list(folio);
+		if (lru_gen_del_folio(lruvec, folio, false))
+			continue;
+		if (lru != its_lru || zone != folio_zonenum(folio)) {
+			if (pages)
+				update_lru_size(lruvec, lru, zone, -pages);
+			lru = its_lru;
+			zone = folio_zonenum(folio);
+			pages = 0;
+		}
+		if (lru != LRU_UNEVICTABLE)
+			list_del(&folio->lru);
+		pages += folio_nr_pages(folio);
+	}
+	if (pages)
+		update_lru_size(lruvec, lru, zone, -pages);
+	lruvec_unlock_irqrestore(lruvec, flags);
+	return i;
+}
+
+/**
+ * pram_retire_folios - have folios be a node's alone
+ * @folios: locked folios that the node has, and that have been taken out of their file.
+ * @nr: how many.
+ *
+ * They come off their LRU lists, are charged to nobody, and are as good as new, but for
+ * those that somebody looks at: pram_folio_reset() is for these.
+ */
+void pram_retire_folios(struct folio **folios, unsigned int nr)
+{
+	const unsigned long used = BIT(PG_active) | BIT(PG_unevictable) |
+				   BIT(PG_referenced) | BIT(PG_workingset) |
+				   BIT(PG_swapbacked) | BIT(PG_dirty) | LRU_REFS_MASK;
+	struct folio_batch off;
+	unsigned int done = 0;
+
+	while (done < nr) {
+		folio_batch_init(&off);
+		done += pram_take_off_lruvec(folios + done, nr - done, &off);
+		mem_cgroup_uncharge_folios(&off);
+		for (unsigned int i = 0; i < folio_batch_count(&off); i++)
+			set_mask_bits(&off.folios[i]->flags.f, used, 0UL);
+	}
+}
+
 /**
  * pram_folio_reset - make a folio as good as new
  * @folio: a folio of a node, locked and not mapped. It may have been a task's or a

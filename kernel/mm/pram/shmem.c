@@ -810,6 +810,221 @@ int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
 	return 0;
 }
 
+/* Folios from the first one on that are counted alike. */
+static unsigned int pram_counted_alike(struct folio **folios, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 1; i < nr; i++)
+		if (folio_memcg(folios[i]) != folio_memcg(folios[0]) ||
+		    folio_nid(folios[i]) != folio_nid(folios[0]) ||
+		    folio_order(folios[i]) != folio_order(folios[0]))
+			break;
+	return i;
+}
+
+/**
+ * pram_shmem_remove - take folios out of a file for good
+ * @mapping: the file's, which nobody uses any more.
+ * @folios: locked folios that are in the file, in order; somebody has references to them.
+ * @nr: how many, at least 1.
+ * @window: they are all that the file has between multiples of %XA_CHUNK_SIZE, or one
+ *	that is larger.
+ */
+void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
+		       unsigned int nr, bool window)
+{
+	XA_STATE(xas, &mapping->i_pages, 0);
+	unsigned int same;
+
+	xas_lock_irq(&xas);
+	rcu_read_lock();
+	for (unsigned int i = 0; i < nr; i += same) {
+		const long pages = folio_nr_pages(folios[i]);
+
+		same = pram_counted_alike(folios + i, nr - i);
+		pram_shmem_account(folios[i], -pages * same);
+		mapping->nrpages -= pages * same;
+	}
+	rcu_read_unlock();
+	/* A node of its tree goes with all that it has. */
+	if (window) {
+		xas_set_order(&xas, folios[0]->index,
+			      max(folio_order(folios[0]), XA_CHUNK_SHIFT));
+		xas_store(&xas, NULL);
+	}
+	for (unsigned int i = 0; i < nr; i++) {
+		struct folio *folio = folios[i];
+
+		if (!window) {
+			xas_set_order(&xas, folio->index, folio_order(folio));
+			xas_store(&xas, NULL);
+		}
+		folio->mapping = NULL;
+	}
+	xas_unlock_irq(&xas);
+	/* These are not the last ones. */
+	for (unsigned int i = 0; i < nr; i++)
+		folio_ref_sub(folios[i], folio_nr_pages(folios[i]));
+}
+
+/* Pages that are put into a file together: mostly those of one node of its tree. */
+#define PRAM_INSERT_BATCH	XA_CHUNK_SIZE
+
+/* Of what was found the first pages that go together: fresh, of one NUMA node. */
+static unsigned int pram_find_fresh_pages(const struct pram_found *found,
+					  struct folio **folios, unsigned int max)
+{
+	const struct pram_map_ser *map = found->node->maps[found->map];
+	const u64 *end = map->entries + map->nr_entries;
+	unsigned int nr = 0;
+
+	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
+		folios[nr] = pram_fresh_folio(found->node, true, *at);
+		if (!folios[nr] || folio_nid(folios[nr]) != folio_nid(folios[0]))
+			break;
+	}
+	return nr;
+}
+
+/* Charge some pages, or fewer if there is no room for all. Return: how many, or -ENOMEM. */
+static int pram_charge_fresh(struct folio **folios, unsigned int nr,
+			     struct mm_struct *mm)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+
+	if (!mem_cgroup_charge_pages(folios, nr, mm, gfp))
+		return nr;
+	return mem_cgroup_charge(folios[0], mm, gfp) ?: 1;
+}
+
+/* What pram_shmem_insert() and the page cache do to each, before anybody can find it. */
+static void pram_init_fresh(struct folio **folios, unsigned int nr,
+			    struct address_space *mapping, pgoff_t index,
+			    bool written)
+{
+	const unsigned long flags = BIT(PG_swapbacked) | BIT(PG_dirty) |
+				    (written ? BIT(PG_uptodate) : 0);
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct folio *folio = folios[i];
+
+		/* Not a plain store: a hardware error may mark it at any time. */
+		set_mask_bits(&folio->flags.f, BIT(PG_uptodate), flags);
+		/* It goes on a list at once. */
+		pram_frame_clear_off_lru(folio);
+		folio_get(folio);
+		folio->mapping = mapping;
+		folio->index = index + i;
+	}
+}
+
+static void pram_uninit_fresh(struct folio **folios, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		struct folio *folio = folios[i];
+
+		folio->mapping = NULL;
+		mem_cgroup_uncharge(folio);
+		set_mask_bits(&folio->flags.f, BIT(PG_swapbacked) | BIT(PG_dirty), 0);
+		folio_put(folio);
+	}
+}
+
+/* Return: how many are in the file now, from the first one on, or -EEXIST or -ENOMEM. */
+static int pram_publish_fresh(struct folio **folios, unsigned int nr,
+			      struct address_space *mapping, pgoff_t index)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+	unsigned int done = 0, before;
+
+	do {
+		xas_lock_irq(&xas);
+		before = done;
+		if (xas_load(&xas))
+			xas_set_err(&xas, -EEXIST);
+		while (!xas_error(&xas)) {
+			xas_store(&xas, folios[done]);
+			if (xas_error(&xas))
+				break;
+			if (++done == nr)
+				break;
+			if (xas_next(&xas))
+				xas_set_err(&xas, -EEXIST);
+		}
+		if (done > before) {
+			pram_shmem_account(folios[before], done - before);
+			mapping->nrpages += done - before;
+		}
+		xas_unlock_irq(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL));
+	return done ?: xas_error(&xas);
+}
+
+/* As pram_shmem_placed(), for pages that many have been told of by now. */
+static void pram_add_lru_fresh(struct folio **folios, unsigned int nr,
+			       struct address_space *mapping)
+{
+	LIST_HEAD(list);
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (mapping_unevictable(mapping) || folio_test_mlocked(folios[i]))
+			folio_add_lru(folios[i]);
+		else
+			list_add(&folios[i]->lru, &list);
+	}
+	pram_add_lru_list(&list);
+}
+
+/**
+ * pram_shmem_insert_fresh - put pages of a node that nobody else knows into a file
+ * @found: what was found in the node. Nobody can end it meanwhile.
+ * @inode: the file; the pages are put on its account.
+ * @index: where, in pages.
+ * @max: how many at most, at least 1.
+ * @mm: to be charged; NULL for the caller's.
+ * @written: they have contents; otherwise they were only allocated.
+ *
+ * As pram_shmem_insert() for each; but they need not be locked, and are charged, counted
+ * and put on a list all together. Who finds them in the page cache finds them ready.
+ *
+ * Return: how many are there, from the first one on; 0 if it has to be put there by
+ * itself; -EEXIST if something is there; -ENOSPC; -ENOMEM.
+ */
+long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode,
+			     pgoff_t index, u64 max, struct mm_struct *mm,
+			     bool written)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folios[PRAM_INSERT_BATCH];
+	int nr, charged, ret;
+
+	max = min(max, PRAM_INSERT_BATCH - index % PRAM_INSERT_BATCH);
+	/* Nor does anybody map them meanwhile who knows them to be fresh. */
+	guard(mutex)(&found->node->mappings_lock);
+	nr = pram_find_fresh_pages(found, folios, max);
+	if (!nr)
+		return 0;
+	ret = shmem_inode_acct_blocks(inode, nr);
+	if (ret)
+		return ret;
+	charged = pram_charge_fresh(folios, nr, mm);
+	ret = charged;
+	if (charged > 0) {
+		int done;
+
+		pram_init_fresh(folios, charged, mapping, index, written);
+		ret = pram_publish_fresh(folios, charged, mapping, index);
+		done = max(ret, 0);
+		pram_uninit_fresh(folios + done, charged - done);
+		pram_add_lru_fresh(folios, done, mapping);
+		pram_count(PRAM_PAGES_INSERTED, done);
+	}
+	/* What did not get there is taken off the account by this, too. */
+	shmem_recalc_inode(inode, nr, 0);
+	return ret;
+}
+
 static bool pram_index_in_file(struct inode *inode, pgoff_t index, u64 nr)
 {
 	u64 pages = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
@@ -822,6 +1037,39 @@ static bool pram_folio_is_at(struct folio *folio, struct address_space *mapping,
 			     pgoff_t index)
 {
 	return folio->mapping == mapping && folio->index == index;
+}
+
+/*
+ * Put pages that nobody else knows into a file, as pram_shmem_insert_fresh() does.
+ *
+ * Return: how many, from the first one on; 0 if it has to be looked at by itself; -ENOMEM.
+ */
+static long pram_shmem_load_fresh(struct inode *inode, pgoff_t index,
+				  const struct pram_found *found, u64 max,
+				  struct mm_struct *mm)
+{
+	u64 pages = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	long nr;
+
+	if (index >= pages)
+		return 0;
+	nr = pram_shmem_insert_fresh(found, inode, index, min(max, pages - index),
+				     mm, true);
+	if (nr <= 0)
+		return nr == -ENOMEM ? nr : 0;
+	/* It may have been truncated since the look at its size. */
+	while (nr && !pram_index_in_file(inode, index, nr)) {
+		struct folio *folio = pram_entry_folio(found->where[--nr]);
+
+		folio_lock(folio);
+		if (pram_folio_is_at(folio, inode->i_mapping, index + nr))
+			truncate_inode_folio(inode->i_mapping, folio);
+		folio_unlock(folio);
+		shmem_recalc_inode(inode, 0, 0);
+		pram_count(PRAM_PAGES_INSERTED, -1);
+	}
+	pram_count(PRAM_BYTES_LOADED, (u64)nr << PAGE_SHIFT);
+	return nr;
 }
 
 /*
@@ -869,111 +1117,6 @@ unlock:
 	return err;
 }
 
-/*
- * Put pages that are known to nobody and marked as locked into holes of a file.
- *
- * Return: how many, beginning with the first.
- */
-static unsigned int pram_shmem_add_fresh(struct address_space *mapping, pgoff_t index,
-					 struct folio **fresh, unsigned int nr)
-{
-	XA_STATE(xas, &mapping->i_pages, index);
-	unsigned int i = 0;
-
-	for (unsigned int j = 0; j < nr; j++) {
-		folio_get(fresh[j]);
-		fresh[j]->index = index + j;
-		WRITE_ONCE(fresh[j]->mapping, mapping);
-	}
-	do {
-		unsigned int before = i;
-		void *entry;
-
-		xas_lock_irq(&xas);
-		for (entry = xas_load(&xas); !entry; entry = xas_next(&xas)) {
-			xas_store(&xas, fresh[i]);
-			if (xas_error(&xas) || ++i == nr)
-				break;
-		}
-		mapping->nrpages += i - before;
-		lruvec_stat_mod_folio(fresh[0], NR_FILE_PAGES, i - before);
-		lruvec_stat_mod_folio(fresh[0], NR_SHMEM, i - before);
-		xas_unlock_irq(&xas);
-	} while (xas_nomem(&xas, GFP_KERNEL & GFP_RECLAIM_MASK));
-	for (unsigned int j = i; j < nr; j++) {
-		WRITE_ONCE(fresh[j]->mapping, NULL);
-		folio_put(fresh[j]);
-	}
-	return i;
-}
-
-/*
- * As pram_shmem_load_found(), for single pages that pram_fresh_folio() knows: what was
- * found, and what follows, up to @max of them, as far as the tree of the file has them in
- * one of its nodes. Less has to be asked, and nothing for each of them.
- *
- * Return: how many are there.
- */
-static unsigned int pram_shmem_load_fresh(struct pram_node *node, struct inode *inode,
-					  pgoff_t index, const struct pram_found *found,
-					  u64 max, struct mm_struct *mm)
-{
-	const unsigned long flags = BIT(PG_locked) | BIT(PG_uptodate) |
-				    BIT(PG_swapbacked) | BIT(PG_dirty);
-	const struct pram_map_ser *map = node->maps[found->map];
-	const u64 *end = map->entries + map->nr_entries;
-	struct address_space *mapping = inode->i_mapping;
-	struct folio *fresh[XA_CHUNK_SIZE];
-	unsigned int nr = 0, done = 0, i;
-	LIST_HEAD(lru);
-
-	max = min(max, XA_CHUNK_SIZE - (index & XA_CHUNK_MASK));
-	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
-		fresh[nr] = pram_fresh_folio(node, true, *at);
-		if (!fresh[nr] || folio_nid(fresh[nr]) != folio_nid(fresh[0]))
-			break;
-	}
-	/* Whatever is in the way is met again, and named, one by one. */
-	if (!nr || mapping_unevictable(mapping) ||
-	    !pram_index_in_file(inode, index, nr) ||
-	    mem_cgroup_charge_pages(fresh, nr, mm, GFP_KERNEL | __GFP_RETRY_MAYFAIL |
-						   __GFP_NOWARN))
-		return 0;
-	if (!shmem_inode_acct_blocks(inode, nr)) {
-		for (i = 0; i < nr; i++)
-			set_mask_bits(&fresh[i]->flags.f, 0UL, flags);
-		/* Before anybody finds them in the file, as in folio_mark_uptodate(). */
-		smp_wmb();
-		done = pram_shmem_add_fresh(mapping, index, fresh, nr);
-		/* What did not get there is taken off the account by this, too. */
-		shmem_recalc_inode(inode, nr, 0);
-	}
-	for (i = done; i < nr; i++) {
-		set_mask_bits(&fresh[i]->flags.f, flags, 0UL);
-		mem_cgroup_uncharge(fresh[i]);
-	}
-	/* It may have been truncated since the look at its size. */
-	if (!pram_index_in_file(inode, index, done)) {
-		for (i = 0; i < done; i++) {
-			filemap_remove_folio(fresh[i]);
-			folio_unlock(fresh[i]);
-		}
-		shmem_recalc_inode(inode, 0, 0);
-		done = 0;
-	}
-	for (i = 0; i < done; i++) {
-		/* It goes on a list right here. */
-		pram_frame_clear_off_lru(fresh[i]);
-		list_add_tail(&fresh[i]->lru, &lru);
-	}
-	pram_add_lru_list(&lru);
-	for (i = 0; i < done; i++)
-		folio_unlock(fresh[i]);
-	pram_count(PRAM_PAGES_INSERTED, done);
-	pram_count(PRAM_BYTES_LOADED, (u64)done << PAGE_SHIFT);
-	return done;
-}
-
 /**
  * pram_shmem_load - put folios of a node into the file that a region maps
  * @node: the node, of which pram_shmem_hold() knows.
@@ -999,6 +1142,7 @@ long pram_shmem_load(struct pram_node *node, struct pram_found *found,
 	int ret = 1;
 
 	while (done < nr) {
+		long fresh;
 		u64 rest;
 
 		if (fatal_signal_pending(current)) {
@@ -1014,18 +1158,25 @@ long pram_shmem_load(struct pram_node *node, struct pram_found *found,
 		ret = 0;
 		if (rest != folio_nr_pages(found->folio) || rest > nr - done)
 			break;
+		fresh = pram_shmem_load_fresh(inode, index + done, found,
+					      nr - done, vma->vm_mm);
+		if (fresh < 0) {
+			ret = fresh;
+			break;
+		}
+		if (fresh) {
+			pram_found_skip(found, fresh);
+			done += fresh;
+			cond_resched();
+			continue;
+		}
 		/* Nor does anybody map it meanwhile who knows it to be fresh. */
 		if (mutex_lock_killable(&node->mappings_lock)) {
 			ret = -EINTR;
 			break;
 		}
-		ret = pram_shmem_load_fresh(node, inode, index + done, found,
-					    nr - done, vma->vm_mm);
-		if (ret)
-			rest = ret;
-		else
-			ret = pram_shmem_load_found(inode, index + done, found,
-						    vma->vm_mm, patience);
+		ret = pram_shmem_load_found(inode, index + done, found,
+					    vma->vm_mm, patience);
 		mutex_unlock(&node->mappings_lock);
 		if (ret <= 0)
 			break;
