@@ -96,22 +96,6 @@ static bool has_drop_in(const struct unit *unit)
 	return false;
 }
 
-/* As "podman generate systemd" writes them: what is in the unit is not the container. */
-static void check_containers(struct json_object *obstacles, const struct unit *unit)
-{
-	static const char *const programs[] = { "podman", "docker", "nerdctl" };
-
-	for (size_t i = 0; i < unit->start.nr; i++) {
-		const char *path = unit->start.all[i].path, *name = strrchr(path, '/');
-
-		for (size_t k = 0; k < sizeof(programs) / sizeof(*programs); k++) {
-			if (!strcmp(name ? name + 1 : path, programs[k]))
-				add(obstacles, "ExecStart=%s: the container's tasks are not in the unit; checkpoint the container itself, see docs/containers.md",
-				    path);
-		}
-	}
-}
-
 /* Commands whose prefixes a copy cannot have. */
 static void check_commands(struct json_object *obstacles, const struct unit *unit)
 {
@@ -138,10 +122,8 @@ struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_u
 		add(obstacles, "its files have changed since systemd read them: run 'systemctl daemon-reload' first");
 	check_type(obstacles, unit);
 	check_sandbox(obstacles, unit, no_private_users);
-	if (!has_drop_in(unit)) {
+	if (!has_drop_in(unit))
 		check_commands(obstacles, unit);
-		check_containers(obstacles, unit);
-	}
 	for (char **socket = unit->sockets; socket && *socket; socket++)
 		add(obstacles, "%s: sockets that systemd listens on can't be kept; disable the socket unit and let the service listen itself",
 		    *socket);
