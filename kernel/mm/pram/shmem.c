@@ -837,6 +837,9 @@ void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
 	XA_STATE(xas, &mapping->i_pages, 0);
 	unsigned int same;
 
+	/* Without large folios a tree is changed entry by entry. */
+	if (!IS_ENABLED(CONFIG_XARRAY_MULTI))
+		window = false;
 	xas_lock_irq(&xas);
 	rcu_read_lock();
 	for (unsigned int i = 0; i < nr; i += same) {
