@@ -69,6 +69,7 @@ bool pram_checkpoint_is_pages_image(const char *image);
  * @replace: replace a committed checkpoint of that name, atomically, at commit
  * @checksums: keep checksums of the pages, too (the metadata always has them)
  * @copy: never take over pages, always copy
+ * @dying: the tasks are killed after the commit, see pram_commit_dying()
  * @images_dir: CRIU's images directory for the index, or %NULL
  * @criu_version: CRIU's version for the index, or %NULL
  *
@@ -78,6 +79,7 @@ struct pram_writer_options {
 	bool		replace;
 	bool		checksums;
 	bool		copy;
+	bool		dying;
 	const char	*images_dir;
 	const char	*criu_version;
 };
@@ -113,13 +115,15 @@ int pram_writer_create(int dev, const char *name, const struct pram_writer_optio
  * @w: the writer
  * @pid: the root task's pid
  * @comm: its name, copied; or %NULL
+ * @cgroup: its control group, copied; or %NULL
  *
  * For the index only, and only before pram_writer_seal(), in the process that
  * created the writer.
  *
  * Return: 0 or -ENOMEM.
  */
-int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm);
+int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm,
+			 const char *cgroup);
 
 /**
  * pram_writer_image() - create a small image

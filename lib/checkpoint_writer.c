@@ -41,6 +41,7 @@ enum writer_state {
 
 struct pram_checkpoint_writer {
 	int			dev;		/* borrowed */
+	bool			dying;		/* as in the options */
 	enum writer_state	state;
 	uint32_t		pages_flags;	/* PRAM_SAVE_* of page nodes */
 	int			stream;		/* of the metadata node */
@@ -155,6 +156,7 @@ static int writer_init(struct pram_checkpoint_writer *w, const char *name,
 	if (ret)
 		return ret;
 
+	w->dying = options->dying;
 	w->pages_flags = replace | (options->checksums ? PRAM_SAVE_CHECKSUM : 0) |
 			 (options->copy ? PRAM_SAVE_COPY : 0);
 	w->stream = pram_save(w->dev, node_name, PRAM_BYTE_STREAM, PRAM_SAVE_CHECKSUM | replace);
@@ -183,11 +185,14 @@ int pram_writer_create(int dev, const char *name, const struct pram_writer_optio
 	return 0;
 }
 
-int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm)
+int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm,
+			 const char *cgroup)
 {
+	int ret = set_string(&w->index->root_comm, comm);
+
 	w->index->has_root_pid = true;
 	w->index->root_pid = pid;
-	return set_string(&w->index->root_comm, comm);
+	return ret ?: set_string(&w->index->cgroup, cgroup);
 }
 
 /* ---- images, in any process -------------------------------------------- */
@@ -521,7 +526,7 @@ int pram_writer_commit(struct pram_checkpoint_writer *w)
 		fds[nr++] = w->replaced.fds[i];
 	fds[nr++] = w->stream;
 
-	ret = pram_commit(w->dev, fds, nr);
+	ret = (w->dying ? pram_commit_dying : pram_commit)(w->dev, fds, nr);
 	if (!ret)
 		w->state = WRITER_COMMITTED;
 	return ret;

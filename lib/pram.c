@@ -122,6 +122,25 @@ int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr
 	return ret;
 }
 
+int pram_adopt_present(int stream, int pidfd, struct pram_range *range, struct pram_range *found,
+		       uint32_t *nr_found)
+{
+	struct pram_ioctl_adopt_present arg = {
+		.size = sizeof(arg),
+		.pidfd = pidfd,
+		.nr_found = *nr_found,
+		.start = range->start,
+		.end = range->start + range->len,
+		.found = (uintptr_t)found,
+	};
+	int ret = pram_ioctl(stream, PRAM_IOCTL_ADOPT_PRESENT, &arg);
+
+	*nr_found = arg.nr_found;
+	range->start = arg.start;
+	range->len = arg.end - arg.start;
+	return ret;
+}
+
 int pram_adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr_ranges,
 		    uint64_t *pages)
 {
@@ -155,10 +174,11 @@ int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_
 	return ret;
 }
 
-int pram_commit(int dev, const int *fds, size_t nr_fds)
+static int commit(int dev, const int *fds, size_t nr_fds, uint32_t flags)
 {
 	struct pram_ioctl_commit arg = {
 		.size = sizeof(arg),
+		.flags = flags,
 		.nr_fds = nr_fds,
 		.fds = (uintptr_t)fds,
 	};
@@ -166,6 +186,16 @@ int pram_commit(int dev, const int *fds, size_t nr_fds)
 	if (nr_fds > PRAM_COMMIT_MAX)
 		return -E2BIG;
 	return pram_ioctl(dev, PRAM_IOCTL_COMMIT, &arg);
+}
+
+int pram_commit(int dev, const int *fds, size_t nr_fds)
+{
+	return commit(dev, fds, nr_fds, 0);
+}
+
+int pram_commit_dying(int dev, const int *fds, size_t nr_fds)
+{
+	return commit(dev, fds, nr_fds, PRAM_COMMIT_TASKS_DIE);
 }
 
 int pram_stat(int dev, const char *name, struct pram_node_stat *node)

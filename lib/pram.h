@@ -103,6 +103,23 @@ int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr
 	       uint64_t *pages);
 
 /**
+ * pram_adopt_present() - append what is a stopped task's own in a range of its memory
+ * @stream: from pram_save(), of %PRAM_PAGE_STREAM
+ * @pidfd: the task, from pidfd_open(2)
+ * @range: multiples of the page size; set to what was not looked at for lack of room,
+ *	also after an error
+ * @found: where to store what was appended, neighbours as one
+ * @nr_found: how many there is room for, at most %PRAM_ADOPT_MAX; set to how many there
+ *	are
+ *
+ * Only where pram_info() reports %PRAM_FEATURE_ADOPT_PRESENT.
+ *
+ * Return: 0 or -errno: -EOPNOTSUPP for memory of hugetlb or of a device, as pram_adopt().
+ */
+int pram_adopt_present(int stream, int pidfd, struct pram_range *range, struct pram_range *found,
+		       uint32_t *nr_found);
+
+/**
  * pram_adopt_file() - append ranges of shared memory to a page stream
  * @stream: from pram_save(), of %PRAM_PAGE_STREAM
  * @fd: a file of the shared memory, open for reading
@@ -115,8 +132,8 @@ int pram_adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr
  * Only where pram_info() reports %PRAM_FEATURE_ADOPT_FILE.
  *
  * Return: 0 or -errno: -ENOTTY if this kernel cannot do that, -E2BIG for too many
- * ranges, -EINVAL for a file that is no shared memory or hugetlb, or a range that is not
- * within it, -ENOMEM, -ENOSPC beyond the limit, -EINTR, ...
+ * ranges, -EINVAL for a file that is no shared memory, or a range that is not within it,
+ * -ENOMEM, -ENOSPC beyond the limit, -EINTR, ...
  */
 int pram_adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr_ranges,
 		    uint64_t *pages);
@@ -147,6 +164,21 @@ int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_
  * Return: 0 or -errno; -E2BIG for too many.
  */
 int pram_commit(int dev, const int *fds, size_t nr_fds);
+
+/**
+ * pram_commit_dying() - pram_commit() for tasks that are about to be killed
+ * @dev: as pram_commit(), and as the other arguments
+ * @fds: as pram_commit()
+ * @nr_fds: as pram_commit()
+ *
+ * The tasks' memory is taken down by the kernel when all descriptors that came of the
+ * open of @dev are closed: see %PRAM_COMMIT_TASKS_DIE.
+ *
+ * Only where pram_info() reports %PRAM_FEATURE_TASKS_DIE.
+ *
+ * Return: as pram_commit().
+ */
+int pram_commit_dying(int dev, const int *fds, size_t nr_fds);
 
 /**
  * pram_stat() - describe the node of that name

@@ -28,6 +28,13 @@ int pram_dump_unlink(const char *image);
  */
 int pram_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_iovs);
 
+/*
+ * CR_PLUGIN_HOOK__DUMP_PRESENT_PAGES: finds and takes over what is the task's own in a
+ * range. Without one, says whether it would. -ENOTSUP for a range leaves it to CRIU.
+ */
+int pram_dump_present_pages(int fd, int pid, struct iovec *range, struct iovec *taken,
+			    unsigned int *nr_taken);
+
 /* CR_PLUGIN_HOOK__DUMP_SHARED_PAGES: the same of shared memory, by a file of it. */
 int pram_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigned int nr_iovs);
 

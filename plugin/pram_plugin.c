@@ -60,7 +60,7 @@ static int plugin_init(int stage)
 	case CR_PLUGIN_STAGE__DUMP:
 		return backend()->dump_begin();
 	case CR_PLUGIN_STAGE__PRE_DUMP:
-		pr_err("PRAM can't serve pre-dump: dump at once, or pre-dump to files, without the "
+		pr_err("PRAM does not support pre-dump: dump at once, or pre-dump to files, without the "
 		       "plugin\n");
 		return -EOPNOTSUPP;
 	default:
@@ -103,6 +103,13 @@ static int plugin_unlink_image(int dfd, const char *path)
 static int plugin_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned int nr_iovs)
 {
 	return pram_dump_active() ? pram_dump_pages(fd, pid, iovs, nr_iovs) : -ENOTSUP;
+}
+
+static int plugin_dump_present_pages(int fd, int pid, struct iovec *range, struct iovec *taken,
+				     unsigned int *nr_taken)
+{
+	return pram_dump_active() ? pram_dump_present_pages(fd, pid, range, taken, nr_taken) :
+				    -ENOTSUP;
 }
 
 static int plugin_dump_shared_pages(int fd, int shared, const struct iovec *iovs,
@@ -151,5 +158,6 @@ CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__OPEN_IMAGE, plugin_open_image)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__UNLINK_IMAGE, plugin_unlink_image)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__IMAGES_DONE, plugin_images_done)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__DUMP_PAGES, plugin_dump_pages)
+CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__DUMP_PRESENT_PAGES, plugin_dump_present_pages)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__SHARE_PAGES, plugin_share_pages)
 CR_PLUGIN_REGISTER_HOOK(CR_PLUGIN_HOOK__DUMP_SHARED_PAGES, plugin_dump_shared_pages)

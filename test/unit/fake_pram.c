@@ -62,6 +62,7 @@ static struct fake_state {
 	int			open_error;
 	uint32_t		abi_version;
 	uint64_t		features;
+	uint32_t		commit_flags;	/* of the last one */
 	uint64_t		now_ns;
 	uint64_t		nr_kexecs;
 	uint64_t		max_bytes;	/* 0: no limit */
@@ -458,8 +459,12 @@ static int fake_commit(const struct pram_ioctl_commit *arg)
 	struct fake_node **nodes;
 	int error = 0;
 
-	if (arg->flags || arg->reserved || !arg->nr_fds || arg->nr_fds > PRAM_COMMIT_MAX)
+	if (arg->flags && !(arg->flags == PRAM_COMMIT_TASKS_DIE &&
+			    fake->features & PRAM_FEATURE_TASKS_DIE))
+		return EOPNOTSUPP;
+	if (arg->reserved || !arg->nr_fds || arg->nr_fds > PRAM_COMMIT_MAX)
 		return EINVAL;
+	fake->commit_flags = arg->flags;
 	nodes = calloc(arg->nr_fds, sizeof(*nodes));
 	if (!nodes)
 		die("calloc");
@@ -605,6 +610,70 @@ static int fake_adopt(int fd, struct pram_ioctl_adopt *arg, struct fake_node *no
 	return 0;
 }
 
+/*
+ * What /proc/PID/pagemap shows to be there and not a file's. To who is not root it does not tell
+ * pages of zeros from others.
+ */
+static bool is_present(int pagemap, uint64_t addr)
+{
+	uint64_t entry = 0;
+
+	if (pread(pagemap, &entry, sizeof(entry), (off_t)(addr / FAKE_PAGE_SIZE * sizeof(entry))) !=
+	    sizeof(entry))
+		return false;
+	return entry >> 62 && !(entry >> 61 & 1);
+}
+
+static int fake_adopt_present(int fd, struct pram_ioctl_adopt_present *arg, struct fake_node *node)
+{
+	struct pram_range *found = (struct pram_range *)(uintptr_t)arg->found;
+	const uint32_t room = arg->nr_found;
+	const int pid = pidfd_to_pid(arg->pidfd);
+	char path[64];
+	int pagemap;
+
+	if (!(fake->features & PRAM_FEATURE_ADOPT_PRESENT))
+		return ENOTTY;
+	arg->pages = 0;
+	arg->nr_found = 0;
+	if (arg->flags)
+		return EOPNOTSUPP;
+	if (!room || (arg->start | arg->end) % FAKE_PAGE_SIZE || arg->end < arg->start)
+		return EINVAL;
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	if (pagemap < 0)
+		return ESRCH;
+	for (; arg->start < arg->end; arg->start += FAKE_PAGE_SIZE) {
+		struct pram_range one = { arg->start, FAKE_PAGE_SIZE };
+		struct pram_ioctl_adopt adopt = {
+			.pidfd = arg->pidfd,
+			.nr_ranges = 1,
+			.ranges = (uintptr_t)&one,
+		};
+		struct pram_range *last = &found[arg->nr_found - 1];
+		const bool grows = arg->nr_found && last->start + last->len == arg->start;
+		int ret;
+
+		if (!is_present(pagemap, arg->start))
+			continue;
+		if (!grows && arg->nr_found == room)
+			break;
+		ret = fake_adopt(fd, &adopt, node);
+		if (ret) {
+			close(pagemap);
+			return ret;
+		}
+		if (grows)
+			last->len += FAKE_PAGE_SIZE;
+		else
+			found[arg->nr_found++] = one;
+		arg->pages++;
+	}
+	close(pagemap);
+	return 0;
+}
+
 static int fake_adopt_file(int fd, struct pram_ioctl_adopt_file *arg, struct fake_node *node)
 {
 	const struct pram_range *ranges = (const struct pram_range *)(uintptr_t)arg->ranges;
@@ -671,6 +740,8 @@ static int fake_stream_ioctl(int fd, unsigned long request, void *arg, struct fa
 		return fake_seal(fd, arg, node);
 	case PRAM_IOCTL_ADOPT:
 		return fake_adopt(fd, arg, node);
+	case PRAM_IOCTL_ADOPT_PRESENT:
+		return fake_adopt_present(fd, arg, node);
 	case PRAM_IOCTL_ADOPT_FILE:
 		return fake_adopt_file(fd, arg, node);
 	case PRAM_IOCTL_MAP:
@@ -856,6 +927,11 @@ void fake_pram_fail_open(int error)
 void fake_pram_set_abi(uint32_t abi_version)
 {
 	fake->abi_version = abi_version;
+}
+
+uint32_t fake_pram_commit_flags(void)
+{
+	return fake->commit_flags;
 }
 
 void fake_pram_set_features(uint64_t features)

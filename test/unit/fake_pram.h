@@ -58,6 +58,9 @@ void fake_pram_kexec(void);
 /* The number of nodes in that state (PRAM_NODE_*), at this moment. */
 size_t fake_pram_count(uint32_t state);
 
+/* PRAM_COMMIT_* flags of the last PRAM_IOCTL_COMMIT. */
+uint32_t fake_pram_commit_flags(void);
+
 /* The time that commits report, CLOCK_REALTIME in ns; without it the real one. */
 void fake_pram_set_time(uint64_t now_ns);
 

@@ -18,6 +18,7 @@
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
+#include <linux/leafops.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -194,6 +195,8 @@ out:
  *	a folio to be split; or %PRAM_COPY_NOT.
  * @part_of: the folio to be split, referenced.
  * @copy: all is to be copied, so nothing has to be protected.
+ * @found: where to note what was taken, if only what is there is to be taken: see
+ *	pram_adopt_present(). NULL if what is not there has to be brought.
  * @flush: a mapping was protected that was writable, and the TLB has to be flushed.
  * @block: the block of pages in which a folio was found last that is not in scratch:
  *	then others in it are not, either.
@@ -214,6 +217,7 @@ struct pram_walk {
 	enum pram_copy_reason	stop;
 	struct folio		*part_of;
 	bool			copy;
+	struct pram_present	*found;
 	bool			flush;
 	unsigned long		block;
 	struct page		*faulted;
@@ -392,9 +396,40 @@ static bool pram_stop_at(struct pram_walk *walk, unsigned long addr,
 	return false;
 }
 
+/* May pages at @addr be noted as found? */
+static inline bool pram_has_room(const struct pram_present *found,
+				 unsigned long addr)
+{
+	return addr == found->last_end || found->nr < found->max;
+}
+
+/* Note that pages were taken, for which pram_has_room(). */
+static inline void pram_note(struct pram_present *found, unsigned long addr,
+			     unsigned long nr)
+{
+	if (addr != found->last_end)
+		found->ranges[found->nr++] = (struct pram_range){ .start = addr };
+	found->ranges[found->nr - 1].len += nr << PAGE_SHIFT;
+	found->last_end = addr + (nr << PAGE_SHIFT);
+}
+
+/*
+ * Is there nothing of a task's own behind an entry that is not present? Swapped pages
+ * are, and so are those that are just being moved; markers of guard regions and pages of
+ * a file are not.
+ */
+static bool pram_leaf_empty(softleaf_t entry)
+{
+	if (softleaf_is_none(entry) || softleaf_is_guard_marker(entry))
+		return true;
+	return softleaf_has_pfn(entry) &&
+	       !folio_test_anon(softleaf_to_folio(entry));
+}
+
 /*
  * Take what the page table at @ptep has, from @addr up to @end. Stops at a page
  * that is not there, behind pages to be copied, and where pram_stop_at() says so.
+ * If only what is there is to be taken, passes over what is not the task's own.
  *
  * Return: where it stopped; @walk->stop says why.
  */
@@ -402,6 +437,8 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 				    unsigned long addr, unsigned long end,
 				    struct pram_walk *walk)
 {
+	struct pram_present *found = walk->found;
+
 	while (addr < end) {
 		enum pram_copy_reason reason;
 		pte_t pte = ptep_get(ptep);
@@ -409,16 +446,27 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 		struct folio *folio;
 		struct page *page;
 
-		if (!pte_present(pte))
-			break;
+		if (!pte_present(pte)) {
+			if (!found || !pram_leaf_empty(softleaf_from_pte(pte)))
+				break;
+			goto next;
+		}
 		page = vm_normal_page(vma, addr, pte);
 		if (!page) {
-			if (!is_zero_pfn(pte_pfn(pte)) ||
+			if (!is_zero_pfn(pte_pfn(pte)))
+				break;
+			if (!found &&
 			    !pram_take_copy(walk, NULL, 1, PRAM_COPY_SPECIAL))
 				break;
 			goto next;
 		}
 		folio = page_folio(page);
+		if (found) {
+			if (!folio_test_anon(folio))
+				goto next;
+			if (!pram_has_room(found, addr))
+				break;
+		}
 		/* Not even to be copied: that would be a machine check. */
 		if (folio_contain_hwpoisoned_page(folio))
 			break;
@@ -438,6 +486,8 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 			pram_take(walk, folio, page, nr);
 		else if (!pram_take_copy(walk, page, nr, reason))
 			break;
+		if (found)
+			pram_note(found, addr, nr);
 next:
 		ptep += nr;
 		addr += nr * PAGE_SIZE;
@@ -450,6 +500,7 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 				   unsigned long addr, unsigned long end,
 				   struct pram_walk *walk)
 {
+	struct pram_present *found = walk->found;
 	enum pram_copy_reason reason;
 	unsigned int nr = (end - addr) >> PAGE_SHIFT;
 	struct folio *folio;
@@ -457,9 +508,10 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	pmd_t pmd = *pmdp;
 
 	if (!pmd_present(pmd))
-		return addr;
+		return found && pram_leaf_empty(softleaf_from_pmd(pmd)) ? end : addr;
 	if (is_huge_zero_pmd(pmd)) {
-		pram_take_copy(walk, NULL, nr, PRAM_COPY_SPECIAL);
+		if (!found)
+			pram_take_copy(walk, NULL, nr, PRAM_COPY_SPECIAL);
 		return end;
 	}
 	page = vm_normal_page_pmd(vma, addr, pmd);
@@ -467,6 +519,10 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 		return addr;
 	page = pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT);
 	folio = page_folio(page);
+	if (found && !folio_test_anon(folio))
+		return end;
+	if (found && !pram_has_room(found, addr))
+		return addr;
 	if (folio_contain_hwpoisoned_page(folio))
 		return addr;
 	reason = pram_walk_copy_reason(walk, folio);
@@ -485,8 +541,63 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 		pram_take(walk, folio, page, nr);
 	else
 		pram_take_copy(walk, page, nr, reason);
+	if (found)
+		pram_note(found, addr, nr);
 	return end;
 }
+
+#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
+/*
+ * As pram_take_pmd(), for a page of hugetlb; takes nothing if it is not private and whole.
+ * Who writes to it asks whether a node holds it, see mm/pram/hugetlb.c.
+ */
+static unsigned long pram_take_hugetlb(struct vm_area_struct *vma, unsigned long addr,
+				       unsigned long end, struct pram_walk *walk)
+{
+	struct hstate *h = hstate_vma(vma);
+	struct folio *folio;
+	spinlock_t *ptl;
+	pte_t *ptep, pte;
+
+	if (walk->copy || walk->nr_copy || vma->vm_flags & VM_MAYSHARE ||
+	    !pram_hugetlb_fits(h) || end - addr != huge_page_size(h))
+		return addr;
+	ptep = hugetlb_walk(vma, addr, huge_page_size(h));
+	if (!ptep)
+		return addr;
+	ptl = huge_pte_lock(h, vma->vm_mm, ptep);
+	pte = huge_ptep_get(vma->vm_mm, addr, ptep);
+	if (!pte_present(pte))
+		goto unlock;
+	folio = page_folio(pte_page(pte));
+	if (!folio_test_anon(folio) || pram_in_scratch(folio) ||
+	    folio_contain_hwpoisoned_page(folio))
+		goto unlock;
+	if (PageAnonExclusive(&folio->page)) {
+		if (folio_needs_cow_for_dma(vma, folio))
+			goto unlock;
+		ClearPageAnonExclusive(&folio->page);
+	}
+	if (huge_pte_write(pte)) {
+		huge_ptep_set_wrprotect(vma->vm_mm, addr, ptep);
+		walk->flush = true;
+	}
+	folio_get(folio);
+	walk->entries[walk->nr++] = pram_entry(folio, folio_page(folio, 0),
+					       folio_nr_pages(folio),
+					       PRAM_ENTRY_ADOPTED);
+	addr = end;
+unlock:
+	spin_unlock(ptl);
+	return addr;
+}
+#else
+static unsigned long pram_take_hugetlb(struct vm_area_struct *vma, unsigned long addr,
+				       unsigned long end, struct pram_walk *walk)
+{
+	return addr;
+}
+#endif
 
 /* Take from one page table. Return: where that stopped. */
 static unsigned long pram_take_table(struct vm_area_struct *vma,
@@ -497,24 +608,24 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	pmd_t *pmdp;
 	pte_t *ptep;
 
-	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
-		return addr;
+		return pram_take_hugetlb(vma, addr, end, walk);
 	pmdp = mm_find_pmd(vma->vm_mm, addr);
 	if (!pmdp)
-		return addr;
+		return walk->found ? end : addr;
 
 	ptl = pmd_trans_huge_lock(pmdp, vma);
 	if (ptl) {
 		addr = pram_take_pmd(vma, pmdp, addr, end, walk);
 		spin_unlock(ptl);
-	} else {
-		ptep = pte_offset_map_lock(vma->vm_mm, pmdp, addr, &ptl);
-		if (ptep) {
-			addr = pram_take_ptes(vma, ptep, addr, end, walk);
-			pte_unmap_unlock(ptep, ptl);
-		}
+		return addr;
 	}
+	ptep = pte_offset_map_lock(vma->vm_mm, pmdp, addr, &ptl);
+	/* As in copy_pte_range(): then there is none, or was one of file pages only. */
+	if (!ptep)
+		return walk->found ? end : addr;
+	addr = pram_take_ptes(vma, ptep, addr, end, walk);
+	pte_unmap_unlock(ptep, ptl);
 	return addr;
 }
 
@@ -810,6 +921,49 @@ static int pram_fault_in(struct mm_struct *mm, unsigned long addr,
 	return 0;
 }
 
+/* Where from @addr on the next page table is, or @end. */
+static unsigned long pram_next_table(struct mm_struct *mm, unsigned long addr,
+				     unsigned long end)
+{
+	while (addr < end) {
+		pgd_t *pgd = pgd_offset(mm, addr);
+		p4d_t *p4d;
+		pud_t *pud;
+
+		if (!pgd_present(*pgd)) {
+			addr = pgd_addr_end(addr, end);
+			continue;
+		}
+		p4d = p4d_offset(pgd, addr);
+		if (!p4d_present(*p4d)) {
+			addr = p4d_addr_end(addr, end);
+			continue;
+		}
+		pud = pud_offset(p4d, addr);
+		if (!pud_present(*pud)) {
+			addr = pud_addr_end(addr, end);
+			continue;
+		}
+		if (!pmd_none(pmdp_get_lockless(pmd_offset(pud, addr))))
+			break;
+		addr = pmd_addr_end(addr, end);
+	}
+	return addr;
+}
+
+/*
+ * Where from @addr on, up to @end within a mapping, there may be something of a task's
+ * own. Pages of a file become that by a write fault, which needs an anon_vma.
+ */
+static unsigned long pram_next_present(struct vm_area_struct *vma,
+				       unsigned long addr, unsigned long end)
+{
+	/* Where userfaultfd is possible there may be poison, too. */
+	if (!vma->anon_vma && !vma_is_anonymous(vma) && !vma_is_shmem(vma))
+		return end;
+	return pram_next_table(vma->vm_mm, addr, end);
+}
+
 /* How much is taken without letting others at the memory that is taken. */
 #define PRAM_CHUNK	SZ_32M
 
@@ -876,12 +1030,32 @@ static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, addr);
+	/* There it is not for this to tell what is the task's own. */
+	if (walk->found && vma &&
+	    (is_vm_hugetlb_page(vma) || vma->vm_flags & (VM_IO | VM_PFNMAP))) {
+		mmap_write_unlock(mm);
+		return -EOPNOTSUPP;
+	}
 	/* Memory that even the kernel itself has not mapped cannot be copied either. */
 	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) || vma_is_secretmem(vma)) {
 		mmap_write_unlock(mm);
 		return -EFAULT;
 	}
+	if (is_vm_hugetlb_page(vma) && !node->holds_shmem) {
+		/* That takes the lock of CPU hotplug. Then again. */
+		mmap_write_unlock(mm);
+		pram_shmem_hold(node);
+		return 0;
+	}
 	end = min(vma->vm_end, end);
+	if (walk->found) {
+		addr = pram_next_present(vma, addr, end);
+		*next = addr;
+		if (addr == end) {
+			mmap_write_unlock(mm);
+			return 0;
+		}
+	}
 	/* Not in the midst of a huge page. */
 	if (end - addr > PRAM_CHUNK)
 		end = round_down(addr + PRAM_CHUNK, PMD_SIZE);
@@ -899,8 +1073,11 @@ static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
 		pram_migrate_scratch(vma, addr, end, !walk->drained);
 		walk->drained = true;
 		walk->moved = end;
-	} else if (!err && addr < end) {
+	} else if (!err && addr < end &&
+		   (!walk->found || pram_has_room(walk->found, addr))) {
 		err = pram_fault_in(mm, addr, end, vma, walk);
+		if (walk->found && walk->nr_copy)
+			pram_note(walk->found, addr, walk->nr_copy);
 	}
 	mmap_read_unlock(mm);
 	/* Of what was faulted in. */
@@ -908,8 +1085,13 @@ static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
 	return err ?: pram_append_taken(ps, node, walk);
 }
 
+/*
+ * Put pages from *@addr up to @end into a node. Return: 0 or an error; *@addr is where it
+ * stopped, which is before @end without an error if there was no room to note what to
+ * take.
+ */
 static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
-			    struct mm_struct *mm, unsigned long addr,
+			    struct mm_struct *mm, unsigned long *addr,
 			    unsigned long end, struct pram_walk *walk)
 {
 	int err = 0;
@@ -918,15 +1100,44 @@ static int pram_adopt_range(struct pram_stream *ps, struct pram_node *node,
 	walk->moved = walk->copy ? end : 0;
 	walk->split = walk->moved;
 	walk->faults = 0;
-	while (addr < end && !err) {
+	while (*addr < end && !err) {
+		const unsigned long before = *addr;
+
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 		else
-			err = pram_adopt_some(ps, node, mm, addr, end, walk, &addr);
+			err = pram_adopt_some(ps, node, mm, before, end, walk, addr);
+		if (walk->found && *addr == before &&
+		    !pram_has_room(walk->found, before))
+			break;
 		cond_resched();
 	}
 	pram_put_faulted(walk);
 	return err;
+}
+
+/* Return: what pram_adopt_range() needs, to be freed by kvfree(). */
+static struct pram_walk *pram_walk_alloc(struct pram_stream *ps,
+					 struct pram_present *found)
+{
+	struct pram_walk *walk = kvmalloc_obj(*walk, ps->gfp);
+
+	if (!walk)
+		return NULL;
+	walk->drained = false;
+	walk->block = ULONG_MAX;
+	walk->faulted = NULL;
+	walk->nr = 0;
+	walk->nr_copy = 0;
+	walk->copy = ps->flags & PRAM_SAVE_COPY;
+	walk->found = found;
+	return walk;
+}
+
+static bool pram_range_valid(u64 start, u64 len)
+{
+	return PAGE_ALIGNED(start | len) && len <= TASK_SIZE_MAX &&
+	       start <= TASK_SIZE_MAX - len;
 }
 
 /**
@@ -988,31 +1199,69 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 	node = pram_adopt_begin(ps);
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	walk = kvmalloc_obj(*walk, ps->gfp);
+	walk = pram_walk_alloc(ps, NULL);
 	if (!walk) {
 		pram_stream_write_end(node);
 		return -ENOMEM;
 	}
 
-	walk->drained = false;
-	walk->block = ULONG_MAX;
-	walk->faulted = NULL;
-	walk->nr = 0;
-	walk->nr_copy = 0;
-	walk->copy = ps->flags & PRAM_SAVE_COPY;
 	err = pram_flush_pending(ps, node);
 	before = node->bytes;
 	for (unsigned int i = 0; i < nr && !err; i++) {
-		const struct pram_range *range = &ranges[i];
+		unsigned long addr = ranges[i].start;
 
-		if (!PAGE_ALIGNED(range->start | range->len) ||
-		    range->len > TASK_SIZE_MAX ||
-		    range->start > TASK_SIZE_MAX - range->len)
+		if (!pram_range_valid(addr, ranges[i].len))
 			err = -EINVAL;
 		else
-			err = pram_adopt_range(ps, node, mm, range->start,
-					       range->start + range->len, walk);
+			err = pram_adopt_range(ps, node, mm, &addr,
+					       addr + ranges[i].len, walk);
 	}
+	*pages = (node->bytes - before) >> PAGE_SHIFT;
+	kvfree(walk);
+	pram_adopt_end(file, node, err);
+	return err;
+}
+
+/**
+ * pram_adopt_present - append what is a task's own in a range to a page stream
+ * @file: a stream for saving pages; its position and size follow.
+ * @mm: the task's memory, with a reference by mmget().
+ * @start: multiple of the page size; set to where it stopped, which is before @end if
+ *	there was no room in @found.
+ * @end: multiple of the page size; all is mapped up to here.
+ * @found: where to note what was appended.
+ * @pages: set to the number of pages appended, also on an error.
+ *
+ * Return: 0; -EOPNOTSUPP for hugetlb and devices; as pram_adopt_ranges().
+ */
+int pram_adopt_present(struct file *file, struct mm_struct *mm, u64 *start, u64 end,
+		       struct pram_present *found, u64 *pages)
+{
+	struct pram_stream *ps = file->private_data;
+	unsigned long addr = *start;
+	struct pram_walk *walk;
+	struct pram_node *node;
+	u64 before;
+	int err;
+
+	*pages = 0;
+	if (end < addr || !pram_range_valid(addr, end - addr))
+		return -EINVAL;
+	node = pram_adopt_begin(ps);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	walk = pram_walk_alloc(ps, found);
+	if (!walk) {
+		pram_stream_write_end(node);
+		return -ENOMEM;
+	}
+	/* No address: nothing was found in front of the first one. */
+	found->last_end = ULONG_MAX;
+	err = pram_flush_pending(ps, node);
+	before = node->bytes;
+	if (!err)
+		err = pram_adopt_range(ps, node, mm, &addr, end, walk);
+	*start = addr;
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
 	kvfree(walk);
 	pram_adopt_end(file, node, err);

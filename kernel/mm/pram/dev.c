@@ -54,9 +54,12 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 
 	info->abi_version = PRAM_ABI_VERSION;
 	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP |
-			 PRAM_FEATURE_SHARE;
+			 PRAM_FEATURE_SHARE | PRAM_FEATURE_ADOPT_PRESENT |
+			 PRAM_FEATURE_TASKS_DIE;
 	if (IS_ENABLED(CONFIG_SHMEM))
 		info->features |= PRAM_FEATURE_ADOPT_FILE;
+	if (IS_ENABLED(CONFIG_SHMEM) && IS_ENABLED(CONFIG_HUGETLB_PAGE))
+		info->features |= PRAM_FEATURE_ADOPT_HUGETLB;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
 	info->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	info->meta_pages = pram_counter_read(PRAM_META_PAGES);
@@ -102,8 +105,24 @@ static int pram_ioctl_load(struct file *dev, union pram_ioctl_buffer *buf,
 	return pram_give_fd(file, &load->fd, &uload->fd);
 }
 
-static int pram_commit_files(const s32 *fds, struct file **files,
-			     struct pram_stream **streams, unsigned int nr)
+/* Hold the memory of the task whose pages a stream has taken over. */
+static void pram_hold_task(struct file *dev, struct pram_stream *ps)
+{
+	struct mm_struct *mm;
+
+	scoped_guard(spinlock, &ps->state_lock) {
+		mm = ps->mm;
+		ps->mm = NULL;
+	}
+	if (mm) {
+		pram_exit_hold(dev, mm);
+		mmdrop(mm);
+	}
+}
+
+static int pram_commit_files(struct file *dev, const s32 *fds, struct file **files,
+			     struct pram_stream **streams, unsigned int nr,
+			     bool hold)
 {
 	unsigned int got = 0;
 	int err = 0;
@@ -123,8 +142,11 @@ static int pram_commit_files(const s32 *fds, struct file **files,
 	}
 	if (!err)
 		err = pram_end_streams(streams, nr);
-	while (got--)
+	while (got--) {
+		if (!err && hold)
+			pram_hold_task(dev, streams[got]);
 		fput(files[got]);
+	}
 	return err;
 }
 
@@ -138,7 +160,7 @@ static int pram_ioctl_commit(struct file *dev, union pram_ioctl_buffer *buf,
 	int err = -ENOMEM;
 	s32 *fds;
 
-	if (commit->flags)
+	if (commit->flags & ~PRAM_COMMIT_TASKS_DIE)
 		return -EOPNOTSUPP;
 	if (commit->reserved || !nr || nr > PRAM_COMMIT_MAX)
 		return -EINVAL;
@@ -149,7 +171,8 @@ static int pram_ioctl_commit(struct file *dev, union pram_ioctl_buffer *buf,
 	files = kvmalloc_array(nr, sizeof(*files), GFP_KERNEL);
 	streams = kvmalloc_array(nr, sizeof(*streams), GFP_KERNEL);
 	if (files && streams)
-		err = pram_commit_files(fds, files, streams, nr);
+		err = pram_commit_files(dev, fds, files, streams, nr,
+					commit->flags & PRAM_COMMIT_TASKS_DIE);
 	kvfree(streams);
 	kvfree(files);
 	kvfree(fds);
@@ -256,7 +279,7 @@ static long pram_dev_ioctl(struct file *file, unsigned int cmd,
 	u32 size;
 	int err;
 
-	/* The open file may have been passed to somebody who may not. */
+	/* The open file may have been passed to a process without the right. */
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 
@@ -290,6 +313,7 @@ static int pram_dev_open(struct inode *inode, struct file *file)
 
 static int pram_dev_release(struct inode *inode, struct file *file)
 {
+	pram_exit_let_go(file);
 	pram_family_put(file->private_data);
 	return 0;
 }
@@ -336,7 +360,7 @@ static int __init pram_init(void)
 
 	if (err == -ENODEV) {
 		if (pram_kho_wanted)
-			pr_warn("off: KHO is disabled in spite of kho=on, see what it said above; if it had no memory for its scratch areas, give others by kho_scratch=\n");
+			pr_warn("off: KHO is disabled in spite of kho=on, see its messages above; if it had no memory for its scratch areas, set other sizes by kho_scratch=\n");
 		else
 			pr_info("off: boot with kho=on to keep memory across kexec\n");
 		pram_tell_unclaimed();
@@ -346,6 +370,8 @@ static int __init pram_init(void)
 		err = pram_reboot_init();
 	if (!err)
 		err = pram_stats_init();
+	if (!err)
+		err = pram_exit_init();
 	if (!err)
 		err = pram_dev_init();
 	if (err)

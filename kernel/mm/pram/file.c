@@ -9,6 +9,7 @@
 #include <linux/bvec.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/pid.h>
@@ -29,6 +30,7 @@ union pram_stream_buffer {
 	struct pram_ioctl_adopt	adopt;
 	struct pram_ioctl_map	map;
 	struct pram_ioctl_adopt_file adopt_file;
+	struct pram_ioctl_adopt_present adopt_present;
 };
 
 /**
@@ -50,6 +52,8 @@ static int pram_stream_release(struct inode *inode, struct file *file)
 	pram_discard_save(ps);
 	pram_abort_load(ps);
 	pram_family_leave(ps->family);
+	if (ps->mm)
+		mmdrop(ps->mm);
 	kfree(ps);
 	return 0;
 }
@@ -196,18 +200,35 @@ static int pram_ioctl_seal(struct file *file, union pram_stream_buffer *buf)
 	return pram_seal_save(file->private_data, buf->seal.flags);
 }
 
-static int pram_adopt_task(struct file *file, struct task_struct *task,
-			   const struct pram_range *ranges, unsigned int nr,
-			   u64 *pages)
+/* Get a task's memory, with a reference to be put by mmput(). */
+static struct mm_struct *pram_mm_of_pidfd(int pidfd)
 {
-	struct mm_struct *mm = mm_access(task, PTRACE_MODE_ATTACH_REALCREDS);
-	int err;
+	struct task_struct *task;
+	struct mm_struct *mm;
+	unsigned int flags;
 
-	if (IS_ERR_OR_NULL(mm))
-		return mm ? PTR_ERR(mm) : -ESRCH;
-	err = pram_adopt_ranges(file, mm, ranges, nr, pages);
+	task = pidfd_get_task(pidfd, &flags);
+	if (IS_ERR(task))
+		return ERR_CAST(task);
+	mm = mm_access(task, PTRACE_MODE_ATTACH_REALCREDS) ?: ERR_PTR(-ESRCH);
+	put_task_struct(task);
+	return mm;
+}
+
+/* Pages of @mm were taken over: it may be held when they are committed. Puts it. */
+static void pram_stream_put_mm(struct file *file, struct mm_struct *mm)
+{
+	struct pram_stream *ps = file->private_data;
+	struct mm_struct *old;
+
+	mmgrab(mm);
+	scoped_guard(spinlock, &ps->state_lock) {
+		old = ps->mm;
+		ps->mm = mm;
+	}
+	if (old)
+		mmdrop(old);
 	mmput(mm);
-	return err;
 }
 
 /* Get ranges that user space has named, to be freed by kvfree(). */
@@ -223,8 +244,7 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 {
 	struct pram_ioctl_adopt *adopt = &buf->adopt;
 	struct pram_range *ranges;
-	struct task_struct *task;
-	unsigned int flags;
+	struct mm_struct *mm;
 	int err;
 
 	adopt->pages = 0;
@@ -233,16 +253,53 @@ static int pram_ioctl_adopt(struct file *file, union pram_stream_buffer *buf)
 	ranges = pram_get_ranges(adopt->ranges, adopt->nr_ranges);
 	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
-
-	task = pidfd_get_task(adopt->pidfd, &flags);
-	if (IS_ERR(task)) {
-		err = PTR_ERR(task);
-		goto out;
+	mm = pram_mm_of_pidfd(adopt->pidfd);
+	err = PTR_ERR_OR_ZERO(mm);
+	if (!err) {
+		err = pram_adopt_ranges(file, mm, ranges, adopt->nr_ranges,
+					&adopt->pages);
+		pram_stream_put_mm(file, mm);
 	}
-	err = pram_adopt_task(file, task, ranges, adopt->nr_ranges, &adopt->pages);
-	put_task_struct(task);
-out:
 	kvfree(ranges);
+	return err;
+}
+
+static int pram_ioctl_adopt_present(struct file *file,
+				    union pram_stream_buffer *buf)
+{
+	struct pram_ioctl_adopt_present *adopt = &buf->adopt_present;
+	void __user *user = u64_to_user_ptr(adopt->found);
+	struct pram_present found = {};
+	struct mm_struct *mm;
+	int err;
+
+	adopt->pages = 0;
+	found.max = adopt->nr_found;
+	adopt->nr_found = 0;
+	if (adopt->flags)
+		return -EOPNOTSUPP;
+	if (!found.max || found.max > PRAM_ADOPT_MAX)
+		return -EINVAL;
+	/* At most each second page is the first of a range. */
+	if (adopt->end > adopt->start)
+		found.max = min(found.max,
+				((adopt->end - adopt->start) >> PAGE_SHIFT) / 2 + 1);
+	found.ranges = kvmalloc_array(found.max, sizeof(*found.ranges), GFP_KERNEL);
+	if (!found.ranges)
+		return -ENOMEM;
+	mm = pram_mm_of_pidfd(adopt->pidfd);
+	err = PTR_ERR_OR_ZERO(mm);
+	if (!err) {
+		err = pram_adopt_present(file, mm, &adopt->start, adopt->end, &found,
+					 &adopt->pages);
+		pram_stream_put_mm(file, mm);
+	}
+	if (copy_to_user(user, found.ranges, array_size(found.nr,
+							sizeof(*found.ranges))))
+		err = err ?: -EFAULT;
+	else
+		adopt->nr_found = found.nr;
+	kvfree(found.ranges);
 	return err;
 }
 
@@ -259,7 +316,7 @@ static int pram_ioctl_adopt_file(struct file *file, union pram_stream_buffer *bu
 	CLASS(fd, from)(adopt->fd);
 	if (fd_empty(from) || !(fd_file(from)->f_mode & FMODE_READ))
 		return -EBADF;
-	if (!shmem_file(fd_file(from)))
+	if (!shmem_file(fd_file(from)) && !is_file_hugepages(fd_file(from)))
 		return -EINVAL;
 	ranges = pram_get_ranges(adopt->ranges, adopt->nr_ranges);
 	if (IS_ERR(ranges))
@@ -324,6 +381,8 @@ static const struct pram_stream_ioctl pram_stream_ioctls[] = {
 			  pram_ioctl_map),
 	PRAM_STREAM_IOCTL(PRAM_IOCTL_ADOPT_FILE, pram_ioctl_adopt_file, pages, true,
 			  pram_ioctl_adopt_file),
+	PRAM_STREAM_IOCTL(PRAM_IOCTL_ADOPT_PRESENT, pram_ioctl_adopt_present, pages, true,
+			  pram_ioctl_adopt_present),
 };
 
 static long pram_stream_ioctl(struct file *file, unsigned int cmd,
@@ -438,10 +497,16 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 	}
 	/*
 	 * What was taken from a task in this boot may wait to be put on an LRU
-	 * list: that is a reference, with which it could not be mapped.
+	 * list: that is a reference, with which it could not be mapped. Nor could
+	 * it while a task that is gone has it.
 	 */
-	if (flags & PRAM_LOAD_MAP && !ps->node->ser->kexec_count)
+	if (flags & PRAM_LOAD_MAP && !ps->node->ser->kexec_count) {
+		pram_exit_flush();
 		lru_add_drain_all();
+	}
+	if (flags & PRAM_LOAD_MAP && !(flags & PRAM_LOAD_PEEK) &&
+	    READ_ONCE(ps->node->holds_shmem))
+		pram_hugetlb_refill(ps->node);
 	if (flags & PRAM_LOAD_MAP && pram_data_is_shared(ps->node))
 		ps->family = pram_family_join(family);
 	*file = pram_stream_file(ps, O_RDONLY);

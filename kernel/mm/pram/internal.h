@@ -17,6 +17,7 @@
 
 struct address_space;
 struct file;
+struct hstate;
 struct inode;
 struct mm_struct;
 struct pram_dir;
@@ -57,6 +58,8 @@ struct vm_area_struct;
  * @mappings_lock: protects @mappings, and no two map a page at the same time.
  * @mappings: where a load has mapped folios; see map.c.
  * @holds_shmem: folios of the page cache are, or were, the node's; see shmem.c.
+ * @files: those that it has them from, as long as they are kept.
+ * @huge: huge pages that a load has given out; see hugetlb.c.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node {
@@ -88,6 +91,8 @@ struct pram_node {
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
 	bool			holds_shmem;
+	struct list_head	files;
+	struct list_head	huge;
 	char			name[PRAM_NAME_MAX];
 };
 
@@ -323,6 +328,29 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		      const struct pram_range *ranges, unsigned int nr,
 		      u64 *pages);
 
+/**
+ * struct pram_present - what was found in a range of a task's memory, and taken
+ * @ranges: that, neighbours as one.
+ * @nr: how many.
+ * @max: how many there may be.
+ * @last_end: the end of the last one.
+ */
+struct pram_present {
+	struct pram_range	*ranges;
+	unsigned int		nr;
+	unsigned int		max;
+	unsigned long		last_end;
+};
+
+int pram_adopt_present(struct file *file, struct mm_struct *mm, u64 *start, u64 end,
+		       struct pram_present *found, u64 *pages);
+
+/* exit.c */
+void pram_exit_hold(const void *opener, struct mm_struct *mm);
+void pram_exit_let_go(const void *opener);
+void pram_exit_flush(void);
+int __init pram_exit_init(void);
+
 /* map.c */
 void pram_take_off_lru(struct folio *folio);
 void pram_retire_folios(struct folio **folios, unsigned int nr);
@@ -349,6 +377,8 @@ long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode
 #ifdef CONFIG_SHMEM
 void pram_shmem_hold(struct pram_node *node);
 void pram_shmem_let_go(struct pram_node *node);
+void pram_shmem_committed(struct pram_node *node);
+void pram_shmem_settle(void);
 int pram_adopt_file(struct file *stream, struct file *file,
 		    const struct pram_range *ranges, unsigned int nr, u64 *pages);
 bool pram_vma_is_shmem(struct vm_area_struct *vma);
@@ -362,6 +392,14 @@ static inline void pram_shmem_hold(struct pram_node *node)
 }
 
 static inline void pram_shmem_let_go(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_committed(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_settle(void)
 {
 }
 
@@ -384,6 +422,43 @@ static inline long pram_shmem_load(struct pram_node *node,
 				   u64 page, unsigned int *patience, u64 *copy)
 {
 	return 0;
+}
+#endif
+
+/* hugetlb.c */
+#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
+bool pram_hugetlb_fits(struct hstate *h);
+int pram_adopt_hugetlb(struct pram_stream *ps, struct pram_node *node,
+		       struct address_space *mapping, pgoff_t index, pgoff_t end);
+long pram_hugetlb_load(struct pram_node *node, struct pram_found *found,
+		       struct vm_area_struct *vma, unsigned long addr,
+		       unsigned long end, u64 page, u64 *copy);
+void pram_hugetlb_finish(struct pram_node *node, bool finished);
+void pram_hugetlb_refill(struct pram_node *node);
+#else
+static inline int pram_adopt_hugetlb(struct pram_stream *ps,
+				     struct pram_node *node,
+				     struct address_space *mapping,
+				     pgoff_t index, pgoff_t end)
+{
+	return -EINVAL;
+}
+
+static inline long pram_hugetlb_load(struct pram_node *node,
+				     struct pram_found *found,
+				     struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long end,
+				     u64 page, u64 *copy)
+{
+	return 0;
+}
+
+static inline void pram_hugetlb_finish(struct pram_node *node, bool finished)
+{
+}
+
+static inline void pram_hugetlb_refill(struct pram_node *node)
+{
 }
 #endif
 

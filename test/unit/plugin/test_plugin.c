@@ -2,6 +2,7 @@
 /* plugin/, called as CRIU does, by its descriptor */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -61,6 +62,15 @@ static int hook_dump_pages(int fd, int pid, const struct iovec *iovs, unsigned i
 	CR_PLUGIN_HOOK__DUMP_PAGES_t *hook = CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__DUMP_PAGES];
 
 	return hook(fd, pid, iovs, nr);
+}
+
+static int hook_dump_present_pages(int fd, int pid, struct iovec *range, struct iovec *taken,
+				   unsigned int *nr)
+{
+	CR_PLUGIN_HOOK__DUMP_PRESENT_PAGES_t *hook =
+		CR_PLUGIN_DESC.hooks[CR_PLUGIN_HOOK__DUMP_PRESENT_PAGES];
+
+	return hook(fd, pid, range, taken, nr);
 }
 
 static int hook_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigned int nr)
@@ -441,21 +451,21 @@ static void test_luo_refuses(void **state)
 	(void)state;
 	setenv("CRIU_PRAM_BACKEND", "luo", 1);
 	opts.auto_dedup = 1;
-	expect_refused("LUO can't serve --auto-dedup");
+	expect_refused("LUO does not support --auto-dedup");
 	setenv("CRIU_PRAM_REPLACE", "yes", 1);
-	expect_refused("LUO can't serve the setting replace");
+	expect_refused("LUO does not support the setting replace");
 	unsetenv("CRIU_PRAM_REPLACE");
 	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
-	expect_refused("LUO can't serve the setting checksums");
+	expect_refused("LUO does not support the setting checksums");
 	unsetenv("CRIU_PRAM_CHECKSUMS");
 	memset(long_name, 'x', sizeof(long_name) - 1);
 	setenv("CRIU_PRAM_NAME", long_name, 1);
 	expect_refused("too long for LUO: set CRIU_PRAM_NAME to one of at most 58 bytes");
 	expect_no_restore(-ENAMETOOLONG, "too long for LUO");
 	setenv("CRIU_PRAM_KEEP", "yes", 1);
-	expect_no_restore(-EOPNOTSUPP, "LUO can't serve the setting keep");
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support the setting keep");
 	opts.lazy_pages = true;
-	expect_no_restore(-EOPNOTSUPP, "LUO can't serve --lazy-pages");
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support --lazy-pages");
 
 	/* And back again, in the same process. */
 	unsetenv("CRIU_PRAM_BACKEND");
@@ -581,7 +591,7 @@ static void test_packed(void **state)
 {
 	(void)state;
 	criu_stub_be_packed();
-	expect_refused("packed; or have criu dump without the plugin");
+	expect_refused("packed; or let criu dump without the plugin");
 	dump("core", 1);
 	/* What is in there already can be had. */
 	criu_stub_be_packed();
@@ -641,17 +651,40 @@ static void test_name(void **state)
 	restore("core", 1);
 }
 
+/* The control group of this process, as the index should have it: "" if it is not known. */
+static void read_cgroup(char *cgroup, size_t size)
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[PATH_MAX];
+
+	*cgroup = '\0';
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "0::/", 4))
+			snprintf(cgroup, size, "%s", line + 3);
+	}
+	if (file)
+		fclose(file);
+}
+
 static void test_index(void **state)
 {
 	static const int states[] = { TASK_DEAD, TASK_ALIVE, TASK_STOPPED };
 
+	char cgroup[PATH_MAX];
+
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	read_cgroup(cgroup, sizeof(cgroup));
+	for (size_t i = 0; i < 4; i++) {
+		const bool die = i < 3 && states[i] == TASK_DEAD;
 		struct pram_checkpoint_reader *r;
 		const PramCheckpoint *index;
 
-		opts.final_state = states[i];
+		/* Only of those that are killed memory is held, and if the kernel can. */
+		fake_pram_set_features(PRAM_FEATURE_ADOPT | (i < 3 ? PRAM_FEATURE_TASKS_DIE : 0));
+		opts.final_state = i < 3 ? states[i] : TASK_DEAD;
 		dump("core", 1);
+		assert_int_equal(fake_pram_commit_flags(), die ? PRAM_COMMIT_TASKS_DIE : 0);
 		assert_int_equal(pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r), 0);
 		index = pram_reader_index(r);
 		/* Also of tasks that run on, pages are taken over. */
@@ -660,6 +693,7 @@ static void test_index(void **state)
 		assert_string_equal(index->criu_version, CRIU_VERSION);
 		assert_int_equal(index->root_pid, getpid());
 		assert_string_equal(index->root_comm, "test-plugin");
+		assert_string_equal(index->cgroup ?: "", cgroup);
 		assert_int_equal(pram_reader_finish(r), 0);
 		pram_reader_close(r);
 	}
@@ -752,6 +786,77 @@ static void test_dump_pages_not(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
+/* What there is of memory is found and taken over, if the kernel can, with little room, too. */
+static void test_dump_present_pages(void **state)
+{
+	const uint64_t can = PRAM_FEATURE_ADOPT | PRAM_FEATURE_ADOPT_PRESENT;
+	unsigned char *memory = make_memory(20), *page = malloc(PAGE);
+	static const uint32_t there[] = { 1, 2, 3, 7, 11, 12, 19 };
+	struct iovec range = { memory, (size_t)20 * PAGE }, taken[2];
+	unsigned int nr, found = 0, calls = 0;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++)
+		memcpy(memory + (size_t)there[i] * PAGE, &there[i], sizeof(there[i]));
+
+	fake_pram_set_features(PRAM_FEATURE_ADOPT);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(hook_dump_present_pages(0, getpid(), NULL, NULL, NULL), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	fake_pram_set_features(can);
+	setenv("CRIU_PRAM_ADOPT", "no", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(hook_dump_present_pages(0, getpid(), NULL, NULL, NULL), -ENOTSUP);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	unsetenv("CRIU_PRAM_ADOPT");
+
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	write_image("inventory.img", "inventory");
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	assert_int_equal(hook_dump_present_pages(fd, getpid(), NULL, NULL, NULL), 0);
+	/* Memory that the kernel leaves to CRIU, and errors. */
+	nr = 2;
+	fake_pram_fail(PRAM_IOCTL_ADOPT_PRESENT, EOPNOTSUPP, 0);
+	assert_int_equal(hook_dump_present_pages(fd, getpid(), &range, taken, &nr), -ENOTSUP);
+	fake_pram_fail(PRAM_IOCTL_ADOPT_PRESENT, EFAULT, 0);
+	assert_int_equal(hook_dump_present_pages(fd, getpid(), &range, taken, &nr), -EFAULT);
+	assert_true(criu_stub_logged("the tasks run on, see the kernel's log"));
+	assert_true(range.iov_base == memory && range.iov_len == (size_t)20 * PAGE);
+	while (range.iov_len) {
+		nr = 2;
+		assert_int_equal(hook_dump_present_pages(fd, getpid(), &range, taken, &nr), 0);
+		assert_true(nr <= 2);
+		for (unsigned int i = 0; i < nr; i++) {
+			const unsigned char *start = taken[i].iov_base;
+
+			for (size_t n = 0; n < taken[i].iov_len / PAGE; n++)
+				assert_true(start + n * PAGE == memory + (size_t)there[found++] * PAGE);
+		}
+		calls++;
+	}
+	assert_int_equal(found, sizeof(there) / sizeof(there[0]));
+	assert_int_equal(calls, 2);
+	close(fd);
+	assert_int_equal(adopted_pages("pages-1.img"), found);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	assert_int_equal(hook_dump_present_pages(0, getpid(), NULL, NULL, NULL), -ENOTSUP);
+	criu_stub_new_process();
+
+	expect_image("inventory.img", "inventory");
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
+	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	for (unsigned int i = 0; i < found; i++) {
+		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
+		assert_memory_equal(page, &there[i], sizeof(there[i]));
+	}
+	assert_int_equal(pread(fd, page, PAGE, (off_t)found * PAGE), 0);
+	close(fd);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
+	munmap(memory, (size_t)20 * PAGE);
+	free(page);
+}
+
 /* Shared memory is taken over by its file, if the kernel can, and then needs no room. */
 static void test_dump_shared_pages(void **state)
 {
@@ -828,7 +933,7 @@ static void test_room(void **state)
 	assert_true(shared != MAP_FAILED);
 	memset(shared, 1, size);
 	criu_stub_set_room(2 << 20);
-	expect_refused("MiB of the tasks' memory has to be copied, and there is not more than 4 MiB");
+	expect_refused("MiB of the tasks' memory must be copied, and there is not more than 4 MiB");
 	criu_stub_set_room(7 << 20);
 	dump_images("core", 1);
 	assert_true(criu_stub_logged("the dump may fail for lack of it"));
@@ -855,7 +960,7 @@ static void test_failing_dump_pages(void **state)
 	fake_pram_set_totals(1 << 20, 0);
 	fake_pram_fail(PRAM_IOCTL_ADOPT, ENOSPC, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -ENOSPC);
-	assert_true(criu_stub_logged("of the 1048576 that it may: raise /sys/kernel/pram/max_bytes"));
+	assert_true(criu_stub_logged("of at most 1048576 bytes: raise /sys/kernel/pram/max_bytes"));
 
 	pid = fork();
 	if (!pid)
@@ -1019,7 +1124,7 @@ static void test_elsewhere(void **state)
 
 	criu_stub_be_elsewhere();
 	dump_images("other", 2);
-	assert_true(criu_stub_logged("set that already for the dump"));
+	assert_true(criu_stub_logged("or better set a name for the dump"));
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
 	criu_stub_new_process();
 	while (pram_list_next(test_dev(), &node) > 0) {
@@ -1080,7 +1185,7 @@ static void test_foreign_directory(void **state)
 		skip();
 	own = criu_stub_set_images_dir(fd);
 	criu_stub_be_elsewhere();
-	expect_refused("which is of another mount namespace");
+	expect_refused("which belongs to another mount namespace");
 	criu_stub_be_elsewhere();
 	expect_no_restore(-EINVAL, "set CRIU_PRAM_NAME for the dump and the restore");
 	setenv("CRIU_PRAM_NAME", "named", 1);
@@ -1395,6 +1500,7 @@ int main(void)
 		plugin_test(test_index),
 		plugin_test(test_dump_pages),
 		plugin_test(test_dump_pages_not),
+		plugin_test(test_dump_present_pages),
 		plugin_test(test_room),
 		plugin_test(test_failing_dump_pages),
 		plugin_test(test_share_pages),

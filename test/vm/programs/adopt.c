@@ -7,7 +7,7 @@
  *	adopt [CASE]...
  *
  * Runs these cases, or all but those that need swap space ("swapped", "reclaimed",
- * "pageout"),
+ * "pageout", "present_swapped"),
  * process_vm_writev(2) ("vm_writev"), memory that can only be movable ("movable"), or that leave little memory outside of the
  * scratch areas ("scratch"), each in a process of its own and, where that makes
  * a difference, by pipe and by ioctl.
@@ -24,8 +24,10 @@
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -469,8 +471,11 @@ static void case_hugetlb(enum way way)
 	if (mem == MAP_FAILED)
 		err(1, "no page of hugetlb");
 	fill(mem, HUGE_PAGES, 1);
-	/* Copied as what it is, one large page. */
-	take(way, mem, HUGE_PAGES, way == BY_RANGE, { "hugetlb", HUGE_PAGES });
+	/* Copied as what it is, one large page, or taken over. */
+	if (way == BY_RANGE)
+		take(way, mem, HUGE_PAGES, 1, { "adopted", HUGE_PAGES });
+	else
+		take(way, mem, HUGE_PAGES, 0, { "hugetlb", HUGE_PAGES });
 	take(BY_RANGE, mem + 100 * PAGE, 300UL, 0, { "hugetlb", 300 });
 	save(NODE, way, mem, HUGE_PAGES);
 	fill(mem, HUGE_PAGES, 2);
@@ -937,6 +942,317 @@ static void case_ranges(enum way way)
 	node_free(NODE);
 	free(copy);
 	close(pidfd);
+}
+
+/* --- what is there --- */
+
+/* linux/fs.h and mman.h may be older. */
+struct scan_region {
+	uint64_t start, end, categories;
+};
+
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t inverted, mask, anyof, returned;
+};
+
+#define SCAN		_IOWR('f', 16, struct scan_arg)
+#define IS_FILE		(1U << 2)
+#define IS_PRESENT	(1U << 3)
+#define IS_SWAPPED	(1U << 4)
+#define IS_ZERO		(1U << 5)
+#define IS_GUARD	(1U << 8)
+#define GUARD_INSTALL	102
+#define REGIONS_MAX	8192U
+
+static size_t add_range(struct pram_range *ranges, size_t nr, uint64_t start, uint64_t end)
+{
+	if (nr && ranges[nr - 1].start + ranges[nr - 1].len == start)
+		ranges[nr - 1].len += end - start;
+	else
+		ranges[nr++] = (struct pram_range){ start, end - start };
+	return nr;
+}
+
+/* What CRIU would dump, by the same question to the kernel. */
+static size_t criu_would(const char *mem, size_t nr, struct pram_range *ranges)
+{
+	static struct scan_region regions[REGIONS_MAX];
+	struct scan_arg arg = {
+		.size = sizeof(arg), .start = (uintptr_t)mem, .end = (uintptr_t)mem + nr * PAGE,
+		.vec = (uintptr_t)regions, .vec_len = REGIONS_MAX,
+		.inverted = IS_ZERO | IS_FILE, .mask = IS_ZERO | IS_FILE,
+		.anyof = IS_PRESENT | IS_SWAPPED, .returned = IS_PRESENT | IS_SWAPPED | IS_GUARD,
+	};
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	long n = ioctl(fd, SCAN, &arg);
+	size_t found = 0;
+
+	if (n < 0 || arg.walk_end != arg.end)
+		err(1, "PAGEMAP_SCAN");
+	close(fd);
+	for (long i = 0; i < n; i++)
+		if (!(regions[i].categories & IS_GUARD))
+			found = add_range(ranges, found, regions[i].start, regions[i].end);
+	return found;
+}
+
+static int adopt_present(int stream, const char *mem, size_t nr, struct pram_range *found,
+			 uint32_t *nr_found, size_t *done)
+{
+	struct pram_range left = { (uintptr_t)mem, nr * PAGE };
+	int pidfd = self_pidfd();
+	int ret = pram_adopt_present(stream, pidfd, &left, found, nr_found);
+
+	if (done)
+		*done = nr - left.len / PAGE;
+	close(pidfd);
+	return ret;
+}
+
+/* PRAM finds the same as CRIU does, with room for so many ranges in a call, and takes it. */
+static void present_with(const char *mem, size_t nr, uint32_t room, uint32_t flags)
+{
+	static struct pram_range want[REGIONS_MAX], got[REGIONS_MAX], found[REGIONS_MAX];
+	size_t nr_want = criu_would(mem, nr, want), nr_got = 0, at = 0, pages = 0;
+	int self = open("/proc/self/mem", O_RDONLY | O_CLOEXEC), stream;
+	char page[PAGE], theirs[PAGE];
+	bool same = true;
+
+	stream = save_pages(NODE, flags);
+	while (at < nr) {
+		uint32_t nr_found = room;
+		size_t done;
+
+		if (adopt_present(stream, mem + at * PAGE, nr - at, found, &nr_found, &done) ||
+		    nr_found > room || !done) {
+			expect(!"progress");
+			break;
+		}
+		for (uint32_t i = 0; i < nr_found; i++) {
+			nr_got = add_range(got, nr_got, found[i].start,
+					   found[i].start + found[i].len);
+			/* None is cut but for lack of room. */
+			expect(!i || found[i].start != found[i - 1].start + found[i - 1].len);
+		}
+		at += done;
+		expect(at == nr || nr_found == room);
+	}
+	expect(nr_got == nr_want);
+	expect(!memcmp(got, want, nr_want * sizeof(*want)));
+	expect(nr_want > 0);
+	commit(stream);
+	stream = load_pages(NODE, PRAM_LOAD_PEEK);
+	for (size_t i = 0; i < nr_want; i++)
+		for (uint64_t off = 0; off < want[i].len; off += PAGE)
+			same &= pread(stream, page, PAGE, pages++ * PAGE) == (ssize_t)PAGE &&
+				pread(self, theirs, PAGE, want[i].start + off) == (ssize_t)PAGE &&
+				!memcmp(page, theirs, PAGE);
+	expect(same);
+	expect(lseek(stream, 0, SEEK_END) == (off_t)(pages * PAGE));
+	close(stream);
+	close(self);
+	node_free(NODE);
+}
+
+static void present_is_found(const char *mem, size_t nr)
+{
+	present_with(mem, nr, REGIONS_MAX, 0);
+	present_with(mem, nr, 1, 0);
+	present_with(mem, nr, 3, 0);
+	present_with(mem, nr, REGIONS_MAX, PRAM_SAVE_COPY);
+}
+
+/* Written to, read, guarded, dropped, forbidden, and never touched, over three tables. */
+static char *mixed_pages(size_t nr)
+{
+	char *mem = address_space(nr, SMALL);
+
+	for (size_t i = 0; i < nr; i++) {
+		volatile char *page = mem + i * PAGE;
+
+		switch (i * 7 % 31 % 6) {
+		case 0:
+		case 1:
+			fill((char *)page, 1, i);
+			break;
+		case 2:
+			(void)*page;
+			break;
+		case 3:
+			fill((char *)page, 1, i);
+			madvise((char *)page, PAGE, MADV_DONTNEED);
+			break;
+		case 4:
+			if (i % 3 && madvise((char *)page, PAGE, GUARD_INSTALL))
+				err(1, "MADV_GUARD_INSTALL");
+			break;
+		}
+	}
+	mprotect(mem + 100 * PAGE, 50 * PAGE, PROT_NONE);
+	mprotect(mem + 500 * PAGE, 30 * PAGE, PROT_READ);
+	return mem;
+}
+
+static void case_present(enum way way)
+{
+	const size_t nr = 3 * HUGE_PAGES;
+	char *mem = mixed_pages(nr);
+	struct pram_range found[4];
+	uint32_t nr_found;
+	int fd, stream;
+
+	(void)way;
+	present_is_found(mem, nr);
+	present_is_found(mem + 7 * PAGE, nr - 100);
+
+	/* Large folios, whole, with holes, in part; and one of zeros. */
+	mem = memory(4 * HUGE_PAGES, HUGE, 1);
+	madvise(mem + HUGE_SIZE + 10 * PAGE, 20 * PAGE, MADV_DONTNEED);
+	present_is_found(mem, 4 * HUGE_PAGES);
+	present_is_found(mem + 2 * HUGE_SIZE + 3 * PAGE, HUGE_PAGES + 9);
+	mem = memory(8 * MID_PAGES, MID, 2);
+	madvise(mem + 20 * PAGE, 3 * PAGE, MADV_DONTNEED);
+	present_is_found(mem, 8 * MID_PAGES);
+	mem = address_space(4 * HUGE_PAGES, HUGE);
+	fill(mem, 1, 3);
+	(void)*(volatile char *)(mem + 2 * HUGE_SIZE);
+	fill(mem + 3 * HUGE_SIZE + 5 * PAGE, 1, 4);
+	present_is_found(mem, 4 * HUGE_PAGES);
+
+	/* Files: what was written to is the task's own. */
+	fd = make_file("/ramfs", 64, 1);
+	mem = map_file(fd, 64, MAP_PRIVATE);
+	expect(filled(mem, 64, 1));
+	nr_found = 4;
+	stream = save_pages(NODE, 0);
+	expect(!adopt_present(stream, mem, 64, found, &nr_found, NULL) && !nr_found);
+	close(stream);
+	fill(mem + 9 * PAGE, 20, 2);
+	madvise(mem + 12 * PAGE, PAGE, MADV_DONTNEED);
+	present_is_found(mem, 64);
+	munmap(mem, 64 * PAGE);
+	close(fd);
+	fd = memfd_create("present", MFD_CLOEXEC);
+	if (ftruncate(fd, 64 * PAGE))
+		err(1, "ftruncate");
+	mem = map_file(fd, 64, MAP_PRIVATE);
+	(void)*(volatile char *)mem;
+	fill(mem + 3 * PAGE, 5, 3);
+	/* Behind the end of the file there is only what was there before. */
+	if (ftruncate(fd, PAGE))
+		err(1, "ftruncate");
+	fill(mem, 1, 4);
+	present_is_found(mem, 64);
+	munmap(mem, 64 * PAGE);
+	close(fd);
+
+	/* Little in much: holes cost nothing. */
+	mem = mmap(NULL, 1UL << 44, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		err(1, "no 16 TiB");
+	fill(mem + (1UL << 43) + 5 * PAGE, 2, 5);
+	fill(mem + (1UL << 44) - PAGE, 1, 6);
+	present_is_found(mem, (1UL << 44) / PAGE);
+	munmap(mem, 1UL << 44);
+}
+
+/* Those that are swapped out among others, and more than one fault away. */
+static void case_present_swapped(enum way way)
+{
+	const size_t nr = 128;
+	char *mem = memory(nr, SMALL, 1);
+
+	(void)way;
+	madvise(mem + 40 * PAGE, 8 * PAGE, MADV_DONTNEED);
+	for (int round = 0; round < 2; round++) {
+		uint64_t entries[128];
+		size_t out = 0;
+
+		if (madvise(mem, 90 * PAGE, MADV_PAGEOUT))
+			err(1, "MADV_PAGEOUT");
+		pagemap(0, mem, nr, entries);
+		for (size_t i = 0; i < nr; i++)
+			out += (entries[i] & PM_SWAP) != 0;
+		expect(out == 82);
+		present_with(mem, nr, round ? 1 : 100, 0);
+	}
+	expect(filled(mem, 40, 1));
+}
+
+static void case_present_errors(enum way way)
+{
+	char *mem = memory(8, SMALL, 1), *huge;
+	struct pram_ioctl_adopt_present arg = { .size = sizeof(arg), .pidfd = self_pidfd() };
+	struct pram_range found[8];
+	int stream = save_pages(NODE, 0), bytes;
+	uint32_t nr = 8;
+	size_t done;
+
+	(void)way;
+	write_text("/proc/sys/vm/nr_hugepages", "1");
+	huge = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	expect(huge != MAP_FAILED);
+	fill(huge, 1, 1);
+	expect(adopt_present(stream, huge, HUGE_PAGES, found, &nr, &done) == -EOPNOTSUPP);
+	expect(!nr && !done);
+	munmap(huge, HUGE_SIZE);
+	write_text("/proc/sys/vm/nr_hugepages", "0");
+
+	/* Room. */
+	nr = 0;
+	expect(adopt_present(stream, mem, 8, found, &nr, NULL) == -EINVAL);
+	nr = PRAM_ADOPT_MAX + 1;
+	expect(adopt_present(stream, mem, 8, found, &nr, NULL) == -EINVAL);
+	nr = 8;
+	expect(adopt_present(stream, mem, 8, (void *)8, &nr, NULL) == -EFAULT && !nr);
+	close(stream);
+
+	/* Ranges. */
+	stream = save_pages(NODE, 0);
+	munmap(mem + 5 * PAGE, 3 * PAGE);
+	nr = 8;
+	expect(adopt_present(stream, mem, 8, found, &nr, &done) == -EFAULT);
+	expect(nr == 1 && done == 5 && found[0].start == (uintptr_t)mem && found[0].len == 5 * PAGE);
+	expect(lseek(stream, 0, SEEK_END) == 5 * (off_t)PAGE);
+	nr = 8;
+	expect(adopt_present(stream, mem, 0, found, &nr, NULL) == 0 && !nr);
+	arg.found = (uintptr_t)found;
+	arg.nr_found = 8;
+	arg.start = (uintptr_t)mem + 1;
+	arg.end = (uintptr_t)mem + PAGE;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT_PRESENT, &arg) == -1 && errno == EINVAL);
+	arg.nr_found = 8;
+	arg.start = (uintptr_t)mem + PAGE;
+	arg.end = (uintptr_t)mem;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT_PRESENT, &arg) == -1 && errno == EINVAL);
+	arg.nr_found = 8;
+	arg.start = (uintptr_t)mem;
+	arg.end = -PAGE;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT_PRESENT, &arg) == -1 && errno == EINVAL);
+	arg.nr_found = 8;
+	arg.end = (uintptr_t)mem + PAGE;
+	arg.flags = 1;
+	expect(ioctl(stream, PRAM_IOCTL_ADOPT_PRESENT, &arg) == -1 && errno == EOPNOTSUPP);
+	close(stream);
+
+	/* A page that the hardware has damaged. */
+	mem = memory(8, SMALL, 1);
+	signal(SIGBUS, on_bus_error);
+	if (madvise(mem + 5 * PAGE, PAGE, MADV_HWPOISON))
+		err(1, "MADV_HWPOISON");
+	stream = save_pages(NODE, 0);
+	nr = 8;
+	expect(adopt_present(stream, mem, 8, found, &nr, &done) == -EHWPOISON && done == 5);
+	close(stream);
+
+	bytes = pram_save(dev, NODE, PRAM_BYTE_STREAM, 0);
+	nr = 8;
+	expect(adopt_present(bytes, mem, 4, found, &nr, NULL) == -EPERM && !nr);
+	close(bytes);
+	close(arg.pidfd);
 }
 
 /*
@@ -1579,6 +1895,185 @@ static void case_errors(enum way way)
 	close(pidfd);
 }
 
+/* --- tasks that are killed when they were dumped --- */
+
+#define DYING		"/run/dying"
+#define DYING_FILE	DYING "/file"
+#ifndef __NR_mseal
+#define __NR_mseal	462
+#endif
+
+enum mapping {
+	PLAIN,		/* shared, and written to */
+	PRIVATE,	/* written to in part, so there are pages of both kinds */
+	SEALED,		/* may not be unmapped */
+	NR_MAPPINGS,
+};
+
+/* A task whose memory is @mem, and that maps a file of a file system at @file. */
+struct dying {
+	char		*mem;
+	char		*file;
+	enum mapping	mapping;
+	int		ready[2];
+};
+
+static void dying_main(void *arg)
+{
+	struct dying *dying = arg;
+	int flags = MAP_FIXED | (dying->mapping == PRIVATE ? MAP_PRIVATE : MAP_SHARED);
+	int fd = open(DYING_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, 8 * PAGE) ||
+	    mmap(dying->file, 8 * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0) != dying->file)
+		err(1, "cannot map " DYING_FILE);
+	close(fd);
+	fill(dying->file + PAGE, 3, 7);
+	if (dying->mapping == SEALED && syscall(__NR_mseal, dying->file, 8 * PAGE, 0))
+		err(1, "mseal");
+	if (write(dying->ready[1], "", 1) != 1)
+		err(1, "pipe");
+	for (;;)
+		pause();
+}
+
+static pid_t dying_start(struct dying *dying)
+{
+	char byte;
+	pid_t pid;
+
+	if (pipe2(dying->ready, O_CLOEXEC))
+		err(1, "pipe");
+	pid = fork();
+	if (!pid)
+		dying_main(dying);
+	if (read(dying->ready[0], &byte, 1) != 1)
+		errx(1, "the task has not started");
+	close(dying->ready[0]);
+	close(dying->ready[1]);
+	return pid;
+}
+
+static bool reads_as(pid_t pid, void *mem, size_t nr, uint64_t seed)
+{
+	char *copy = malloc(nr * PAGE);
+	struct iovec local = { copy, nr * PAGE }, remote = { mem, nr * PAGE };
+	bool same = process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)(nr * PAGE) &&
+		    filled(copy, nr, seed);
+
+	free(copy);
+	return same;
+}
+
+static bool unmounted(void)
+{
+	return !umount(DYING);
+}
+
+static bool is_busy(void)
+{
+	return umount(DYING) && errno == EBUSY;
+}
+
+static void dying_with(enum mapping mapping)
+{
+	struct dying dying = {
+		.mem = memory(64, SMALL, 1), .file = address_space(8, SMALL), .mapping = mapping,
+	};
+	int opener = pram_open(), stream, pidfd;
+	pid_t pid;
+
+	if (mount("none", DYING, "tmpfs", 0, NULL))
+		err(1, "cannot mount a tmpfs");
+	pid = dying_start(&dying);
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	stream = save_pages(NODE, 0);
+	expect(!adopt_range(stream, pidfd, dying.mem, 64));
+	if (mapping == PRIVATE)
+		expect(!adopt_range(stream, pidfd, dying.file + PAGE, 3));
+	expect(!pram_commit_dying(opener, &stream, 1));
+	close(stream);
+	expect(reads_as(pid, dying.mem, 64, 1) && reads_as(pid, dying.file + PAGE, 3, 7));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	/* What it had is there until it is let go of, and then at once is not. */
+	expect(is_busy());
+	close(opener);
+	expect(unmounted());
+	if (mapping != PRIVATE)
+		expect(node_filled(NODE, 64, 1));
+	node_free(NODE);
+	close(pidfd);
+}
+
+/* The device is closed too early, or by whoever was killed: then nothing happens to the task. */
+static void dying_not(void)
+{
+	struct dying dying = { .mem = memory(64, SMALL, 1), .file = address_space(8, SMALL) };
+	int opener = pram_open(), stream, pidfd;
+	pid_t pid;
+
+	if (mount("none", DYING, "tmpfs", 0, NULL))
+		err(1, "cannot mount a tmpfs");
+	pid = dying_start(&dying);
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	stream = save_pages(NODE, 0);
+	expect(!adopt_range(stream, pidfd, dying.mem, 64));
+	expect(!pram_commit_dying(opener, &stream, 1));
+	close(stream);
+	close(opener);
+	expect(reads_as(pid, dying.mem, 64, 1) && reads_as(pid, dying.file + PAGE, 3, 7));
+	expect(is_busy());
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	expect(unmounted());
+	expect(node_filled(NODE, 64, 1));
+	node_free(NODE);
+	close(pidfd);
+}
+
+/* Mapped by nobody who lives: a load of it in the same kernel need not copy. */
+static void dying_is_loaded(void)
+{
+	struct dying dying = { .mem = any_memory(512, SMALL, 1), .file = address_space(8, SMALL) };
+	int opener = pram_open(), stream, pidfd;
+	char *mem = address_space(512, SMALL);
+	struct counters before;
+	pid_t pid;
+
+	if (mount("none", DYING, "tmpfs", 0, NULL))
+		err(1, "cannot mount a tmpfs");
+	pid = dying_start(&dying);
+	munmap(dying.mem, 512 * PAGE);
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	stream = save_pages(NODE, 0);
+	expect(!adopt_range(stream, pidfd, dying.mem, 512));
+	expect(!pram_commit_dying(opener, &stream, 1));
+	close(stream);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	before = counters_now();
+	stream = load_pages(NODE, PRAM_LOAD_MAP);
+	expect(!map_range(stream, mem, 0, 512, NULL));
+	expect(counters_now().value[MAPPED] - before.value[MAPPED] == 512);
+	expect(filled(mem, 512, 1));
+	commit(stream);
+	close(opener);
+	expect(unmounted());
+	close(pidfd);
+}
+
+static void case_dying(enum way way)
+{
+	(void)way;
+	mkdir(DYING, 0700);
+	for (enum mapping mapping = PLAIN; mapping < NR_MAPPINGS; mapping++)
+		dying_with(mapping);
+	dying_not();
+	dying_is_loaded();
+	rmdir(DYING);
+}
+
 /* --- */
 
 struct test_case {
@@ -1604,6 +2099,9 @@ static const struct test_case cases[] = {
 	{ "poisoned", case_poisoned, false, false },
 	{ "ranges", case_ranges, true, false },
 	{ "much", case_much, true, false },
+	{ "present", case_present, true, false },
+	{ "present_errors", case_present_errors, true, false },
+	{ "dying", case_dying, true, false },
 	{ "errors", case_errors, true, false },
 	CASE(self), CASE(forked_before), CASE(forked_after), CASE(fork_gone),
 	CASE(proc_mem), CASE(poke), CASE(poke_forced), CASE(remapped),
@@ -1612,6 +2110,7 @@ static const struct test_case cases[] = {
 	{ "scratch", case_scratch, false, true },
 	{ "movable", case_movable, false, true },
 	{ "swapped", case_swapped, false, true },
+	{ "present_swapped", case_present_swapped, true, true },
 	{ "reclaimed", case_reclaimed, true, true },
 	{ "pageout", case_pageout, false, true },
 	{ "vm_writev", case_vm_writev, false, true },

@@ -634,6 +634,7 @@ int ioctl(int fd, unsigned long request, ...)
 		{ PRAM_IOCTL_STAT, "ioctl STAT" }, { PRAM_IOCTL_LIST, "ioctl LIST" },
 		{ PRAM_IOCTL_FREE, "ioctl FREE" }, { PRAM_IOCTL_SEAL, "ioctl SEAL" },
 		{ PRAM_IOCTL_ADOPT, "ioctl ADOPT" }, { PRAM_IOCTL_MAP, "ioctl MAP" },
+		{ PRAM_IOCTL_ADOPT_PRESENT, "ioctl PRESENT" },
 	};
 	const char *call = "ioctl", *node = NULL;
 	struct pram_ioctl_save *save;

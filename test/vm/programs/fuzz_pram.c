@@ -79,14 +79,14 @@ enum third { TO_WRITE, TO_READ, ANYTHING };
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 
 enum kind {
-	SAVE, LOAD, COMMIT, STAT, LIST, FREE, FREE_ALL, INFO, ANY_IOCTL, SEAL, ADOPT, MAP,
+	SAVE, LOAD, COMMIT, STAT, LIST, FREE, FREE_ALL, INFO, ANY_IOCTL, SEAL, ADOPT, PRESENT, MAP,
 	WRITE, READ, SPLICE_IN, SPLICE_OUT, SENDFILE, LSEEK, FCNTL, OTHER, MMAP, CLOSE,
 	OPEN, MEMORY, PROC_MEM, FORK, UNPRIVILEGED, KEEP, VERIFY, VERIFY_MAPPED, NR_KINDS
 };
 
 static const char *const kind_names[NR_KINDS] = {
 	"save", "load", "commit", "stat", "list", "free", "free-all", "info", "any-ioctl",
-	"seal", "adopt", "map", "write", "read", "splice-in", "splice-out", "sendfile",
+	"seal", "adopt", "present", "map", "write", "read", "splice-in", "splice-out", "sendfile",
 	"lseek", "fcntl", "other", "mmap", "close", "open", "memory", "proc-mem", "fork",
 	"unprivileged", "keep", "verify", "verify-mapped",
 };
@@ -439,7 +439,7 @@ static void op_commit(struct thread *t)
 	int32_t fds[8];
 	struct pram_ioctl_commit arg = {
 		.size = sizeof(arg), .nr_fds = 1 + draw(t, one_in(t, 3) ? 8 : 1),
-		.fds = (uintptr_t)fds,
+		.flags = one_in(t, 4) ? PRAM_COMMIT_TASKS_DIE : 0, .fds = (uintptr_t)fds,
 	};
 	bool whole;
 	int ret;
@@ -456,7 +456,7 @@ static void op_commit(struct thread *t)
 	count(t, !ret);
 	if (ret || !whole)
 		return;
-	expect(t, arg.size >= sizeof(arg) && !arg.flags && !arg.reserved);
+	expect(t, arg.size >= sizeof(arg) && !(arg.flags & ~PRAM_COMMIT_TASKS_DIE) && !arg.reserved);
 	expect(t, arg.nr_fds && arg.nr_fds <= PRAM_COMMIT_MAX);
 	/* They have ended; some are kept, to be tried. */
 	for (size_t i = 0; i < arg.nr_fds && i < ARRAY_SIZE(fds); i++)
@@ -577,7 +577,7 @@ static void op_info(struct thread *t)
 static const unsigned long cmds[] = {
 	PRAM_IOCTL_INFO, PRAM_IOCTL_SAVE, PRAM_IOCTL_LOAD, PRAM_IOCTL_COMMIT,
 	PRAM_IOCTL_STAT, PRAM_IOCTL_LIST, PRAM_IOCTL_SEAL, PRAM_IOCTL_ADOPT, PRAM_IOCTL_MAP,
-	_IO(PRAM_IOCTL_TYPE, 0x07), _IO(PRAM_IOCTL_TYPE, 0x43), 0x1234, FIONREAD, FIOCLEX,
+	_IO(PRAM_IOCTL_TYPE, 0x07), _IO(PRAM_IOCTL_TYPE, 0x45), 0x1234, FIONREAD, FIOCLEX,
 };
 
 static void op_any_ioctl(struct thread *t)
@@ -687,6 +687,52 @@ static void op_adopt(struct thread *t)
 		all += ranges[i].len / PAGE;
 	}
 	expect(t, arg.pages == all);
+}
+
+/* It says what it has taken: within the range, in order, and no more than there is room. */
+static void op_present(struct thread *t)
+{
+	struct pram_range found[16];
+	struct pram_ioctl_adopt_present arg = {
+		.size = sizeof(arg), .pidfd = any_task(t),
+		.nr_found = one_in(t, 20) ? edge(t) : draw(t, 17),
+		.start = any_address(t), .found = (uintptr_t)found,
+	};
+	int fd = fd_in(t, TO_WRITE), ret;
+	const uint32_t room = arg.nr_found;
+	uint64_t start, all = 0;
+
+	arg.end = arg.start + any_length(t);
+	if (!one_in(t, 12) && arg.start >= ARENA && arg.start < READ_ONLY) {
+		arg.start &= -PAGE;
+		arg.end = arg.start + draw(t, 256) * PAGE;
+		if (arg.end > READ_ONLY)
+			arg.end = READ_ONLY;
+	}
+	/* No more than that fits, whatever is said. */
+	if (room > ARRAY_SIZE(found) && arg.end - arg.start > 2 * ARRAY_SIZE(found) * PAGE)
+		arg.end = arg.start + ARRAY_SIZE(found) * PAGE;
+	if (one_in(t, 40))
+		arg.flags = edge(t);
+	if (one_in(t, 40))
+		arg.found = 8;
+	start = arg.start;
+	ret = ioctl(fd, PRAM_IOCTL_ADOPT_PRESENT, &arg);
+	count(t, !ret);
+	close_if_large(fd);
+	if (ret)
+		return;
+	expect(t, !arg.flags && room && arg.nr_found <= room);
+	expect(t, arg.start >= start && arg.start <= arg.end);
+	expect(t, arg.start == arg.end || arg.nr_found == room);
+	for (size_t i = 0; i < arg.nr_found && arg.found == (uintptr_t)found; i++) {
+		expect(t, found[i].start >= start && found[i].len &&
+			  !((found[i].start | found[i].len) % PAGE));
+		start = found[i].start + found[i].len;
+		expect(t, start <= arg.start);
+		all += found[i].len / PAGE;
+	}
+	expect(t, arg.found != (uintptr_t)found || arg.pages == all);
 }
 
 static void op_map(struct thread *t)
@@ -1464,7 +1510,8 @@ static void op_verify_mapped(struct thread *t)
 static void (*const ops[NR_KINDS])(struct thread *t) = {
 	[SAVE] = op_save, [LOAD] = op_load, [COMMIT] = op_commit, [STAT] = op_stat,
 	[LIST] = op_list, [FREE] = op_free, [FREE_ALL] = op_free_all, [INFO] = op_info,
-	[ANY_IOCTL] = op_any_ioctl, [SEAL] = op_seal, [ADOPT] = op_adopt, [MAP] = op_map,
+	[ANY_IOCTL] = op_any_ioctl, [SEAL] = op_seal, [ADOPT] = op_adopt, [PRESENT] = op_present,
+	[MAP] = op_map,
 	[WRITE] = op_write, [READ] = op_read, [SPLICE_IN] = op_splice_in,
 	[SPLICE_OUT] = op_splice_out, [SENDFILE] = op_sendfile, [LSEEK] = op_lseek,
 	[FCNTL] = op_fcntl, [OTHER] = op_other, [MMAP] = op_mmap, [CLOSE] = op_close,
@@ -1476,7 +1523,8 @@ static void (*const ops[NR_KINDS])(struct thread *t) = {
 /* How often, of all together; what keepers do is not for the others. */
 static const unsigned char weights[NR_KINDS] = {
 	[SAVE] = 10, [LOAD] = 10, [COMMIT] = 8, [STAT] = 2, [LIST] = 1, [FREE] = 4,
-	[FREE_ALL] = 1, [INFO] = 1, [ANY_IOCTL] = 4, [SEAL] = 3, [ADOPT] = 12, [MAP] = 8,
+	[FREE_ALL] = 1, [INFO] = 1, [ANY_IOCTL] = 4, [SEAL] = 3, [ADOPT] = 12, [PRESENT] = 8,
+	[MAP] = 8,
 	[WRITE] = 6, [READ] = 10, [SPLICE_IN] = 8, [SPLICE_OUT] = 4, [SENDFILE] = 3,
 	[LSEEK] = 3, [FCNTL] = 3, [OTHER] = 2, [MMAP] = 1, [CLOSE] = 2, [OPEN] = 4,
 	[MEMORY] = 10, [PROC_MEM] = 2, [FORK] = 1, [UNPRIVILEGED] = 1,

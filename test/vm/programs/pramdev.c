@@ -721,7 +721,7 @@ static void errors_of_commit(int dev)
 	commit.fds = 16;
 	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EFAULT));
 	commit.fds = (uintptr_t)fds;
-	commit.flags = 1;
+	commit.flags = 1U << 30;
 	expect(fails(dev, PRAM_IOCTL_COMMIT, &commit, EOPNOTSUPP));
 	commit.flags = 0;
 	commit.reserved = 1;
