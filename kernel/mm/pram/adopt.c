@@ -18,7 +18,6 @@
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
-#include <linux/leafops.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -29,6 +28,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/leafops.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
