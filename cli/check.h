@@ -16,7 +16,7 @@ void check_add_images(struct check *check, const char *kernel, const char *initr
 enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args);
 
 /* Can this kernel take shared memory over, so that it is not copied? */
-bool check_takes_files(void);
+uint64_t check_features(void);
 
 /* What is known of a task before it is dumped: check --task. */
 enum pramctl_exit pramctl_check_task(const struct pramctl_args *args);

@@ -14,13 +14,13 @@
 #include "tasks.h"
 #include "util.h"
 
-bool check_takes_files(void)
+uint64_t check_features(void)
 {
 	_cleanup_close_ int dev = pram_open();
 	struct pram_ioctl_info info;
 
 	/* Where there is no PRAM that is said elsewhere. */
-	return dev >= 0 && !pram_info(dev, &info) && info.features & PRAM_FEATURE_ADOPT_FILE;
+	return dev >= 0 && !pram_info(dev, &info) ? info.features : 0;
 }
 
 static void add_bytes(struct check *check, const char *item, uint64_t bytes)
@@ -34,15 +34,16 @@ static void add_bytes(struct check *check, const char *item, uint64_t bytes)
 static void add_room(struct check *check, const struct pram_tasks *tasks)
 {
 	_cleanup_free_ char *copied = NULL, *available = NULL, *found = NULL;
-	const bool files = check_takes_files();
+	const uint64_t features = check_features();
 	struct pram_room room;
 	uint64_t copy, least;
 
-	copy = pram_tasks_copied(tasks, false, files, &least);
-	if (!files)
+	copy = pram_tasks_copied(tasks, false, features, &least);
+	if (!(features & PRAM_FEATURE_ADOPT_FILE))
 		add_bytes(check, "copied: shared memory", tasks->shared_bytes);
 	add_bytes(check, "copied: deleted files", tasks->ghost_bytes);
-	add_bytes(check, "copied: hugetlb", tasks->hugetlb_bytes);
+	if (!(features & PRAM_FEATURE_ADOPT_HUGETLB))
+		add_bytes(check, "copied: hugetlb", tasks->hugetlb_bytes);
 	add_bytes(check, "copied: merged by KSM", tasks->ksm_bytes);
 	if (pram_room_get(&room)) {
 		check_add(check, "memory for copies", CHECK_UNKNOWN, "/proc/meminfo can't be read",
@@ -63,7 +64,7 @@ static void add_lost(struct check *check, const struct pram_tasks *tasks)
 	for (size_t i = 0; i < tasks->nr_lost; i++) {
 		_cleanup_free_ char *item = output_format("file of process %d", tasks->lost[i].pid);
 		_cleanup_free_ char *found =
-			output_format("%s, in memory that no kexec leaves", tasks->lost[i].path);
+			output_format("%s, in memory that a kexec destroys", tasks->lost[i].path);
 
 		check_add(check, item, CHECK_LOST, found,
 			  "keep it on a tmpfs with pram=, or on a disk");
@@ -79,7 +80,7 @@ static void add_refused(struct check *check, const struct pram_tasks *tasks)
 
 		if (remedy)
 			*remedy = 0;
-		check_add(check, item, CHECK_LOST, what, remedy ? remedy + 2 : "have it do without");
+		check_add(check, item, CHECK_LOST, what, remedy ? remedy + 2 : "make the program do without it");
 	}
 }
 
@@ -116,6 +117,6 @@ enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
 	add_refused(&check, &tasks);
 	pram_tasks_free(&tasks);
 	return check_end(&check, "able",
-			 check.failed ? "It can't be dumped and restored after a kexec as it is." :
-					"Nothing is known that would keep it from going over a kexec.");
+			 check.failed ? "As it is, it can't be dumped and restored after a kexec." :
+					"Nothing is known that would keep it from surviving a kexec.");
 }

@@ -132,8 +132,8 @@ int pram_adopt_present(int stream, int pidfd, struct pram_range *range, struct p
  * Only where pram_info() reports %PRAM_FEATURE_ADOPT_FILE.
  *
  * Return: 0 or -errno: -ENOTTY if this kernel cannot do that, -E2BIG for too many
- * ranges, -EINVAL for a file that is no shared memory or hugetlb, or a range that is not
- * within it, -ENOMEM, -ENOSPC beyond the limit, -EINTR, ...
+ * ranges, -EINVAL for a file that is no shared memory, or a range that is not within it,
+ * -ENOMEM, -ENOSPC beyond the limit, -EINTR, ...
  */
 int pram_adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr_ranges,
 		    uint64_t *pages);

@@ -18,6 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "pram.h"
 #include "tasks.h"
 #include "util.h"
 
@@ -159,7 +160,7 @@ static void look_at_anon_inode(struct look *look, pid_t pid, const char *name)
 			return;
 	}
 	if (!strcmp(name, "[io_uring]"))
-		refuse(look, pid, "an io_uring: have it use epoll, or see kernel.io_uring_disabled");
+		refuse(look, pid, "an io_uring: make it use epoll, or see kernel.io_uring_disabled");
 	else
 		refuse(look, pid, "%.64s open, which criu does not dump", name);
 }
@@ -184,9 +185,9 @@ static void look_at_socket(struct look *look, pid_t pid, const char *number)
 	case AF_INET:
 	case AF_INET6:
 		if (protocol == IPPROTO_MPTCP)
-			refuse(look, pid, "a socket of MPTCP: have it use TCP, or set net.mptcp.enabled=0");
+			refuse(look, pid, "an MPTCP socket: make it use TCP, or set net.mptcp.enabled=0");
 		else if (protocol == IPPROTO_SCTP)
-			refuse(look, pid, "a socket of SCTP, which criu does not dump");
+			refuse(look, pid, "an SCTP socket, which criu does not dump");
 		return;
 	default:
 		refuse(look, pid, "a socket of family %d, which criu does not dump", domain);
@@ -443,13 +444,18 @@ int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks)
 	return look_at_family(root, tasks, true);
 }
 
-uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, bool files,
+uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t features,
 			   uint64_t *least)
 {
+	const bool files = features & PRAM_FEATURE_ADOPT_FILE;
+	const bool hugetlb = !all && features & PRAM_FEATURE_ADOPT_HUGETLB;
 	const uint64_t sure = tasks->ghost_bytes + tasks->ksm_bytes +
 			      (all ? tasks->anon_bytes : 0) +
 			      (all || !files ? tasks->shared_bytes : 0);
 
+	*least = sure;
+	if (hugetlb)
+		return sure;
 	/* All tasks may have the same huge pages. */
 	*least = sure + (tasks->nr ? tasks->hugetlb_bytes / tasks->nr : 0);
 	return sure + tasks->hugetlb_bytes;

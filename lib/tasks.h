@@ -88,13 +88,15 @@ int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks);
  * pram_tasks_copied() - how much memory a dump copies
  * @tasks: from pram_tasks_look()
  * @all: nothing is to be taken over
- * @files: the kernel can take shared memory over (%PRAM_FEATURE_ADOPT_FILE)
+ * @features: what the kernel can take over (%PRAM_FEATURE_ADOPT_FILE,
+ *	%PRAM_FEATURE_ADOPT_HUGETLB)
  * @least: where to store what it cannot do without, in bytes
  *
  * Return: the most that it may be, in bytes. Pages that are pinned, and parts of large
- * folios that others hold, are not known and not in it.
+ * folios that others hold, are not known and not in it, nor are pages of hugetlb that are
+ * larger than the kernel takes over.
  */
-uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, bool files,
+uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t features,
 			   uint64_t *least);
 
 void pram_tasks_free(struct pram_tasks *tasks);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static struct pram_session session = { .dev = -1 };
 static struct pram_checkpoint_writer *writer;
 static int inventory = -1;	/* the image, if it is to leave a marker */
 static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
-static bool adopt_files;	/* so is shared memory */
+static uint64_t features;	/* of these PRAM_FEATURE_* kinds of memory */
 static bool adopt_present;	/* the kernel finds what there is */
 static bool tasks_die;		/* the kernel takes down what is left of them */
 
@@ -75,7 +76,7 @@ static void log_limit(void)
 
 	if (pram_info(session.dev, &info))
 		return;
-	pr_err("PRAM holds %" PRIu64 " bytes of the %" PRIu64 " that it may: raise "
+	pr_err("PRAM holds %" PRIu64 " of at most %" PRIu64 " bytes: raise "
 	       PRAM_MAX_BYTES_PATH ", or remove checkpoints that \"pramctl list\" shows\n",
 	       (uint64_t)info.held_bytes, (uint64_t)info.max_bytes);
 }
@@ -105,21 +106,38 @@ static void create_error(int error)
 	}
 }
 
-static void set_root(void)
+/* The start of a file of the root task's in /proc; empty if it can't be read. */
+static void read_of_root(const char *name, char *text, size_t size)
 {
-	const pid_t pid = root_item->pid->real;
-	char path[64], comm[32] = "";
 	ssize_t len = 0;
+	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", root_item->pid->real, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
-		len = read(fd, comm, sizeof(comm) - 1);
+		len = read(fd, text, size - 1);
 		close(fd);
 	}
-	comm[len > 0 ? strcspn(comm, "\n") : 0] = '\0';
-	if (pram_writer_set_root(writer, pid, *comm ? comm : NULL))
+	text[len > 0 ? len : 0] = '\0';
+}
+
+static void set_root(void)
+{
+	char comm[32], cgroups[PATH_MAX], *cgroup;
+
+	read_of_root("comm", comm, sizeof(comm));
+	comm[strcspn(comm, "\n")] = '\0';
+	/* The line of version 2, which is the last one. */
+	read_of_root("cgroup", cgroups, sizeof(cgroups));
+	cgroup = strstr(cgroups, "0::/");
+	if (cgroup && (cgroup == cgroups || cgroup[-1] == '\n')) {
+		cgroup += strlen("0::");
+		cgroup[strcspn(cgroup, "\n")] = '\0';
+	} else {
+		cgroup = NULL;
+	}
+	if (pram_writer_set_root(writer, root_item->pid->real, *comm ? comm : NULL, cgroup))
 		pr_warn("out of memory: the index won't say which task was dumped\n");
 }
 
@@ -137,8 +155,8 @@ static int choose_adopt(void)
 	adopt = session.settings.adopt;
 	if (!(info.features & PRAM_FEATURE_ADOPT))
 		adopt = PRAM_ADOPT_NO;
-	adopt_files = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_FILE;
-	adopt_present = adopt == PRAM_ADOPT_RANGE && info.features & PRAM_FEATURE_ADOPT_PRESENT;
+	features = adopt == PRAM_ADOPT_RANGE ? info.features : 0;
+	adopt_present = features & PRAM_FEATURE_ADOPT_PRESENT;
 	/* It begins with the last close of the device, and whose it is may not close it soon. */
 	tasks_die = opts.final_state == TASK_DEAD && info.features & PRAM_FEATURE_TASKS_DIE &&
 		    session.settings.fd < 0;
@@ -153,7 +171,7 @@ static void log_begun(void)
 	};
 
 	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: they are no part of the checkpoint\n",
+		pr_warn("%s has ordinary images, too: they are not part of the checkpoint\n",
 			session.images_dir);
 	pr_info("dumping to checkpoint \"%s\", pages are %s%s\n", session.name, text[adopt],
 		adopt == session.settings.adopt ? "" : ", as this kernel can't take them over");
@@ -191,14 +209,16 @@ static int look_at_tasks(void)
 	log_lost_files(&tasks);
 	if (pram_room_get(&room))
 		goto out;
-	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, adopt_files, &least);
+	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, features, &least);
 	pr_info("%zu tasks, up to %" PRIu64 " MiB of their memory is copied (shared %" PRIu64
 		", deleted files %" PRIu64 ", hugetlb %" PRIu64 ", merged by KSM %" PRIu64 "), %"
 		PRIu64 " MiB is available\n", tasks.nr, copy / mib,
-		adopt_files ? 0 : tasks.shared_bytes / mib, tasks.ghost_bytes / mib,
-		tasks.hugetlb_bytes / mib, tasks.ksm_bytes / mib, room.available / mib);
+		features & PRAM_FEATURE_ADOPT_FILE ? 0 : tasks.shared_bytes / mib,
+		tasks.ghost_bytes / mib,
+		features & PRAM_FEATURE_ADOPT_HUGETLB ? 0 : tasks.hugetlb_bytes / mib,
+		tasks.ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
-		pr_err("at least %" PRIu64 " MiB of the tasks' memory has to be copied, and there is "
+		pr_err("at least %" PRIu64 " MiB of the tasks' memory must be copied, and there is "
 		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
 		       "--task %d\" says what is copied\n", least / mib, room.most / mib,
 		       tasks.pids[0]);
@@ -222,12 +242,12 @@ int pram_dump_begin(void)
 	int ret;
 
 	if (refused) {
-		pr_err("PRAM can't serve %s: dump without it, or to files, without the plugin\n",
+		pr_err("PRAM does not support %s: dump without it, or to files, without the plugin\n",
 		       refused);
 		return -EOPNOTSUPP;
 	}
 	if (pram_caller_packs(reason)) {
-		pr_err("%s; or have criu dump without the plugin: criu-pram-plugin(7) says how\n",
+		pr_err("%s; or let criu dump without the plugin: see criu-pram-plugin(7)\n",
 		       reason);
 		return -EOPNOTSUPP;
 	}
@@ -430,10 +450,10 @@ int pram_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigne
 {
 	int ret;
 
-	if (!adopt_files)
+	if (!(features & PRAM_FEATURE_ADOPT_FILE))
 		return -ENOTSUP;
 	if (!nr_iovs) {
-		/* hugetlb has files, too, but not of a kind that can be taken over. */
+		/* It may be hugetlb, and the kernel an older one, that leaves that to CRIU. */
 		ret = pram_adopt_file(fd, shared, NULL, 0, NULL);
 		return ret == -EINVAL ? -ENOTSUP : ret;
 	}

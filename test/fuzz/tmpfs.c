@@ -41,14 +41,27 @@ ssize_t pram_read(struct pram_stream *ps, void *buf, size_t count)
 	return n;
 }
 
-int pram_load_folios(struct pram_stream *ps, struct folio **to, unsigned int nr)
+int pram_load_look(struct pram_stream *ps, struct pram_found *found)
 {
-	unsigned int i;
+	if (folios_pos == nr_folios)
+		return 0;
+	found->node = ps->node;
+	found->folio = folios[folios_pos];
+	return 1;
+}
 
-	SHIM_BUG_ON(!nr);
-	for (i = 0; i < nr && folios_pos < nr_folios; i++)
-		to[i] = folios[folios_pos++];
-	return i;
+void pram_load_done(struct pram_stream *ps, u64 pages)
+{
+	SHIM_BUG_ON(folio_nr_pages(folios[folios_pos]) != pages);
+	folios_pos++;
+}
+
+/* Each is put there by itself: it is the kernel's business how many go together. */
+long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode,
+			     pgoff_t index, u64 max, struct mm_struct *mm,
+			     bool written)
+{
+	return 0;
 }
 
 bool pram_folio_reset(struct folio *folio)
@@ -123,7 +136,8 @@ static void check_tree(struct super_block *sb, const struct pram_tmpfs_counts *c
 
 int fuzz_one(const uint8_t *data, size_t size)
 {
-	struct pram_tmpfs_streams streams = { 0 };
+	struct pram_node node = { 0 };
+	struct pram_tmpfs_streams streams = { .pages.node = &node };
 	struct pram_tmpfs_counts counts;
 	struct pram_tmpfs_given given;
 	struct super_block sb;

@@ -90,13 +90,19 @@ static void test_family(void **state)
 	assert_in_range(tasks.shared_bytes, 5 * MIB, 6 * MIB);
 	assert_int_equal(tasks.ksm_bytes, 0);
 	assert_true(tasks.anon_bytes > 0);
-	most = pram_tasks_copied(&tasks, false, false, &least);
+	most = pram_tasks_copied(&tasks, false, 0, &least);
 	assert_int_equal(least, tasks.shared_bytes + tasks.ghost_bytes);
 	assert_int_equal(most, least + tasks.hugetlb_bytes);
-	assert_true(pram_tasks_copied(&tasks, true, true, &least) >= most + tasks.anon_bytes);
+	assert_true(pram_tasks_copied(&tasks, true, ~0ULL, &least) >= most + tasks.anon_bytes);
 	/* Where the kernel takes shared memory over. */
-	assert_int_equal(pram_tasks_copied(&tasks, false, true, &least),
-			 tasks.ghost_bytes + tasks.hugetlb_bytes);
+	tasks.hugetlb_bytes = 6 * MIB;
+	assert_int_equal(pram_tasks_copied(&tasks, false, PRAM_FEATURE_ADOPT_FILE, &least),
+			 tasks.ghost_bytes + 6 * MIB);
+	assert_int_equal(least, tasks.ghost_bytes + 2 * MIB);
+	/* And hugetlb. */
+	assert_int_equal(pram_tasks_copied(&tasks, false, PRAM_FEATURE_ADOPT_FILE |
+							  PRAM_FEATURE_ADOPT_HUGETLB, &least),
+			 tasks.ghost_bytes);
 	assert_int_equal(least, tasks.ghost_bytes);
 	end_family(&tasks);
 	pram_tasks_free(&tasks);

@@ -18,7 +18,6 @@
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
-#include <linux/leafops.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -29,6 +28,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/leafops.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
@@ -546,6 +546,59 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	return end;
 }
 
+#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
+/*
+ * As pram_take_pmd(), for a page of hugetlb; takes nothing if it is not private and whole.
+ * Who writes to it asks whether a node holds it, see mm/pram/hugetlb.c.
+ */
+static unsigned long pram_take_hugetlb(struct vm_area_struct *vma, unsigned long addr,
+				       unsigned long end, struct pram_walk *walk)
+{
+	struct hstate *h = hstate_vma(vma);
+	struct folio *folio;
+	spinlock_t *ptl;
+	pte_t *ptep, pte;
+
+	if (walk->copy || walk->nr_copy || vma->vm_flags & VM_MAYSHARE ||
+	    !pram_hugetlb_fits(h) || end - addr != huge_page_size(h))
+		return addr;
+	ptep = hugetlb_walk(vma, addr, huge_page_size(h));
+	if (!ptep)
+		return addr;
+	ptl = huge_pte_lock(h, vma->vm_mm, ptep);
+	pte = huge_ptep_get(vma->vm_mm, addr, ptep);
+	if (!pte_present(pte))
+		goto unlock;
+	folio = page_folio(pte_page(pte));
+	if (!folio_test_anon(folio) || pram_in_scratch(folio) ||
+	    folio_contain_hwpoisoned_page(folio))
+		goto unlock;
+	if (PageAnonExclusive(&folio->page)) {
+		if (folio_needs_cow_for_dma(vma, folio))
+			goto unlock;
+		ClearPageAnonExclusive(&folio->page);
+	}
+	if (huge_pte_write(pte)) {
+		huge_ptep_set_wrprotect(vma->vm_mm, addr, ptep);
+		walk->flush = true;
+	}
+	folio_get(folio);
+	walk->entries[walk->nr++] = pram_entry(folio, folio_page(folio, 0),
+					       folio_nr_pages(folio),
+					       PRAM_ENTRY_ADOPTED);
+	addr = end;
+unlock:
+	spin_unlock(ptl);
+	return addr;
+}
+#else
+static unsigned long pram_take_hugetlb(struct vm_area_struct *vma, unsigned long addr,
+				       unsigned long end, struct pram_walk *walk)
+{
+	return addr;
+}
+#endif
+
 /* Take from one page table. Return: where that stopped. */
 static unsigned long pram_take_table(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long end,
@@ -555,9 +608,8 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	pmd_t *pmdp;
 	pte_t *ptep;
 
-	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
-		return addr;
+		return pram_take_hugetlb(vma, addr, end, walk);
 	pmdp = mm_find_pmd(vma->vm_mm, addr);
 	if (!pmdp)
 		return walk->found ? end : addr;
@@ -988,6 +1040,12 @@ static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
 	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) || vma_is_secretmem(vma)) {
 		mmap_write_unlock(mm);
 		return -EFAULT;
+	}
+	if (is_vm_hugetlb_page(vma) && !node->holds_shmem) {
+		/* That takes the lock of CPU hotplug. Then again. */
+		mmap_write_unlock(mm);
+		pram_shmem_hold(node);
+		return 0;
 	}
 	end = min(vma->vm_end, end);
 	if (walk->found) {

@@ -749,6 +749,7 @@ void pram_data_free(struct pram_node *node)
 {
 	for (u64 m = 0; m < node->nr_maps; m++) {
 		struct pram_map_ser *map = node->maps[m];
+		u64 pages = 0;
 
 		for (u64 i = 0; i < map->nr_entries; i++) {
 			struct folio *folio;
@@ -756,8 +757,7 @@ void pram_data_free(struct pram_node *node)
 			if (map->entries[i] & PRAM_ENTRY_GONE)
 				continue;
 			folio = pram_entry_folio(map->entries[i]);
-			pram_count(PRAM_DATA_PAGES,
-				   -pram_entry_pages(map->entries[i]));
+			pages += pram_entry_pages(map->entries[i]);
 			/* Mapped, and no list has it: now reclaim may see it. */
 			if (pram_frame_clear_off_lru(folio) &&
 			    folio_mapped(folio) && !folio_test_lru(folio)) {
@@ -766,6 +766,7 @@ void pram_data_free(struct pram_node *node)
 			}
 			folio_put(folio);
 		}
+		pram_count(PRAM_DATA_PAGES, -pages);
 		pram_meta_free(map);
 		cond_resched();
 	}

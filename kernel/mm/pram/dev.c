@@ -58,6 +58,8 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 			 PRAM_FEATURE_TASKS_DIE;
 	if (IS_ENABLED(CONFIG_SHMEM))
 		info->features |= PRAM_FEATURE_ADOPT_FILE;
+	if (IS_ENABLED(CONFIG_SHMEM) && IS_ENABLED(CONFIG_HUGETLB_PAGE))
+		info->features |= PRAM_FEATURE_ADOPT_HUGETLB;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
 	info->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	info->meta_pages = pram_counter_read(PRAM_META_PAGES);
@@ -277,7 +279,7 @@ static long pram_dev_ioctl(struct file *file, unsigned int cmd,
 	u32 size;
 	int err;
 
-	/* The open file may have been passed to somebody who may not. */
+	/* The open file may have been passed to a process without the right. */
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 
@@ -358,7 +360,7 @@ static int __init pram_init(void)
 
 	if (err == -ENODEV) {
 		if (pram_kho_wanted)
-			pr_warn("off: KHO is disabled in spite of kho=on, see what it said above; if it had no memory for its scratch areas, give others by kho_scratch=\n");
+			pr_warn("off: KHO is disabled in spite of kho=on, see its messages above; if it had no memory for its scratch areas, set other sizes by kho_scratch=\n");
 		else
 			pr_info("off: boot with kho=on to keep memory across kexec\n");
 		pram_tell_unclaimed();

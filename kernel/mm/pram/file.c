@@ -9,6 +9,7 @@
 #include <linux/bvec.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/pid.h>
@@ -315,7 +316,7 @@ static int pram_ioctl_adopt_file(struct file *file, union pram_stream_buffer *bu
 	CLASS(fd, from)(adopt->fd);
 	if (fd_empty(from) || !(fd_file(from)->f_mode & FMODE_READ))
 		return -EBADF;
-	if (!shmem_file(fd_file(from)))
+	if (!shmem_file(fd_file(from)) && !is_file_hugepages(fd_file(from)))
 		return -EINVAL;
 	ranges = pram_get_ranges(adopt->ranges, adopt->nr_ranges);
 	if (IS_ERR(ranges))
@@ -503,6 +504,9 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 		pram_exit_flush();
 		lru_add_drain_all();
 	}
+	if (flags & PRAM_LOAD_MAP && !(flags & PRAM_LOAD_PEEK) &&
+	    READ_ONCE(ps->node->holds_shmem))
+		pram_hugetlb_refill(ps->node);
 	if (flags & PRAM_LOAD_MAP && pram_data_is_shared(ps->node))
 		ps->family = pram_family_join(family);
 	*file = pram_stream_file(ps, O_RDONLY);

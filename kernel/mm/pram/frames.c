@@ -488,8 +488,9 @@ bool pram_frame_clear_off_lru(struct folio *folio)
 	unsigned long pfn = folio_pfn(folio);
 	struct pram_frame_chunk *chunk = pram_frame_chunk(pfn);
 
-	return chunk && test_and_clear_bit(pfn % PRAM_FRAMES_PER_CHUNK,
-					   chunk->off_lru);
+	/* Of memory that was never mapped it is never set. */
+	return chunk && test_bit(pfn % PRAM_FRAMES_PER_CHUNK, chunk->off_lru) &&
+	       test_and_clear_bit(pfn % PRAM_FRAMES_PER_CHUNK, chunk->off_lru);
 }
 
 /**

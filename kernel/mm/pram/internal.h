@@ -15,7 +15,9 @@
 #include <linux/rbtree.h>
 #include <linux/uio.h>
 
+struct address_space;
 struct file;
+struct hstate;
 struct inode;
 struct mm_struct;
 struct pram_dir;
@@ -56,6 +58,8 @@ struct vm_area_struct;
  * @mappings_lock: protects @mappings, and no two map a page at the same time.
  * @mappings: where a load has mapped folios; see map.c.
  * @holds_shmem: folios of the page cache are, or were, the node's; see shmem.c.
+ * @files: those that it has them from, as long as they are kept.
+ * @huge: huge pages that a load has given out; see hugetlb.c.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node {
@@ -87,6 +91,8 @@ struct pram_node {
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
 	bool			holds_shmem;
+	struct list_head	files;
+	struct list_head	huge;
 	char			name[PRAM_NAME_MAX];
 };
 
@@ -249,6 +255,14 @@ static inline bool pram_found_part(const struct pram_found *found)
 	return found->entry & PRAM_ENTRY_PART;
 }
 
+/* Go on to the last one of @nr entries for single pages, of which it is the first. */
+static inline void pram_found_skip(struct pram_found *found, unsigned long nr)
+{
+	found->where += nr - 1;
+	found->first_page += nr - 1;
+	found->index += nr - 1;
+}
+
 static inline bool pram_found_gone(const struct pram_found *found)
 {
 	return found->entry & PRAM_ENTRY_GONE;
@@ -270,13 +284,12 @@ int __init pram_frames_init(void);
 /* transfer.c */
 int pram_node_adopt(struct pram_node *node, const u64 *entries, unsigned int nr,
 		    gfp_t gfp);
-int pram_save_folios(struct pram_stream *ps, struct folio **folios,
-		     unsigned int nr);
+int pram_save_entries(struct pram_stream *ps, const u64 *entries, unsigned int nr);
 int pram_save_copy(struct pram_stream *ps, struct folio *folio,
 		   unsigned long first, unsigned long nr,
 		   enum pram_copy_reason reason, unsigned long *done);
-int pram_load_folios(struct pram_stream *ps, struct folio **folios,
-		     unsigned int nr);
+int pram_load_look(struct pram_stream *ps, struct pram_found *found);
+void pram_load_done(struct pram_stream *ps, u64 pages);
 
 /* hotplug.c */
 extern bool pram_memory_was_added;
@@ -340,8 +353,11 @@ int __init pram_exit_init(void);
 
 /* map.c */
 void pram_take_off_lru(struct folio *folio);
+void pram_retire_folios(struct folio **folios, unsigned int nr);
 bool pram_folio_reset(struct folio *folio);
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience);
+struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry);
+void pram_add_lru_list(struct list_head *list);
 ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos,
 		      struct iov_iter *to);
 int pram_map_range(struct pram_stream *ps, struct pram_node *node,
@@ -353,9 +369,16 @@ void pram_map_drop(struct pram_node *node);
 /* shmem.c */
 int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
 		      struct mm_struct *mm, bool written);
+void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
+		       unsigned int nr, bool window);
+long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode,
+			     pgoff_t index, u64 max, struct mm_struct *mm,
+			     bool written);
 #ifdef CONFIG_SHMEM
 void pram_shmem_hold(struct pram_node *node);
 void pram_shmem_let_go(struct pram_node *node);
+void pram_shmem_committed(struct pram_node *node);
+void pram_shmem_settle(void);
 int pram_adopt_file(struct file *stream, struct file *file,
 		    const struct pram_range *ranges, unsigned int nr, u64 *pages);
 bool pram_vma_is_shmem(struct vm_area_struct *vma);
@@ -369,6 +392,14 @@ static inline void pram_shmem_hold(struct pram_node *node)
 }
 
 static inline void pram_shmem_let_go(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_committed(struct pram_node *node)
+{
+}
+
+static inline void pram_shmem_settle(void)
 {
 }
 
@@ -391,6 +422,43 @@ static inline long pram_shmem_load(struct pram_node *node,
 				   u64 page, unsigned int *patience, u64 *copy)
 {
 	return 0;
+}
+#endif
+
+/* hugetlb.c */
+#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
+bool pram_hugetlb_fits(struct hstate *h);
+int pram_adopt_hugetlb(struct pram_stream *ps, struct pram_node *node,
+		       struct address_space *mapping, pgoff_t index, pgoff_t end);
+long pram_hugetlb_load(struct pram_node *node, struct pram_found *found,
+		       struct vm_area_struct *vma, unsigned long addr,
+		       unsigned long end, u64 page, u64 *copy);
+void pram_hugetlb_finish(struct pram_node *node, bool finished);
+void pram_hugetlb_refill(struct pram_node *node);
+#else
+static inline int pram_adopt_hugetlb(struct pram_stream *ps,
+				     struct pram_node *node,
+				     struct address_space *mapping,
+				     pgoff_t index, pgoff_t end)
+{
+	return -EINVAL;
+}
+
+static inline long pram_hugetlb_load(struct pram_node *node,
+				     struct pram_found *found,
+				     struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long end,
+				     u64 page, u64 *copy)
+{
+	return 0;
+}
+
+static inline void pram_hugetlb_finish(struct pram_node *node, bool finished)
+{
+}
+
+static inline void pram_hugetlb_refill(struct pram_node *node)
+{
 }
 #endif
 

@@ -13,6 +13,7 @@
  */
 
 #include <kunit/static_stub.h>
+#include <linux/hugetlb.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
@@ -117,6 +118,76 @@ void pram_take_off_lru(struct folio *folio)
 	folio_put(folio);
 }
 
+/*
+ * Take those folios off their LRU lists that the list of the first one has, or are on none,
+ * and add them to @off. Return: how many have been looked at, at least 1.
+ */
+static unsigned int pram_take_off_lruvec(struct folio **folios, unsigned int nr,
+					 struct folio_batch *off)
+{
+	struct lruvec *lruvec;
+	enum lru_list lru = NR_LRU_LISTS, its_lru;
+	enum zone_type zone = 0;
+	unsigned long flags;
+	unsigned int i;
+	long pages = 0;
+
+	lruvec = folio_lruvec_lock_irqsave(folios[0], &flags);
+	for (i = 0; i < nr && folio_batch_space(off); i++) {
+		struct folio *folio = folios[i];
+
+		if (i && !folio_matches_lruvec(folio, lruvec))
+			break;
+		/* Whoever looks at it at the moment has taken it off, and puts it back. */
+		if (!folio_test_clear_lru(folio))
+			continue;
+		folio_batch_add(off, folio);
+		/* As lruvec_del_folio(), but for the size of the list. */
+		its_lru = folio_lru_list(folio);
+		if (lru_gen_del_folio(lruvec, folio, false))
+			continue;
+		if (lru != its_lru || zone != folio_zonenum(folio)) {
+			if (pages)
+				update_lru_size(lruvec, lru, zone, -pages);
+			lru = its_lru;
+			zone = folio_zonenum(folio);
+			pages = 0;
+		}
+		if (lru != LRU_UNEVICTABLE)
+			list_del(&folio->lru);
+		pages += folio_nr_pages(folio);
+	}
+	if (pages)
+		update_lru_size(lruvec, lru, zone, -pages);
+	lruvec_unlock_irqrestore(lruvec, flags);
+	return i;
+}
+
+/**
+ * pram_retire_folios - have folios be a node's alone
+ * @folios: locked folios that the node has, and that have been taken out of their file.
+ * @nr: how many.
+ *
+ * They come off their LRU lists, are charged to nobody, and are as good as new, but for
+ * those that somebody looks at: pram_folio_reset() is for these.
+ */
+void pram_retire_folios(struct folio **folios, unsigned int nr)
+{
+	const unsigned long used = BIT(PG_active) | BIT(PG_unevictable) |
+				   BIT(PG_referenced) | BIT(PG_workingset) |
+				   BIT(PG_swapbacked) | BIT(PG_dirty) | LRU_REFS_MASK;
+	struct folio_batch off;
+	unsigned int done = 0;
+
+	while (done < nr) {
+		folio_batch_init(&off);
+		done += pram_take_off_lruvec(folios + done, nr - done, &off);
+		mem_cgroup_uncharge_folios(&off);
+		for (unsigned int i = 0; i < folio_batch_count(&off); i++)
+			set_mask_bits(&off.folios[i]->flags.f, used, 0UL);
+	}
+}
+
 /**
  * pram_folio_reset - make a folio as good as new
  * @folio: a folio of a node, locked and not mapped. It may have been a task's or a
@@ -129,6 +200,8 @@ bool pram_folio_reset(struct folio *folio)
 	unsigned long holders;
 	bool on_lru;
 
+	if (folio_test_hugetlb(folio))
+		return false;
 	/* What was a file's and is charged to nobody is still marked as swap-backed. */
 	if (!folio->mapping && !folio_test_lru(folio) &&
 	    !folio_test_swapbacked(folio) && !folio_test_swapcache(folio) &&
@@ -274,6 +347,7 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 	struct folio *folio = ready->folio;
 
 	if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
+	    folio_test_hugetlb(folio) ||
 	    folio_anon_vma(folio) != vma->anon_vma->root ||
 	    folio->index + ready->first != linear_anon_page_index(vma, addr))
 		return false;
@@ -293,7 +367,7 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience)
 {
 	while (!pram_folio_reset(folio)) {
-		if (!*patience)
+		if (!*patience || folio_test_hugetlb(folio))
 			return false;
 		/* What waits to be put on an LRU list has a reference for it. */
 		if (*patience == PRAM_PATIENCE)
@@ -487,12 +561,17 @@ enum pram_mapped {
 	PRAM_UNMAPPABLE,	/* what follows has to be copied */
 };
 
-/*
- * The folio of an entry if that is a single page as KHO or the allocator have given it to
- * the node, and no other node has it. Nobody else knows it then who would map it, so it
- * needs no lock but the node's mappings_lock, and nothing of it has to be reset.
+/**
+ * pram_fresh_folio - get a folio that is as good as new
+ * @node: the node, whose mappings_lock is held if something is to be done with it.
+ * @shared: the node may have folios that other nodes have, too.
+ * @entry: an entry of the node's.
+ *
+ * Return: its folio if that is a single page as KHO or the allocator have given it to the
+ * node, and no other node has it. Nobody else knows it then who would map it, so it needs
+ * no lock but that of the node, and nothing of it has to be reset. Otherwise NULL.
  */
-static struct folio *pram_fresh_folio(const struct pram_mapper *mapper, u64 entry)
+struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry)
 {
 	const unsigned long used = (PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) &
 				   ~BIT(PG_uptodate);
@@ -500,13 +579,13 @@ static struct folio *pram_fresh_folio(const struct pram_mapper *mapper, u64 entr
 
 	/* Checksums are verified one by one. */
 	if (entry & (PRAM_ENTRY_ORDER | PRAM_ENTRY_SHARED) ||
-	    mapper->node->verified)
+	    node->verified)
 		return NULL;
 	folio = pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
 	/* It is not locked: others may look at it, as those who walk all of memory. */
 	if (READ_ONCE(folio->mapping) || READ_ONCE(folio->flags.f) & used ||
 	    folio_memcg_charged(folio) ||
-	    (mapper->family && pram_frame_is_shared(folio)))
+	    (shared && pram_frame_is_shared(folio)))
 		return NULL;
 	return folio;
 }
@@ -537,7 +616,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 		if (ret < 0)
 			break;
 		if (ret && mapper->nr_ready &&
-		    pram_fresh_folio(mapper, found->entry)) {
+		    pram_fresh_folio(mapper->node, mapper->family, found->entry)) {
 			/* It is the turn of pram_map_fresh(). */
 			ret = PRAM_MAPPED;
 			break;
@@ -605,7 +684,7 @@ static int pram_find_fresh(struct pram_mapper *mapper, unsigned int max)
 	unsigned int nr = 0;
 
 	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
-		fresh[nr] = pram_fresh_folio(mapper, *at);
+		fresh[nr] = pram_fresh_folio(mapper->node, mapper->family, *at);
 		if (!fresh[nr] || folio_nid(fresh[nr]) != folio_nid(fresh[0]))
 			break;
 	}
@@ -822,7 +901,7 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 		pram_clear_others(mapper, vma, pmdp, addr, end, page);
 	if (pte_alloc(mapper->mm, pmdp))
 		return -ENOMEM;
-	if (pram_fresh_folio(mapper, found->entry))
+	if (pram_fresh_folio(mapper->node, mapper->family, found->entry))
 		return pram_map_fresh(mapper, vma, pmdp, addr, end, done);
 	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
 }
@@ -988,15 +1067,20 @@ again:
 	if (!vma)
 		goto out;
 	end = min(vma->vm_end, addr + (nr << PAGE_SHIFT));
-	if (pram_vma_is_shmem(vma)) {
+	if (pram_vma_is_shmem(vma) || is_vm_hugetlb_page(vma)) {
 		if (!READ_ONCE(mapper->node->holds_shmem)) {
 			/* That takes the lock of CPU hotplug. */
 			mmap_read_unlock(mm);
 			pram_shmem_hold(mapper->node);
 			goto again;
 		}
-		all = pram_shmem_load(mapper->node, &mapper->found, vma, addr,
-				      end, page, &mapper->patience, copy);
+		if (is_vm_hugetlb_page(vma))
+			all = pram_hugetlb_load(mapper->node, &mapper->found, vma,
+						addr, end, page, copy);
+		else
+			all = pram_shmem_load(mapper->node, &mapper->found, vma,
+					      addr, end, page, &mapper->patience,
+					      copy);
 		mmap_read_unlock(mm);
 		return all;
 	}
@@ -1251,11 +1335,14 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma,
 	pram_queue_split(folio);
 }
 
-/*
- * Put folios on the LRU list of new anonymous pages, as folio_add_lru() would in small
- * batches. The page table that maps them is locked.
+/**
+ * pram_add_lru_list - put folios on the LRU list of new anonymous pages
+ * @list: single pages, on no list, of which somebody else may know, but who cannot let go
+ *	of them: the page table that maps them is locked, or they are. Empty afterwards.
+ *
+ * As folio_add_lru() would do it in small batches.
  */
-static void pram_add_lru_list(struct list_head *list)
+void pram_add_lru_list(struct list_head *list)
 {
 	while (!list_empty(list)) {
 		struct folio *first = list_first_entry(list, struct folio, lru);
@@ -1605,6 +1692,7 @@ void pram_map_finish(struct pram_node *node)
 	struct pram_mapping *mapping;
 	u64 mapped = 0, released = 0;
 
+	pram_hugetlb_finish(node, true);
 	/* With another reader the folios have another reference. */
 	if (kref_read(&node->ref) == 1) {
 		list_for_each_entry(mapping, &node->mappings, link) {

@@ -5,7 +5,7 @@
  *
  *	(none) -> SAVING -> READY <-> LOADING -> (none)
  *
- * and only the committed ones, READY and LOADING, stand in the directory that
+ * and only the committed ones, READY and LOADING, are in the directory that
  * the next kernel reads.
  */
 
@@ -47,6 +47,8 @@ struct pram_node *pram_node_alloc(gfp_t gfp)
 	mutex_init(&node->lock);
 	mutex_init(&node->mappings_lock);
 	INIT_LIST_HEAD(&node->mappings);
+	INIT_LIST_HEAD(&node->files);
+	INIT_LIST_HEAD(&node->huge);
 	return node;
 }
 
@@ -77,6 +79,7 @@ static void pram_node_release(struct kref *ref)
 
 	pram_node_forget(node);
 	pram_map_drop(node);
+	pram_hugetlb_finish(node, false);
 	pram_shmem_let_go(node);
 	pram_data_free(node);
 	pram_meta_free(node->ser);
@@ -110,8 +113,8 @@ void pram_node_unlink(struct pram_node *node)
  * pram_node_forget - have nothing of a node preserved any more
  * @node: the node, off the list or never on it; or the machine reboots.
  *
- * Somebody who only looks at a node may hold it for long: a kexec meanwhile must
- * not leave its pages reserved in the next kernel, where nobody owns them.
+ * A stream that only looks at a node may hold it for long: a kexec meanwhile must
+ * not leave its pages reserved in the next kernel, where they have no owner.
  */
 void pram_node_forget(struct pram_node *node)
 {
@@ -211,6 +214,7 @@ int pram_free(const char *name)
 	if (!err) {
 		pram_node_forget(node);
 		pram_node_put(node);
+		pram_shmem_settle();
 	}
 	return err;
 }
@@ -234,6 +238,7 @@ int pram_free_id(u64 id)
 	if (!err) {
 		pram_node_forget(node);
 		pram_node_put(node);
+		pram_shmem_settle();
 	}
 	return err;
 }
@@ -259,6 +264,7 @@ u64 pram_free_all(void)
 	mutex_unlock(&pram_lock);
 
 	pram_node_put_list(&freed);
+	pram_shmem_settle();
 	return nr;
 }
 EXPORT_SYMBOL_GPL(pram_free_all);

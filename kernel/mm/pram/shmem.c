@@ -25,6 +25,7 @@
 #include <linux/memcontrol.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/mount.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/pram_shmem.h>
@@ -41,6 +42,81 @@ DEFINE_STATIC_KEY_FALSE(pram_holds_shmem);
 
 /* Protects &pram_node.holds_shmem. */
 static DEFINE_MUTEX(pram_shmem_lock);
+
+/**
+ * struct pram_kept_file - a file that is kept a while longer
+ * @link: in &pram_node.files, and then in pram_kept_files.
+ * @file: the file, which the tasks that have it mapped are the last to have, mostly.
+ */
+struct pram_kept_file {
+	struct list_head	link;
+	struct file		*file;
+};
+
+/*
+ * A file that nobody has any more has its folios taken out of the page cache one by one,
+ * though they are not even freed, as a node has them. The end of a dump would have to
+ * wait for that. So it is put off; and if a kexec is first, nobody has to do it.
+ */
+#define PRAM_KEPT_FOR	(5 * HZ)
+
+static LIST_HEAD(pram_kept_files);
+static DEFINE_SPINLOCK(pram_kept_files_lock);
+
+static void pram_put_kept_files(struct work_struct *work)
+{
+	struct pram_kept_file *kept, *next;
+	LIST_HEAD(files);
+
+	scoped_guard(spinlock, &pram_kept_files_lock)
+		list_splice_init(&pram_kept_files, &files);
+	list_for_each_entry_safe(kept, next, &files, link) {
+		/* Not later: whoever waits for this work waits for its end. */
+		__fput_sync(kept->file);
+		kfree(kept);
+	}
+}
+
+static DECLARE_DELAYED_WORK(pram_kept_work, pram_put_kept_files);
+
+/* Keep a file of memory that has no place in a file system: nobody can see that. */
+static void pram_keep_file(struct pram_node *node, struct file *file)
+{
+	struct pram_kept_file *kept;
+
+	if (!(file->f_path.mnt->mnt_flags & MNT_INTERNAL))
+		return;
+	/* Ranges of a file come in several calls. */
+	if (!list_empty(&node->files) &&
+	    list_last_entry(&node->files, struct pram_kept_file, link)->file == file)
+		return;
+	kept = kmalloc_obj(*kept);
+	if (!kept)
+		return;
+	kept->file = get_file(file);
+	list_add_tail(&kept->link, &node->files);
+}
+
+/**
+ * pram_shmem_committed - let files go that a node has kept, but not at once
+ * @node: the node, which was just committed.
+ */
+void pram_shmem_committed(struct pram_node *node)
+{
+	if (list_empty(&node->files))
+		return;
+	scoped_guard(spinlock, &pram_kept_files_lock)
+		list_splice_tail_init(&node->files, &pram_kept_files);
+	mod_delayed_work(system_dfl_long_wq, &pram_kept_work, PRAM_KEPT_FOR);
+}
+
+/**
+ * pram_shmem_settle - wait until no file is kept any more
+ */
+void pram_shmem_settle(void)
+{
+	flush_delayed_work(&pram_kept_work);
+}
 
 /**
  * pram_shmem_hold - note that a node holds, or will hold, folios of the page cache
@@ -61,6 +137,13 @@ void pram_shmem_hold(struct pram_node *node)
  */
 void pram_shmem_let_go(struct pram_node *node)
 {
+	struct pram_kept_file *kept, *next;
+
+	list_for_each_entry_safe(kept, next, &node->files, link) {
+		list_del(&kept->link);
+		fput(kept->file);
+		kfree(kept);
+	}
 	if (node->holds_shmem)
 		static_branch_dec(&pram_holds_shmem);
 	node->holds_shmem = false;
@@ -280,9 +363,10 @@ int pram_shmem_unshare(struct folio **foliop, pgoff_t index, gfp_t gfp,
  * @split: up to this index folios were split of which only a part is to be taken, if
  *	they could be.
  * @patience: how often to wait yet.
+ * @block: the block of pages in which a folio was found last that is not in scratch.
  * @nr_locked: used elements of @locked.
  * @nr: used elements of @entries.
- * @locked: folios to be taken over; locked, with a reference for the lock.
+ * @locked: folios to be taken over, locked: so the file has them as long as that.
  * @entries: the node's entries of these, with a reference for each.
  */
 struct pram_taker {
@@ -292,6 +376,7 @@ struct pram_taker {
 	pgoff_t			moved;
 	pgoff_t			split;
 	unsigned int		patience;
+	unsigned long		block;
 	unsigned int		nr_locked;
 	unsigned int		nr;
 	struct folio		*locked[PRAM_TAKE_BATCH];
@@ -306,10 +391,8 @@ static int pram_taker_flush(struct pram_taker *taker)
 	if (taker->nr)
 		err = pram_append_entries(taker->ps, taker->node,
 					  taker->entries, taker->nr);
-	for (unsigned int i = 0; i < taker->nr_locked; i++) {
+	for (unsigned int i = 0; i < taker->nr_locked; i++)
 		folio_unlock(taker->locked[i]);
-		folio_put(taker->locked[i]);
-	}
 	taker->nr = 0;
 	taker->nr_locked = 0;
 	return err;
@@ -374,7 +457,10 @@ static enum pram_copy_reason pram_taker_unmap(struct pram_taker *taker,
 	return PRAM_COPY_NOT;
 }
 
-/* Add pages of a locked folio to what will be taken over. It has room for them. */
+/*
+ * Add pages of a locked folio to what will be taken over. It has room for them. The
+ * caller's reference goes to the node.
+ */
 static void pram_taker_add(struct pram_taker *taker, struct folio *folio,
 			   struct page *page, unsigned long nr)
 {
@@ -383,7 +469,8 @@ static void pram_taker_add(struct pram_taker *taker, struct folio *folio,
 
 		if (nr != folio_nr_pages(folio))
 			now = min(nr, PRAM_PART_PAGES);
-		folio_get(folio);
+		if (now != nr)
+			folio_get(folio);
 		taker->entries[taker->nr++] = pram_entry(folio, page, now,
 							 PRAM_ENTRY_LRU |
 							 PRAM_ENTRY_ADOPTED);
@@ -508,18 +595,90 @@ unlock:
 	return err;
 }
 
+/*
+ * Can a locked folio be taken over just as it is, as most can: nobody has mapped it, and
+ * nobody has a reference but the file, and the caller?
+ */
+static bool pram_taker_plain(struct pram_taker *taker, struct folio *folio)
+{
+	unsigned long block = folio_pfn(folio) >> pageblock_order;
+
+	if (!folio_test_uptodate(folio) || folio_mapped(folio) ||
+	    folio_ref_count(folio) != folio_nr_pages(folio) + 1 ||
+	    folio_contain_hwpoisoned_page(folio))
+		return false;
+	if (block == taker->block)
+		return true;
+	if (pram_in_scratch(folio))
+		return false;
+	taker->block = block;
+	return true;
+}
+
+/*
+ * Take folios from @index up to @end that pram_taker_plain() knows, some of them, if they
+ * follow one another.
+ *
+ * Return: 0 or an error; *@next is set to where it stopped.
+ */
+static int pram_taker_take_plain(struct pram_taker *taker, pgoff_t index,
+				 pgoff_t end, pgoff_t *next)
+{
+	pgoff_t indices[FOLIO_BATCH_SIZE], at = index;
+	struct folio_batch fbatch;
+	unsigned int i, nr;
+	int err = 0;
+
+	*next = index;
+	if (taker->nr + FOLIO_BATCH_SIZE > PRAM_TAKE_BATCH)
+		err = pram_taker_flush(taker);
+	if (err)
+		return err;
+	folio_batch_init(&fbatch);
+	nr = find_lock_entries(taker->mapping, &at, end - 1, &fbatch, indices);
+	for (i = 0; i < nr; i++) {
+		struct folio *folio = fbatch.folios[i];
+
+		if (indices[i] != *next || xa_is_value(folio) ||
+		    !pram_taker_plain(taker, folio))
+			break;
+		pram_taker_add(taker, folio, folio_page(folio, 0),
+			       folio_nr_pages(folio));
+		*next += folio_nr_pages(folio);
+	}
+	for (; i < nr; i++) {
+		if (xa_is_value(fbatch.folios[i]))
+			continue;
+		folio_unlock(fbatch.folios[i]);
+		folio_put(fbatch.folios[i]);
+	}
+	return 0;
+}
+
 static int pram_taker_range(struct pram_taker *taker, pgoff_t index, pgoff_t end)
 {
+	const bool copy = taker->ps->flags & PRAM_SAVE_COPY;
+	pgoff_t plain = copy ? end : index, next;
 	int err = 0;
 
 	taker->moved = 0;
 	taker->split = 0;
 	/* At once for all, mostly: what is mapped again until it is its turn goes then. */
-	if (!(taker->ps->flags & PRAM_SAVE_COPY))
+	if (!copy)
 		unmap_mapping_pages(taker->mapping, index, end - index, false);
 	while (index < end && !err) {
-		err = fatal_signal_pending(current) ? -EINTR :
-			pram_taker_take(taker, index, end, &index);
+		next = index;
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+		} else if (index >= plain) {
+			err = pram_taker_take_plain(taker, index, end, &next);
+			/* It is not asked for each of those that follow. */
+			if (next == index)
+				plain = index + FOLIO_BATCH_SIZE;
+		}
+		if (next == index && !err)
+			err = pram_taker_take(taker, index, end, &next);
+		index = next;
 		cond_resched();
 	}
 	/* Whatever has happened, nothing stays locked. */
@@ -538,7 +697,7 @@ static bool pram_range_in_file(const struct pram_range *range, struct inode *ino
 /**
  * pram_adopt_file - append pages of shared memory to a page stream
  * @stream: a stream for saving pages; its position and size follow.
- * @file: a file of shmem.
+ * @file: a file of shmem, or of hugetlb.
  * @ranges: multiples of the page size, within the file.
  * @nr: their number.
  * @pages: set to the number of pages appended, also on an error.
@@ -569,22 +728,27 @@ int pram_adopt_file(struct file *stream, struct file *file,
 	taker->node = node;
 	taker->mapping = file->f_mapping;
 	taker->patience = PRAM_TAKE_PATIENCE;
+	taker->block = ULONG_MAX;
 
 	/* Before the first of them is held; who names none only asks if it could be. */
 	if (nr) {
 		pram_shmem_hold(node);
+		pram_keep_file(node, file);
 		lru_add_drain_all();
 	}
 	before = node->bytes;
 	err = pram_flush_pending(ps, node);
 	for (unsigned int i = 0; i < nr && !err; i++) {
 		const struct pram_range *range = &ranges[i];
+		pgoff_t index = range->start >> PAGE_SHIFT;
+		pgoff_t end = index + (range->len >> PAGE_SHIFT);
 
 		if (!pram_range_in_file(range, taker->mapping->host))
 			err = -EINVAL;
+		else if (is_file_hugepages(file))
+			err = pram_adopt_hugetlb(ps, node, taker->mapping, index, end);
 		else if (range->len)
-			err = pram_taker_range(taker, range->start >> PAGE_SHIFT,
-					       (range->start + range->len) >> PAGE_SHIFT);
+			err = pram_taker_range(taker, index, end);
 	}
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
 	kvfree(taker);
@@ -646,6 +810,224 @@ int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
 	return 0;
 }
 
+/* Folios from the first one on that are counted alike. */
+static unsigned int pram_counted_alike(struct folio **folios, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 1; i < nr; i++)
+		if (folio_memcg(folios[i]) != folio_memcg(folios[0]) ||
+		    folio_nid(folios[i]) != folio_nid(folios[0]) ||
+		    folio_order(folios[i]) != folio_order(folios[0]))
+			break;
+	return i;
+}
+
+/**
+ * pram_shmem_remove - take folios out of a file for good
+ * @mapping: the file's, which nobody uses any more.
+ * @folios: locked folios that are in the file, in order; somebody has references to them.
+ * @nr: how many, at least 1.
+ * @window: they are all that the file has between multiples of %XA_CHUNK_SIZE, or one
+ *	that is larger.
+ */
+void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
+		       unsigned int nr, bool window)
+{
+	XA_STATE(xas, &mapping->i_pages, 0);
+	unsigned int same;
+
+	/* Without large folios a tree is changed entry by entry. */
+	if (!IS_ENABLED(CONFIG_XARRAY_MULTI))
+		window = false;
+	xas_lock_irq(&xas);
+	rcu_read_lock();
+	for (unsigned int i = 0; i < nr; i += same) {
+		const long pages = folio_nr_pages(folios[i]);
+
+		same = pram_counted_alike(folios + i, nr - i);
+		pram_shmem_account(folios[i], -pages * same);
+		mapping->nrpages -= pages * same;
+	}
+	rcu_read_unlock();
+	/* A node of its tree goes with all that it has. */
+	if (window) {
+		xas_set_order(&xas, folios[0]->index,
+			      max(folio_order(folios[0]), XA_CHUNK_SHIFT));
+		xas_store(&xas, NULL);
+	}
+	for (unsigned int i = 0; i < nr; i++) {
+		struct folio *folio = folios[i];
+
+		if (!window) {
+			xas_set_order(&xas, folio->index, folio_order(folio));
+			xas_store(&xas, NULL);
+		}
+		folio->mapping = NULL;
+	}
+	xas_unlock_irq(&xas);
+	/* These are not the last ones. */
+	for (unsigned int i = 0; i < nr; i++)
+		folio_ref_sub(folios[i], folio_nr_pages(folios[i]));
+}
+
+/* Pages that are put into a file together: mostly those of one node of its tree. */
+#define PRAM_INSERT_BATCH	XA_CHUNK_SIZE
+
+/* Of what was found the first pages that go together: fresh, of one NUMA node. */
+static unsigned int pram_find_fresh_pages(const struct pram_found *found,
+					  struct folio **folios, unsigned int max)
+{
+	const struct pram_map_ser *map = found->node->maps[found->map];
+	const u64 *end = map->entries + map->nr_entries;
+	unsigned int nr = 0;
+
+	for (const u64 *at = found->where; at < end && nr < max; at++, nr++) {
+		folios[nr] = pram_fresh_folio(found->node, true, *at);
+		if (!folios[nr] || folio_nid(folios[nr]) != folio_nid(folios[0]))
+			break;
+	}
+	return nr;
+}
+
+/* Charge some pages, or fewer if there is no room for all. Return: how many, or -ENOMEM. */
+static int pram_charge_fresh(struct folio **folios, unsigned int nr,
+			     struct mm_struct *mm)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+
+	if (!mem_cgroup_charge_pages(folios, nr, mm, gfp))
+		return nr;
+	return mem_cgroup_charge(folios[0], mm, gfp) ?: 1;
+}
+
+/* What pram_shmem_insert() and the page cache do to each, before anybody can find it. */
+static void pram_init_fresh(struct folio **folios, unsigned int nr,
+			    struct address_space *mapping, pgoff_t index,
+			    bool written)
+{
+	const unsigned long flags = BIT(PG_swapbacked) | BIT(PG_dirty) |
+				    (written ? BIT(PG_uptodate) : 0);
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct folio *folio = folios[i];
+
+		/* Not a plain store: a hardware error may mark it at any time. */
+		set_mask_bits(&folio->flags.f, BIT(PG_uptodate), flags);
+		/* It goes on a list at once. */
+		pram_frame_clear_off_lru(folio);
+		folio_get(folio);
+		folio->mapping = mapping;
+		folio->index = index + i;
+	}
+}
+
+static void pram_uninit_fresh(struct folio **folios, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		struct folio *folio = folios[i];
+
+		folio->mapping = NULL;
+		mem_cgroup_uncharge(folio);
+		set_mask_bits(&folio->flags.f, BIT(PG_swapbacked) | BIT(PG_dirty), 0);
+		folio_put(folio);
+	}
+}
+
+/* Return: how many are in the file now, from the first one on, or -EEXIST or -ENOMEM. */
+static int pram_publish_fresh(struct folio **folios, unsigned int nr,
+			      struct address_space *mapping, pgoff_t index)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+	unsigned int done = 0, before;
+
+	do {
+		xas_lock_irq(&xas);
+		before = done;
+		if (xas_load(&xas))
+			xas_set_err(&xas, -EEXIST);
+		while (!xas_error(&xas)) {
+			xas_store(&xas, folios[done]);
+			if (xas_error(&xas))
+				break;
+			if (++done == nr)
+				break;
+			if (xas_next(&xas))
+				xas_set_err(&xas, -EEXIST);
+		}
+		if (done > before) {
+			pram_shmem_account(folios[before], done - before);
+			mapping->nrpages += done - before;
+		}
+		xas_unlock_irq(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL));
+	return done ?: xas_error(&xas);
+}
+
+/* As pram_shmem_placed(), for pages that many have been told of by now. */
+static void pram_add_lru_fresh(struct folio **folios, unsigned int nr,
+			       struct address_space *mapping)
+{
+	LIST_HEAD(list);
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (mapping_unevictable(mapping) || folio_test_mlocked(folios[i]))
+			folio_add_lru(folios[i]);
+		else
+			list_add(&folios[i]->lru, &list);
+	}
+	pram_add_lru_list(&list);
+}
+
+/**
+ * pram_shmem_insert_fresh - put pages of a node that nobody else knows into a file
+ * @found: what was found in the node. Nobody can end it meanwhile.
+ * @inode: the file; the pages are put on its account.
+ * @index: where, in pages.
+ * @max: how many at most, at least 1.
+ * @mm: to be charged; NULL for the caller's.
+ * @written: they have contents; otherwise they were only allocated.
+ *
+ * As pram_shmem_insert() for each; but they need not be locked, and are charged, counted
+ * and put on a list all together. Who finds them in the page cache finds them ready.
+ *
+ * Return: how many are there, from the first one on; 0 if it has to be put there by
+ * itself; -EEXIST if something is there; -ENOSPC; -ENOMEM.
+ */
+long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode,
+			     pgoff_t index, u64 max, struct mm_struct *mm,
+			     bool written)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folios[PRAM_INSERT_BATCH];
+	int nr, charged, ret;
+
+	max = min(max, PRAM_INSERT_BATCH - index % PRAM_INSERT_BATCH);
+	/* Nor does anybody map them meanwhile who knows them to be fresh. */
+	guard(mutex)(&found->node->mappings_lock);
+	nr = pram_find_fresh_pages(found, folios, max);
+	if (!nr)
+		return 0;
+	ret = shmem_inode_acct_blocks(inode, nr);
+	if (ret)
+		return ret;
+	charged = pram_charge_fresh(folios, nr, mm);
+	ret = charged;
+	if (charged > 0) {
+		int done;
+
+		pram_init_fresh(folios, charged, mapping, index, written);
+		ret = pram_publish_fresh(folios, charged, mapping, index);
+		done = max(ret, 0);
+		pram_uninit_fresh(folios + done, charged - done);
+		pram_add_lru_fresh(folios, done, mapping);
+		pram_count(PRAM_PAGES_INSERTED, done);
+	}
+	/* What did not get there is taken off the account by this, too. */
+	shmem_recalc_inode(inode, nr, 0);
+	return ret;
+}
+
 static bool pram_index_in_file(struct inode *inode, pgoff_t index, u64 nr)
 {
 	u64 pages = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
@@ -658,6 +1040,39 @@ static bool pram_folio_is_at(struct folio *folio, struct address_space *mapping,
 			     pgoff_t index)
 {
 	return folio->mapping == mapping && folio->index == index;
+}
+
+/*
+ * Put pages that nobody else knows into a file, as pram_shmem_insert_fresh() does.
+ *
+ * Return: how many, from the first one on; 0 if it has to be looked at by itself; -ENOMEM.
+ */
+static long pram_shmem_load_fresh(struct inode *inode, pgoff_t index,
+				  const struct pram_found *found, u64 max,
+				  struct mm_struct *mm)
+{
+	u64 pages = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	long nr;
+
+	if (index >= pages)
+		return 0;
+	nr = pram_shmem_insert_fresh(found, inode, index, min(max, pages - index),
+				     mm, true);
+	if (nr <= 0)
+		return nr == -ENOMEM ? nr : 0;
+	/* It may have been truncated since the look at its size. */
+	while (nr && !pram_index_in_file(inode, index, nr)) {
+		struct folio *folio = pram_entry_folio(found->where[--nr]);
+
+		folio_lock(folio);
+		if (pram_folio_is_at(folio, inode->i_mapping, index + nr))
+			truncate_inode_folio(inode->i_mapping, folio);
+		folio_unlock(folio);
+		shmem_recalc_inode(inode, 0, 0);
+		pram_count(PRAM_PAGES_INSERTED, -1);
+	}
+	pram_count(PRAM_BYTES_LOADED, (u64)nr << PAGE_SHIFT);
+	return nr;
 }
 
 /*
@@ -730,6 +1145,7 @@ long pram_shmem_load(struct pram_node *node, struct pram_found *found,
 	int ret = 1;
 
 	while (done < nr) {
+		long fresh;
 		u64 rest;
 
 		if (fatal_signal_pending(current)) {
@@ -745,6 +1161,18 @@ long pram_shmem_load(struct pram_node *node, struct pram_found *found,
 		ret = 0;
 		if (rest != folio_nr_pages(found->folio) || rest > nr - done)
 			break;
+		fresh = pram_shmem_load_fresh(inode, index + done, found,
+					      nr - done, vma->vm_mm);
+		if (fresh < 0) {
+			ret = fresh;
+			break;
+		}
+		if (fresh) {
+			pram_found_skip(found, fresh);
+			done += fresh;
+			cond_resched();
+			continue;
+		}
 		/* Nor does anybody map it meanwhile who knows it to be fresh. */
 		if (mutex_lock_killable(&node->mappings_lock)) {
 			ret = -EINTR;

@@ -3,11 +3,11 @@
  * Loading the file tree of a tmpfs. See <linux/kho/abi/pram_tmpfs.h> for what is
  * read.
  *
- * The file system is not mounted yet: nobody else sees it, and nothing of it needs
- * a lock. It is made with the calls by which user space would make it, so that
- * limits, security modules and accounting are served, and then everything is set
- * that these calls do not let one choose. If anything fails the mount fails, and
- * the node still has all pages: none of them has been written to.
+ * The file system is not mounted yet: nobody else sees it, and nothing in it needs
+ * a lock. It is made with the calls that user space would use, so that limits,
+ * security modules and accounting work, and then PRAM sets everything that these
+ * calls do not set. If anything fails the mount fails, and the node still has all
+ * pages: none of them has been written to.
  */
 
 #define pr_fmt(fmt) "tmpfs: " fmt
@@ -57,9 +57,7 @@
  * @type: of the record at hand.
  * @len: bytes of its payload.
  * @payload: the payload, with a nul behind it.
- * @nr_folios: elements of @folios.
- * @next_folio: the one that comes next.
- * @folios: from the page stream, which has the references.
+ * @found: what was found last in the page stream.
  */
 struct pram_tmpfs_loader {
 	struct super_block		*sb;
@@ -81,9 +79,7 @@ struct pram_tmpfs_loader {
 	u32				type;
 	u32				len;
 	char				*payload;
-	unsigned int			nr_folios;
-	unsigned int			next_folio;
-	struct folio			*folios[FOLIO_BATCH_SIZE];
+	struct pram_found		found;
 };
 
 static int pram_tmpfs_read(struct pram_tmpfs_loader *loader, void *data,
@@ -614,7 +610,7 @@ static int pram_tmpfs_insert_page_copy(struct inode *inode, pgoff_t index,
 }
 
 /*
- * Somebody else has the folio, say a task that mapped it by way of /dev/pram, or
+ * The folio has another owner, such as a task that mapped it through /dev/pram, or
  * another node; or it is larger than this kernel can handle in a file.
  */
 static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
@@ -632,41 +628,27 @@ static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,
 	return 0;
 }
 
-static int pram_tmpfs_load_folio(struct inode *inode, pgoff_t index,
-				 struct folio *folio, bool written)
+static int pram_tmpfs_load_folio(struct pram_node *node, struct inode *inode,
+				 pgoff_t index, struct folio *folio, bool written)
 {
 	int err = -EBUSY;
 
-	folio_lock(folio);
-	/* Writing to the file must not change what another node has. */
-	if (folio_order(folio) <= mapping_max_folio_order(inode->i_mapping) &&
-	    !folio_mapped(folio) && pram_frame_holders(folio) == 1 &&
-	    pram_folio_reset(folio)) {
-		err = pram_shmem_insert(inode, index, folio, NULL, written);
-		if (!err)
-			pram_count(PRAM_PAGES_INSERTED, folio_nr_pages(folio));
+	/* Nor does anybody map it meanwhile who knows it to be fresh. */
+	scoped_guard(mutex, &node->mappings_lock) {
+		folio_lock(folio);
+		/* Writing to the file must not change what another node has. */
+		if (folio_order(folio) <= mapping_max_folio_order(inode->i_mapping) &&
+		    !folio_mapped(folio) && pram_frame_holders(folio) == 1 &&
+		    pram_folio_reset(folio)) {
+			err = pram_shmem_insert(inode, index, folio, NULL, written);
+			if (!err)
+				pram_count(PRAM_PAGES_INSERTED, folio_nr_pages(folio));
+		}
+		folio_unlock(folio);
 	}
-	folio_unlock(folio);
 	if (err == -EBUSY)
 		err = pram_tmpfs_insert_copy(inode, index, folio, written);
 	return err;
-}
-
-/* See to it that there is a next folio of the page stream. */
-static int pram_tmpfs_get_folios(struct pram_tmpfs_loader *loader)
-{
-	int nr;
-
-	if (loader->next_folio < loader->nr_folios)
-		return 0;
-	loader->next_folio = 0;
-	loader->nr_folios = 0;
-	nr = pram_load_folios(&loader->streams->pages, loader->folios,
-			      ARRAY_SIZE(loader->folios));
-	if (nr <= 0)
-		return nr ?: -EBADMSG;
-	loader->nr_folios = nr;
-	return 0;
 }
 
 /*
@@ -678,36 +660,39 @@ static long pram_tmpfs_load_some(struct pram_tmpfs_loader *loader,
 				 struct inode *inode, pgoff_t index, u64 nr,
 				 bool written)
 {
-	unsigned int first, end;
-	long pages = 0;
+	struct pram_stream *ps = &loader->streams->pages;
+	struct pram_found *found = &loader->found;
+	struct folio *folio;
+	long pages;
 	int err;
 
-	err = pram_tmpfs_get_folios(loader);
-	if (err)
-		return err;
-	first = loader->next_folio;
-	for (end = first; end < loader->nr_folios && pages < nr; end++) {
-		struct folio *folio = loader->folios[end];
-
-		if (folio_nr_pages(folio) > nr - pages ||
-		    folio_order(folio) > MAX_PAGECACHE_ORDER ||
-		    !IS_ALIGNED(index + pages, folio_nr_pages(folio)))
-			return -EBADMSG;
-		pages += folio_nr_pages(folio);
+	err = pram_load_look(ps, found);
+	if (err <= 0)
+		return err ?: -EBADMSG;
+	pages = pram_shmem_insert_fresh(found, inode, index, nr, NULL, written);
+	if (pages < 0)
+		return pages;
+	if (pages) {
+		pram_found_skip(found, pages);
+		pram_load_done(ps, pages);
+		return pages;
 	}
 
+	folio = found->folio;
+	pages = folio_nr_pages(folio);
+	if (pages > nr || folio_order(folio) > MAX_PAGECACHE_ORDER ||
+	    !IS_ALIGNED(index, pages))
+		return -EBADMSG;
 	err = shmem_inode_acct_blocks(inode, pages);
 	if (err)
 		return err;
-	for (unsigned int i = first; i < end && !err; i++) {
-		err = pram_tmpfs_load_folio(inode, index, loader->folios[i],
-					    written);
-		index += folio_nr_pages(loader->folios[i]);
-	}
+	err = pram_tmpfs_load_folio(found->node, inode, index, folio, written);
 	/* What did not get there is taken off the account by this, too. */
 	shmem_recalc_inode(inode, pages, 0);
-	loader->next_folio = end;
-	return err ?: pages;
+	if (err)
+		return err;
+	pram_load_done(ps, pages);
+	return pages;
 }
 
 static int pram_tmpfs_load_lost(struct pram_tmpfs_loader *loader,
@@ -853,7 +838,6 @@ static int pram_tmpfs_load_end(struct pram_tmpfs_loader *loader)
 {
 	struct pram_tmpfs_end_ser *ser = (void *)loader->payload;
 	struct pram_tmpfs_counts *counts = loader->counts;
-	struct folio *folio;
 	char byte;
 	int more;
 
@@ -865,10 +849,9 @@ static int pram_tmpfs_load_end(struct pram_tmpfs_loader *loader)
 		return -EBADMSG;
 	/* And nothing behind it, in either stream. */
 	if (loader->used != loader->have ||
-	    loader->next_folio != loader->nr_folios ||
 	    pram_read(&loader->streams->meta, &byte, 1))
 		return -EBADMSG;
-	more = pram_load_folios(&loader->streams->pages, &folio, 1);
+	more = pram_load_look(&loader->streams->pages, &loader->found);
 	return more > 0 ? -EBADMSG : more;
 }
 

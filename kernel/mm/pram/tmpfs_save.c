@@ -36,6 +36,16 @@
 #include "internal.h"
 #include "tmpfs.h"
 
+/*
+ * What a file has in one node of its tree, or one folio that is larger, as long as there is
+ * nothing unusual about it: locked, and with the entries for the page stream.
+ */
+struct pram_tmpfs_window {
+	unsigned int		nr;
+	struct folio		*folios[XA_CHUNK_SIZE];
+	u64			entries[XA_CHUNK_SIZE];
+};
+
 /* Some pages of a file, referenced: all that were found, and those locked. */
 struct pram_tmpfs_batch {
 	struct folio_batch	found;
@@ -60,7 +70,10 @@ struct pram_tmpfs_batch {
  * @extents: of the file at hand, not yet in @buffer.
  * @nr_pages: pages of it that extents name.
  * @nr_lost: of these, lost ones.
- * @batch: pages of it.
+ * @block: the block of pages in which a folio was found last that is not in scratch:
+ *	then others in it are not, either.
+ * @window: pages of the file at hand, in the usual case.
+ * @batch: pages of it, if they need more care.
  */
 struct pram_tmpfs_saver {
 	struct super_block		*sb;
@@ -78,6 +91,8 @@ struct pram_tmpfs_saver {
 	struct pram_tmpfs_extent_ser	extents[128];
 	u64				nr_pages;
 	u64				nr_lost;
+	unsigned long			block;
+	struct pram_tmpfs_window	window;
 	struct pram_tmpfs_batch		batch;
 };
 
@@ -364,6 +379,15 @@ static int pram_tmpfs_add_extent(struct pram_tmpfs_saver *saver, pgoff_t index,
 	return 0;
 }
 
+static u64 pram_tmpfs_entry(struct folio *folio)
+{
+	if (!folio_test_large(folio))
+		return FIELD_PREP(PRAM_ENTRY_PFN, folio_pfn(folio)) |
+		       PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED;
+	return pram_entry(folio, folio_page(folio, 0), folio_nr_pages(folio),
+			  PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED);
+}
+
 /*
  * Move the folios of a batch that lie in scratch, and let go of the batch.
  *
@@ -448,30 +472,14 @@ static void pram_tmpfs_clear(struct folio *folio)
 
 /*
  * Take folios out of their file: nobody will look for them there, and all together
- * that is cheaper than one by one when the inode is evicted.
- *
- * If there is swap, they are no longer charged to anybody either: what is swapped in
- * later is charged to whom it was before, and these folios could not be reclaimed
- * to make room for it.
+ * that is cheaper than one by one when the inode is evicted. They are not charged to
+ * anybody either, and on no list: they cannot be reclaimed.
  */
-static void pram_tmpfs_take_out(struct inode *inode, struct folio_batch *locked)
+static void pram_tmpfs_take_out(struct inode *inode, struct folio **folios,
+				unsigned int nr, bool window)
 {
-	delete_from_page_cache_batch(inode->i_mapping, locked);
-	if (!total_swap_pages)
-		return;
-	/* What has just been swapped in waits to be put on a list. */
-	lru_add_drain();
-	for (unsigned int i = 0; i < folio_batch_count(locked); i++) {
-		struct folio *folio = locked->folios[i];
-
-		if (!folio_isolate_lru(folio))
-			continue;
-		/* On no list they have no meaning, and a free page must not have them. */
-		folio_clear_active(folio);
-		folio_clear_unevictable(folio);
-		mem_cgroup_uncharge(folio);
-		folio_put(folio);
-	}
+	pram_shmem_remove(inode->i_mapping, folios, nr, window);
+	pram_retire_folios(folios, nr);
 }
 
 /* Save the locked folios of a batch as they are, and let go of them. */
@@ -479,14 +487,23 @@ static int pram_tmpfs_save_locked(struct pram_tmpfs_saver *saver,
 				  struct inode *inode)
 {
 	struct folio_batch *locked = &saver->batch.locked;
-	int err = 0;
+	unsigned int nr = folio_batch_count(locked);
+	u64 entries[FOLIO_BATCH_SIZE];
+	int err;
 
-	if (folio_batch_count(locked))
-		err = pram_save_folios(&saver->streams->pages, locked->folios,
-				       folio_batch_count(locked));
-	if (!err && saver->last)
-		pram_tmpfs_take_out(inode, locked);
-	for (unsigned int i = 0; i < folio_batch_count(locked); i++) {
+	if (!nr)
+		return 0;
+	for (unsigned int i = 0; i < nr; i++) {
+		folio_get(locked->folios[i]);
+		entries[i] = pram_tmpfs_entry(locked->folios[i]);
+	}
+	err = pram_save_entries(&saver->streams->pages, entries, nr);
+	if (!err && saver->last) {
+		/* What has just been swapped in waits to be put on a list. */
+		lru_add_drain();
+		pram_tmpfs_take_out(inode, locked->folios, nr, false);
+	}
+	for (unsigned int i = 0; i < nr; i++) {
 		struct folio *folio = locked->folios[i];
 
 		saver->counts->nr_pages += folio_nr_pages(folio);
@@ -575,11 +592,8 @@ static int pram_tmpfs_save_folio(struct pram_tmpfs_saver *saver,
 	err = pram_tmpfs_save_locked(saver, inode);
 	if (!err)
 		err = pram_tmpfs_save_copies(saver, folio, first, reason, flags);
-	if (!err && saver->last) {
-		folio_batch_add(locked, folio);
-		pram_tmpfs_take_out(inode, locked);
-		folio_batch_init(locked);
-	}
+	if (!err && saver->last)
+		pram_tmpfs_take_out(inode, &folio, 1, false);
 	folio_unlock(folio);
 	folio_put(folio);
 	return err;
@@ -696,19 +710,158 @@ static int pram_tmpfs_check_whole(struct pram_tmpfs_saver *saver,
 	return -EIO;
 }
 
+/* Is there nothing about a locked folio that asks for more than to be taken over? */
+static bool pram_tmpfs_is_usual(struct pram_tmpfs_saver *saver,
+				struct folio *folio)
+{
+	unsigned long block = folio_pfn(folio) >> pageblock_order;
+
+	if (!folio_test_uptodate(folio) || folio_contain_hwpoisoned_page(folio) ||
+	    folio_maybe_dma_pinned(folio))
+		return false;
+	if (block == saver->block)
+		return true;
+	if (pram_in_scratch(folio))
+		return false;
+	saver->block = block;
+	return true;
+}
+
+/*
+ * Find the folios of a window: of the first one that the file has anything in, from
+ * @index on. They get a reference for the node.
+ *
+ * Return: true if they are all that the window has; *@next is set to where it ends, or to
+ * what does not belong to them.
+ */
+static bool pram_tmpfs_find_usual(struct pram_tmpfs_saver *saver,
+				  struct inode *inode, pgoff_t index, pgoff_t *next)
+{
+	struct pram_tmpfs_window *window = &saver->window;
+	XA_STATE(xas, &inode->i_mapping->i_pages, index);
+	struct folio *folio;
+	bool whole = true;
+	pgoff_t last;
+
+	window->nr = 0;
+	*next = index;
+	xas_lock_irq(&xas);
+	folio = xas_find(&xas, ULONG_MAX);
+	last = xas.xa_index | (XA_CHUNK_SIZE - 1);
+	if (folio && !xa_is_value(folio) && folio_order(folio) > XA_CHUNK_SHIFT)
+		last = folio_next_index(folio) - 1;
+	for (; folio; folio = xas_next_entry(&xas, last)) {
+		if (xa_is_value(folio) || folio->index < *next ||
+		    !folio_trylock(folio)) {
+			whole = false;
+			break;
+		}
+		if (!pram_tmpfs_is_usual(saver, folio)) {
+			folio_unlock(folio);
+			whole = false;
+			break;
+		}
+		folio_get(folio);
+		window->folios[window->nr] = folio;
+		window->entries[window->nr++] = pram_tmpfs_entry(folio);
+		*next = folio_next_index(folio);
+	}
+	xas_unlock_irq(&xas);
+	return whole;
+}
+
+/*
+ * Save a window of a file.
+ *
+ * Return: 1 if that is done; 0 if something in it has to be looked at one by one; or an
+ * error. *@index is set to where to go on; %ULONG_MAX is the end of the file.
+ */
+static int pram_tmpfs_save_window(struct pram_tmpfs_saver *saver,
+				  struct inode *inode, pgoff_t *index)
+{
+	struct pram_tmpfs_window *window = &saver->window;
+	const pgoff_t from = *index;
+	pgoff_t start = 0;
+	u64 pages = 0;
+	bool whole;
+	int err;
+
+	whole = pram_tmpfs_find_usual(saver, inode, from, index);
+	if (!window->nr) {
+		if (whole)
+			*index = ULONG_MAX;
+		return whole;
+	}
+	err = pram_save_entries(&saver->streams->pages, window->entries, window->nr);
+	for (unsigned int i = 0; i < window->nr && !err; i++) {
+		struct folio *folio = window->folios[i];
+
+		if (folio->index != start + pages) {
+			if (pages)
+				err = pram_tmpfs_add_extent(saver, start, pages, 0);
+			start = folio->index;
+			pages = 0;
+		}
+		pages += folio_nr_pages(folio);
+		saver->counts->nr_pages += folio_nr_pages(folio);
+	}
+	if (!err)
+		err = pram_tmpfs_add_extent(saver, start, pages, 0);
+	if (!err && saver->last)
+		pram_tmpfs_take_out(inode, window->folios, window->nr,
+				    whole && from <= round_down(window->folios[0]->index,
+								XA_CHUNK_SIZE));
+	for (unsigned int i = 0; i < window->nr; i++)
+		folio_unlock(window->folios[i]);
+	return err ?: whole;
+}
+
+/*
+ * Save some pages of a file, each for itself, as long as there is something behind *@index.
+ * Up to *@tried folios were moved out of scratch, if they could be.
+ *
+ * Return: 1; 0 at the end of the file; or an error.
+ */
+static int pram_tmpfs_save_some(struct pram_tmpfs_saver *saver,
+				struct inode *inode, pgoff_t *index,
+				pgoff_t *tried)
+{
+	struct pram_tmpfs_batch *batch = &saver->batch;
+	pgoff_t next = *index;
+	bool all;
+	int err;
+
+	folio_batch_init(&batch->found);
+	if (!find_get_entries(inode->i_mapping, &next, ULONG_MAX, &batch->found,
+			      batch->indices))
+		return 0;
+	if (*index >= *tried && pram_tmpfs_migrate(batch)) {
+		/* Those that are still there next time are copied. */
+		*tried = next;
+		return 1;
+	}
+	all = folio_batch_space(&batch->found);
+	err = pram_tmpfs_save_batch(saver, inode, index);
+	folio_batch_remove_exceptionals(&batch->found);
+	folio_batch_release(&batch->found);
+	if (err)
+		return err;
+	return !all || *index < next;
+}
+
 static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 				 struct inode *inode)
 {
 	struct address_space *mapping = inode->i_mapping;
 	gfp_t gfp = mapping_gfp_mask(mapping);
-	struct pram_tmpfs_batch *batch = &saver->batch;
 	pgoff_t index = 0, tried = 0;
-	u64 before;
-	int err = 0;
+	int ret = 1, err;
+	u64 before = 0;
 
 	if (mapping_empty(mapping))
 		return 0;
-	before = pram_tmpfs_blocks(inode);
+	if (!saver->last)
+		before = pram_tmpfs_blocks(inode);
 	saver->nr_pages = 0;
 	saver->nr_lost = 0;
 	/*
@@ -717,32 +870,21 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 	 */
 	mapping_set_gfp_mask(mapping, (gfp & ~__GFP_MOVABLE) |
 				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-	while (!err) {
-		pgoff_t next = index;
-		bool all;
-
+	/* What has been unmounted is empty when all is saved. */
+	while (ret > 0 && !mapping_empty(mapping)) {
 		if (fatal_signal_pending(current)) {
-			err = -EINTR;
+			ret = -EINTR;
 			break;
 		}
-		folio_batch_init(&batch->found);
-		if (!find_get_entries(mapping, &next, ULONG_MAX, &batch->found,
-				      batch->indices))
+		ret = pram_tmpfs_save_window(saver, inode, &index);
+		if (index == ULONG_MAX)
 			break;
-		if (index >= tried && pram_tmpfs_migrate(batch)) {
-			/* Those that are still there next time are copied. */
-			tried = next;
-			continue;
-		}
-		all = folio_batch_space(&batch->found);
-		err = pram_tmpfs_save_batch(saver, inode, &index);
-		folio_batch_remove_exceptionals(&batch->found);
-		folio_batch_release(&batch->found);
-		if (all && index >= next)
-			break;
+		if (!ret)
+			ret = pram_tmpfs_save_some(saver, inode, &index, &tried);
 		cond_resched();
 	}
 	mapping_set_gfp_mask(mapping, gfp);
+	err = min(ret, 0);
 	if (!err)
 		err = pram_tmpfs_check_whole(saver, inode, before);
 	if (!err)
@@ -972,6 +1114,7 @@ int pram_tmpfs_save_tree(struct super_block *sb, bool last,
 	saver->last = last;
 	saver->streams = streams;
 	saver->counts = counts;
+	saver->block = ULONG_MAX;
 	xa_init(&saver->links);
 	saver->buffer = kvmalloc(PRAM_TMPFS_BUFFER, GFP_KERNEL);
 	saver->max_names = SZ_4K;

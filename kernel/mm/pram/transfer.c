@@ -109,63 +109,47 @@ static enum pram_copy_reason pram_save_reason(struct pram_stream *ps,
 	return pram_in_scratch(folio) ? PRAM_COPY_SCRATCH : PRAM_COPY_NOT;
 }
 
-/* How many folios are appended together. */
-#define PRAM_SAVE_BATCH	32
-
-/* Append folios, or copies of those that have to be copied. */
+/* Append a folio, or a copy if it has to be copied. */
 static int pram_node_add(struct pram_node *node, struct pram_stream *ps,
-			 struct folio **folios, unsigned int nr, u64 entry_flags)
+			 struct folio *folio, u64 entry_flags)
 {
-	u64 entries[PRAM_SAVE_BATCH];
-	unsigned int i = 0;
-	int err = 0;
+	enum pram_copy_reason reason = pram_save_reason(ps, folio);
+	unsigned long done;
+	u64 entry;
+	int err;
 
-	while (i < nr && !err) {
-		enum pram_copy_reason reason = PRAM_COPY_NOT;
-		unsigned int now = 0;
-		unsigned long done;
-
-		for (; i < nr && now < PRAM_SAVE_BATCH; i++, now++) {
-			struct folio *folio = folios[i];
-
-			reason = pram_save_reason(ps, folio);
-			if (reason)
-				break;
-			folio_get(folio);
-			entries[now] = pram_entry(folio, folio_page(folio, 0),
-						  folio_nr_pages(folio),
-						  entry_flags | PRAM_ENTRY_ADOPTED);
-		}
-		if (now)
-			err = pram_node_adopt(node, entries, now, ps->gfp);
-		if (err || !reason)
-			continue;
-		err = pram_node_copy(node, folios[i], 0, folio_nr_pages(folios[i]),
-				     entry_flags, ps->gfp, &done);
-		pram_count_copied(reason, done);
-		i++;
+	if (!reason) {
+		folio_get(folio);
+		entry = pram_entry(folio, folio_page(folio, 0), folio_nr_pages(folio),
+				   entry_flags | PRAM_ENTRY_ADOPTED);
+		return pram_node_adopt(node, &entry, 1, ps->gfp);
 	}
+	err = pram_node_copy(node, folio, 0, folio_nr_pages(folio), entry_flags,
+			     ps->gfp, &done);
+	pram_count_copied(reason, done);
 	return err;
 }
 
 /**
- * pram_save_folios - append folios to a page stream
+ * pram_save_entries - append folios to a page stream, without copies
  * @ps: a stream for saving pages, which nothing else is written to.
- * @folios: the folios; see pram_save_folio().
+ * @entries: see pram_node_adopt(), as for the references.
  * @nr: how many.
  *
  * Return: as pram_save_folio(). On an error some may have been appended.
  */
-int pram_save_folios(struct pram_stream *ps, struct folio **folios,
-		     unsigned int nr)
+int pram_save_entries(struct pram_stream *ps, const u64 *entries, unsigned int nr)
 {
 	struct pram_node *node;
 	int err;
 
 	node = pram_stream_write_begin(ps, false);
-	if (IS_ERR(node))
+	if (IS_ERR(node)) {
+		for (unsigned int i = 0; i < nr; i++)
+			folio_put(pram_entry_folio(entries[i]));
 		return PTR_ERR(node);
-	err = pram_node_add(node, ps, folios, nr, PRAM_ENTRY_LRU);
+	}
+	err = pram_node_adopt(node, entries, nr, ps->gfp);
 	pram_stream_write_end(node);
 	return err;
 }
@@ -203,10 +187,10 @@ int pram_save_copy(struct pram_stream *ps, struct folio *folio,
  * pram_save_folio - append a folio to a page stream
  * @ps: a stream for saving pages.
  * @folio: the folio, of any order; the caller keeps its own reference, and
- *	sees to it that nobody writes to the folio from here on.
+ *	makes sure that nobody writes to the folio from here on.
  * @flags: %PRAM_PAGE_LRU or 0.
  *
- * The folio itself is kept, or a copy of it where that cannot be: in KHO's
+ * The folio itself is kept, or a copy of it if that is impossible: in KHO's
  * scratch areas, or with %PRAM_SAVE_COPY. A copy may be made of several smaller
  * folios; on an error some of them may have been appended.
  *
@@ -230,7 +214,7 @@ int pram_save_folio(struct pram_stream *ps, struct folio *folio, u32 flags)
 	    node->bytes != node->nr_pages << PAGE_SHIFT)
 		err = -EINVAL;
 	else
-		err = pram_node_add(node, ps, &folio, 1,
+		err = pram_node_add(node, ps, folio,
 				    flags & PRAM_PAGE_LRU ? PRAM_ENTRY_LRU : 0);
 	pram_stream_write_end(node);
 	return err;
@@ -293,39 +277,37 @@ struct folio *pram_load_folio(struct pram_stream *ps, u32 *flags)
 EXPORT_SYMBOL_GPL(pram_load_folio);
 
 /**
- * pram_load_folios - get the next folios of a page stream
+ * pram_load_look - find what comes next in a page stream
  * @ps: a stream for loading pages.
- * @folios: filled in, without references: the stream has them until it is ended.
- * @nr: room in @folios, at least 1.
+ * @found: what was found the last time, or zeros; filled in. The stream has the folio
+ *	until it is ended.
  *
- * Return: the number of folios, 0 at the end of the stream; -EBADMSG if the first
- * one is damaged; -EINVAL if the stream has only a part of it; -ESTALE, -EBADF.
+ * Return: 1; 0 at the end of the stream; -EBADMSG if it is damaged; -EINVAL if the stream
+ * has only a part of the folio; -ESTALE, -EBADF.
  */
-int pram_load_folios(struct pram_stream *ps, struct folio **folios,
-		     unsigned int nr)
+int pram_load_look(struct pram_stream *ps, struct pram_found *found)
 {
 	struct pram_node *node = pram_stream_read_begin(ps);
-	struct pram_found found = {};
-	unsigned int i;
-	u64 bytes = 0;
-	int ret = 0;
+	int ret;
 
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	for (i = 0; i < nr; i++) {
-		ret = pram_data_find(node, ps->next_page, &found);
-		if (ret > 0 && pram_found_part(&found))
-			ret = -EINVAL;
-		if (ret <= 0)
-			break;
-		folios[i] = found.folio;
-		bytes += folio_size(found.folio);
-		ps->next_page = found.first_page + folio_nr_pages(found.folio);
-	}
-	pram_count(PRAM_BYTES_LOADED, bytes);
+	ret = pram_data_find(node, ps->next_page, found);
+	if (ret > 0 && pram_found_part(found))
+		ret = -EINVAL;
 	pram_node_put(node);
-	/* An error of a later folio is met again when it is its turn. */
-	return i ?: ret;
+	return ret;
+}
+
+/**
+ * pram_load_done - go on in a page stream
+ * @ps: a stream for loading pages.
+ * @pages: how many have been loaded from where pram_load_look() has looked.
+ */
+void pram_load_done(struct pram_stream *ps, u64 pages)
+{
+	ps->next_page += pages;
+	pram_count(PRAM_BYTES_LOADED, pages << PAGE_SHIFT);
 }
 
 /**
