@@ -83,15 +83,23 @@ static bool pram_next_file(struct mm_struct *mm, unsigned long addr,
 	return found;
 }
 
-/* Return: 0 or a negative errno: a mapping may be sealed. */
+/*
+ * Undo mappings of files; as at an exit, without an event for a userfaultfd, whose owner
+ * may not care any more.
+ *
+ * Return: 0 or a negative errno: a mapping may be sealed.
+ */
 static int pram_unmap_files(struct mm_struct *mm)
 {
 	unsigned long start, end = 0;
 	int err = 0;
 
 	kthread_use_mm(mm);
-	while (!err && pram_next_file(mm, end, &start, &end))
-		err = vm_munmap(start, end - start);
+	while (!err && pram_next_file(mm, end, &start, &end)) {
+		mmap_write_lock(mm);
+		err = do_munmap(mm, start, end - start, NULL);
+		mmap_write_unlock(mm);
+	}
 	kthread_unuse_mm(mm);
 	if (!err)
 		set_mm_exe_file(mm, NULL);

@@ -17,6 +17,7 @@
 #include <linux/aio_abi.h>
 #include <linux/capability.h>
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -1010,15 +1011,20 @@ static int adopt_present(int stream, const char *mem, size_t nr, struct pram_ran
 	return ret;
 }
 
+/* What must not be read while it is looked for. */
+static struct iovec hidden;
+
 /* PRAM finds the same as CRIU does, with room for so many ranges in a call, and takes it. */
 static void present_with(const char *mem, size_t nr, uint32_t room, uint32_t flags)
 {
 	static struct pram_range want[REGIONS_MAX], got[REGIONS_MAX], found[REGIONS_MAX];
-	size_t nr_want = criu_would(mem, nr, want), nr_got = 0, at = 0, pages = 0;
-	int self = open("/proc/self/mem", O_RDONLY | O_CLOEXEC), stream;
-	char page[PAGE], theirs[PAGE];
+	size_t nr_want, nr_got = 0, at = 0, pages = 0;
+	char page[PAGE];
 	bool same = true;
+	int stream;
 
+	mprotect(hidden.iov_base, hidden.iov_len, PROT_NONE);
+	nr_want = criu_would(mem, nr, want);
 	stream = save_pages(NODE, flags);
 	while (at < nr) {
 		uint32_t nr_found = room;
@@ -1042,16 +1048,15 @@ static void present_with(const char *mem, size_t nr, uint32_t room, uint32_t fla
 	expect(!memcmp(got, want, nr_want * sizeof(*want)));
 	expect(nr_want > 0);
 	commit(stream);
+	mprotect(hidden.iov_base, hidden.iov_len, PROT_READ | PROT_WRITE);
 	stream = load_pages(NODE, PRAM_LOAD_PEEK);
 	for (size_t i = 0; i < nr_want; i++)
 		for (uint64_t off = 0; off < want[i].len; off += PAGE)
 			same &= pread(stream, page, PAGE, pages++ * PAGE) == (ssize_t)PAGE &&
-				pread(self, theirs, PAGE, want[i].start + off) == (ssize_t)PAGE &&
-				!memcmp(page, theirs, PAGE);
+				!memcmp(page, (char *)(uintptr_t)want[i].start + off, PAGE);
 	expect(same);
 	expect(lseek(stream, 0, SEEK_END) == (off_t)(pages * PAGE));
 	close(stream);
-	close(self);
 	node_free(NODE);
 }
 
@@ -1089,7 +1094,7 @@ static char *mixed_pages(size_t nr)
 			break;
 		}
 	}
-	mprotect(mem + 100 * PAGE, 50 * PAGE, PROT_NONE);
+	hidden = (struct iovec){ mem + 100 * PAGE, 50 * PAGE };
 	mprotect(mem + 500 * PAGE, 30 * PAGE, PROT_READ);
 	return mem;
 }
@@ -1105,6 +1110,7 @@ static void case_present(enum way way)
 	(void)way;
 	present_is_found(mem, nr);
 	present_is_found(mem + 7 * PAGE, nr - 100);
+	hidden.iov_len = 0;
 
 	/* Large folios, whole, with holes, in part; and one of zeros. */
 	mem = memory(4 * HUGE_PAGES, HUGE, 1);
@@ -1907,6 +1913,7 @@ enum mapping {
 	PLAIN,		/* shared, and written to */
 	PRIVATE,	/* written to in part, so there are pages of both kinds */
 	SEALED,		/* may not be unmapped */
+	WATCHED,	/* another one wants to know when it is, and does not look */
 	NR_MAPPINGS,
 };
 
@@ -1916,13 +1923,28 @@ struct dying {
 	char		*file;
 	enum mapping	mapping;
 	int		ready[2];
+	int		watch;		/* its userfaultfd, or -1 */
 };
+
+/* Have a userfaultfd that is told of unmapping. */
+static int dying_watch(void *mem, size_t nr)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_EVENT_UNMAP };
+	struct uffdio_register range = {
+		.range = { (uintptr_t)mem, nr * PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range))
+		err(1, "userfaultfd");
+	return fd;
+}
 
 static void dying_main(void *arg)
 {
 	struct dying *dying = arg;
 	int flags = MAP_FIXED | (dying->mapping == PRIVATE ? MAP_PRIVATE : MAP_SHARED);
-	int fd = open(DYING_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(DYING_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600), watch = -1;
 
 	if (fd < 0 || ftruncate(fd, 8 * PAGE) ||
 	    mmap(dying->file, 8 * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0) != dying->file)
@@ -1931,7 +1953,9 @@ static void dying_main(void *arg)
 	fill(dying->file + PAGE, 3, 7);
 	if (dying->mapping == SEALED && syscall(__NR_mseal, dying->file, 8 * PAGE, 0))
 		err(1, "mseal");
-	if (write(dying->ready[1], "", 1) != 1)
+	if (dying->mapping == WATCHED)
+		watch = dying_watch(dying->file, 8);
+	if (write(dying->ready[1], &watch, sizeof(watch)) != sizeof(watch))
 		err(1, "pipe");
 	for (;;)
 		pause();
@@ -1939,7 +1963,7 @@ static void dying_main(void *arg)
 
 static pid_t dying_start(struct dying *dying)
 {
-	char byte;
+	int watch;
 	pid_t pid;
 
 	if (pipe2(dying->ready, O_CLOEXEC))
@@ -1947,8 +1971,9 @@ static pid_t dying_start(struct dying *dying)
 	pid = fork();
 	if (!pid)
 		dying_main(dying);
-	if (read(dying->ready[0], &byte, 1) != 1)
+	if (read(dying->ready[0], &watch, sizeof(watch)) != sizeof(watch))
 		errx(1, "the task has not started");
+	dying->watch = watch;
 	close(dying->ready[0]);
 	close(dying->ready[1]);
 	return pid;
@@ -1980,13 +2005,16 @@ static void dying_with(enum mapping mapping)
 	struct dying dying = {
 		.mem = memory(64, SMALL, 1), .file = address_space(8, SMALL), .mapping = mapping,
 	};
-	int opener = pram_open(), stream, pidfd;
+	int opener = pram_open(), watch = -1, stream, pidfd;
 	pid_t pid;
 
 	if (mount("none", DYING, "tmpfs", 0, NULL))
 		err(1, "cannot mount a tmpfs");
 	pid = dying_start(&dying);
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (dying.watch >= 0)
+		watch = syscall(SYS_pidfd_getfd, pidfd, dying.watch, 0);
+	expect(mapping != WATCHED || watch >= 0);
 	stream = save_pages(NODE, 0);
 	expect(!adopt_range(stream, pidfd, dying.mem, 64));
 	if (mapping == PRIVATE)
@@ -2004,6 +2032,8 @@ static void dying_with(enum mapping mapping)
 		expect(node_filled(NODE, 64, 1));
 	node_free(NODE);
 	close(pidfd);
+	if (watch >= 0)
+		close(watch);
 }
 
 /* The device is closed too early, or by whoever was killed: then nothing happens to the task. */
