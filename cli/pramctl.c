@@ -79,7 +79,7 @@ const struct pramctl_command pramctl_commands[] = {
 		pramctl_stats,
 	},
 	{
-		"enable", "UNIT...", "have services go over a kexec", 1, SIZE_MAX,
+		"enable", "UNIT...", "have services or container:NAME go over a kexec", 1, SIZE_MAX,
 		{
 			{ "no-private-users", NULL, "switch PrivateUsers= off", ARG(no_private_users) },
 			OPTION_ROOT,
