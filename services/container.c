@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,17 +85,36 @@ static void stopped(struct carried *c, const char *why)
 		    c->name);
 }
 
+static void add_published(struct json_object *rules, const struct container *container)
+{
+	for (size_t i = 0; i < json_object_array_length(container->published); i++)
+		json_object_array_add(rules, json_object_get(
+			json_object_array_get_idx(container->published, i)));
+}
+
+/* The ports of a pod are published by its own container. */
+static void add_published_by_pod(struct json_object *rules, const char *infra)
+{
+	char error[CONTAINER_ERROR_MAX];
+	struct container container;
+
+	if (!container_load(infra, &container, error))
+		add_published(rules, &container);
+	container_free(&container);
+}
+
 /* Rules for all that arrives for it: at its ports, and for its connections. */
 static struct json_object *rules_of(struct carried *c, struct json_object *addresses)
 {
 	const bool of_host = !strcmp(c->container.network, "host");
 	struct json_object *rules = json_object_new_array(), *ports = json_object_new_array();
+	const char *infra = container_infra(&c->container);
 	struct pram_tasks tasks;
 	pid_t *pids;
 
-	for (size_t i = 0; i < json_object_array_length(c->container.published); i++)
-		json_object_array_add(rules, json_object_get(
-			json_object_array_get_idx(c->container.published, i)));
+	add_published(rules, &c->container);
+	if (infra)
+		add_published_by_pod(rules, infra);
 	if (!strcmp(c->container.network, "none") || pram_tasks_look(c->container.pid, &tasks))
 		goto out;
 	pids = calloc(tasks.nr + 1, sizeof(*pids));
@@ -195,6 +215,8 @@ static int container_dump(const char *key, const char *name)
 	put_text(c.record, "container", name);
 	put_text(c.record, "id", c.container.id);
 	put_text(c.record, "kernel", kernel.release);
+	if (container_infra(&c.container))
+		put_text(c.record, "infra", container_infra(&c.container));
 	obstacles = container_obstacles(&c.container, container_name(key) ? NULL : key);
 	if (json_object_array_length(obstacles))
 		stopped(&c, json_object_get_string(json_object_array_get_idx(obstacles, 0)));
@@ -204,6 +226,42 @@ static int container_dump(const char *key, const char *name)
 out:
 	carried_end(&c);
 	return 0;
+}
+
+/*
+ * A pod's own container only holds namespaces. It is checkpointed to ordinary images, of less than 1 MiB,
+ * so that it gets its addresses again.
+ */
+static void dump_infra(const char *key, const char *infra)
+{
+	const char *const argv[] = { "container", "checkpoint", infra, NULL };
+	char error[CONTAINER_ERROR_MAX];
+	struct container container;
+
+	if (!container_load(infra, &container, error) && container.running &&
+	    podman_run(argv, PODMAN_SECONDS, NULL, error))
+		say(LOG_WARNING, key, "its pod's own container can't be checkpointed, so the pod may get other addresses: %s",
+		    error);
+	container_free(&container);
+}
+
+/* Those of the pods whose containers have been dumped. */
+static void dump_infras(void)
+{
+	struct pram_node_stat node = { .id = 0 };
+	_cleanup_close_ int dev = pram_open();
+	const char *key;
+
+	while (dev >= 0 && (key = record_next(dev, &node))) {
+		struct json_object *record;
+		uint64_t kexecs;
+
+		if (node.kexec_count || record_load(dev, key, &record, &kexecs))
+			continue;
+		if (*record_text(record, "infra") && *record_text(record, "checkpoint"))
+			dump_infra(key, record_text(record, "infra"));
+		json_object_put(record);
+	}
 }
 
 /* All that no unit runs, at the same time. */
@@ -235,6 +293,7 @@ static int containers_dump(void)
 		closedir(dir);
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
+	dump_infras();
 	return 0;
 }
 
@@ -300,12 +359,57 @@ static int wait_for_addresses(struct carried *c, char **why)
 	return -EADDRNOTAVAIL;
 }
 
+/* Has the pod's own container run: 0 or not. */
+static int start_infra(const char *key, const char *infra, char error[CONTAINER_ERROR_MAX])
+{
+	const char *const restore[] = { "container", "restore", infra, NULL };
+	const char *const start[] = { "start", infra, NULL };
+	struct container container;
+	int ret = container_load(infra, &container, error);
+
+	if (!ret && !container.running) {
+		ret = podman_run(restore, PODMAN_SECONDS, NULL, error);
+		if (ret) {
+			say(LOG_WARNING, key, "its pod's own container is started afresh, so the pod may have other addresses: %s",
+			    error);
+			ret = podman_run(start, PODMAN_SECONDS, NULL, error);
+		}
+	}
+	container_free(&container);
+	return ret;
+}
+
+/*
+ * podman restores a container with the configuration of its last start, in which the pod's
+ * namespaces are those of a process of the last kernel. So it is made to write that anew, and to
+ * forget the container that it has made for that. 0 or not.
+ */
+static int join_pod(struct carried *c, const char *infra, char error[CONTAINER_ERROR_MAX])
+{
+	const char *const init[] = { "init", c->name, NULL };
+	const char *const cleanup[] = { "container", "cleanup", c->name, NULL };
+	_cleanup_close_ int lock = open(RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret;
+
+	/* Others of the pod wait until it is there. */
+	if (lock < 0 || flock(lock, LOCK_EX)) {
+		ret = -errno;
+		snprintf(error, CONTAINER_ERROR_MAX, RUN_DIR " can't be locked: %s", strerror(-ret));
+		return ret;
+	}
+	ret = start_infra(c->key, infra, error);
+	flock(lock, LOCK_UN);
+	ret = ret ?: podman_run(init, PODMAN_SECONDS, NULL, error);
+	return ret ?: podman_run(cleanup, PODMAN_SECONDS, NULL, error);
+}
+
 /* Has podman restore it: 0, or not, with @why, to be freed. */
 static int run_restore(struct carried *c, char **why)
 {
 	const char *const argv[] = {
 		"container", "restore", "--tcp-established", "--file-locks", c->name, NULL,
 	};
+	const char *infra = record_text(c->record, "infra");
 	char error[CONTAINER_ERROR_MAX];
 	int ret = mark_write(TRIED_DIR, c->key, "");
 
@@ -319,6 +423,11 @@ static int run_restore(struct carried *c, char **why)
 	ret = wait_for_addresses(c, why);
 	if (ret)
 		return ret;
+	if (*infra && join_pod(c, infra, error)) {
+		if (asprintf(why, "its pod is not there: %s", error) < 0)
+			*why = NULL;
+		return -EIO;
+	}
 	ret = podman_run(argv, PODMAN_SECONDS, NULL, error);
 	if (ret)
 		*why = why_failed(c, "restore.log", error);

@@ -281,6 +281,14 @@ void container_free(struct container *c)
 	*c = (struct container){ .id = NULL };
 }
 
+const char *container_infra(const struct container *c)
+{
+	const size_t len = strlen("container:");
+
+	return *c->pod && !c->infra && !strncmp(c->network, "container:", len) ? c->network + len :
+										 NULL;
+}
+
 /* ---- what is in the way -------------------------------------------------- */
 
 static void add(struct json_object *obstacles, const char *format, ...)
@@ -327,9 +335,12 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 		    c->config);
 	if (c->auto_remove)
 		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
-	if (c->infra || *c->pod)
-		add(obstacles, "it is of a pod: its namespaces are not its own; make it anew without --pod");
-	if (!strncmp(c->network, "container:", 10) || !strncmp(c->network, "ns:", 3))
+	if (c->infra)
+		add(obstacles, "it is a pod's own container, which goes along with the others of that pod: enable these");
+	if (*c->pod && unit)
+		add(obstacles, "it is of a pod, which %s can't bring back: enable it as " CONTAINER_PREFIX "%s, and disable the pod's units",
+		    unit, c->name);
+	if (!container_infra(c) && (!strncmp(c->network, "container:", 10) || !strncmp(c->network, "ns:", 3)))
 		add(obstacles, "--network %s: podman does not make that network anew; make it anew with one of its own",
 		    c->network);
 	if (*c->userns)

@@ -74,6 +74,9 @@ int container_load(const char *name, struct container *c, char error[CONTAINER_E
 
 void container_free(struct container *c);
 
+/* The id of the container of its pod that has the network, or NULL. */
+const char *container_infra(const struct container *c);
+
 /*
  * What keeps a container from going over a kexec: an array of text, empty if there is nothing.
  * @unit: the unit that is to run it, or NULL.

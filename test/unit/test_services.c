@@ -477,7 +477,7 @@ static void test_container_refused(void **state)
 	expect_container_refused("container.conf", "none.conf", "none.conf: No such file");
 	expect_container_refused("container.conf", "inspect", "by which criu does not take PRAM's plugin");
 	expect_container_refused("\"AutoRemove\": false", "\"AutoRemove\": true", "made with --rm");
-	expect_container_refused("\"Pod\": \"\"", "\"Pod\": \"ff\"", "it is of a pod");
+	expect_container_refused("\"IsInfra\": false", "\"IsInfra\": true", "it is a pod's own container");
 	expect_container_refused("\"bridge\"", "\"container:ff\"", "--network container:ff");
 	expect_container_refused("\"UsernsMode\": \"\"", "\"UsernsMode\": \"private\"", "without --userns");
 	expect_container_refused("\"private\"", "\"host\"", "--pid host");
