@@ -183,16 +183,18 @@ static void dump(struct carried *c)
 	    (now_ns() - start) / 1000000);
 }
 
-static int container_dump(const char *key, const char *name)
+/* Has it been dumped? */
+static bool dump_one(const char *key, const char *name)
 {
 	struct carried c = { .key = key, .name = name, .dev = -1 };
 	struct json_object *obstacles = NULL;
 	char error[CONTAINER_ERROR_MAX];
 	struct utsname kernel;
+	bool dumped = false;
 	int ret;
 
 	if (!is_kexec(key))
-		return 0;
+		return false;
 	c.dev = pram_open();
 	/* If this dump fails, none of earlier times must be restored in its place. */
 	ret = c.dev < 0 ? c.dev : record_remove(c.dev, key);
@@ -222,9 +224,17 @@ static int container_dump(const char *key, const char *name)
 		stopped(&c, json_object_get_string(json_object_array_get_idx(obstacles, 0)));
 	else
 		dump(&c);
+	dumped = *record_text(c.record, "checkpoint");
 	json_object_put(obstacles);
 out:
 	carried_end(&c);
+	return dumped;
+}
+
+/* What systemd does next is the same whatever comes out of it. */
+static int container_dump(const char *key, const char *name)
+{
+	dump_one(key, name);
 	return 0;
 }
 
@@ -269,6 +279,8 @@ static int containers_dump(void)
 {
 	DIR *dir = opendir(CONTAINERS_DIR);
 	struct dirent *entry;
+	bool any = false;
+	int status;
 
 	while (dir && (entry = readdir(dir))) {
 		_cleanup_free_ char *key = NULL;
@@ -285,15 +297,16 @@ static int containers_dump(void)
 		}
 		pid = fork();
 		if (!pid)
-			_exit(container_dump(key, container_name(key)));
+			_exit(dump_one(key, container_name(key)));
 		if (pid < 0)
 			say(LOG_ERR, key, "it is stopped, not dumped: %s", strerror(errno));
 	}
 	if (dir)
 		closedir(dir);
-	while (wait(NULL) > 0 || errno == EINTR)
-		;
-	dump_infras();
+	while (wait(&status) > 0)
+		any |= WIFEXITED(status) && WEXITSTATUS(status);
+	if (any)
+		dump_infras();
 	return 0;
 }
 
