@@ -326,6 +326,10 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 {
 	struct json_object *obstacles = json_object_new_array();
 
+	if (c->infra) {
+		add(obstacles, "it is a pod's own container, which goes along with the others of that pod: enable these");
+		return obstacles;
+	}
 	if (!*c->config)
 		add(obstacles, "it has no annotation " ANNOTATION ": podman can't add that to a container that is there; make it anew, by 'podman rm' and 'podman run --annotation " ANNOTATION "=" OUR_CONFIG " ...'");
 	else if (access(c->config, R_OK))
@@ -335,8 +339,6 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 		    c->config);
 	if (c->auto_remove)
 		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
-	if (c->infra)
-		add(obstacles, "it is a pod's own container, which goes along with the others of that pod: enable these");
 	if (*c->pod && unit)
 		add(obstacles, "it is of a pod, which %s can't bring back: enable it as " CONTAINER_PREFIX "%s, and disable the pod's units",
 		    unit, c->name);
