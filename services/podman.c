@@ -226,6 +226,7 @@ static int take(struct container *c, struct json_object *said)
 	c->userns = text_of(host, "UsernsMode");
 	c->pidns = text_of(host, "PidMode");
 	c->pod = text_of(said, "Pod");
+	c->runtime = text_of(said, "OCIRuntime");
 	c->logs = text_of(said, "StaticDir");
 	c->infra = is_true(said, "IsInfra");
 	c->auto_remove = is_true(host, "AutoRemove");
@@ -240,7 +241,7 @@ static int take(struct container *c, struct json_object *said)
 	if (!c->logs || asprintf(&c->images, "%s/checkpoint", c->logs) < 0)
 		c->images = NULL;
 	return c->id && c->name && c->config && c->state && c->network && c->userns && c->pidns && c->pod &&
-	       c->unit && c->images ? 0 : -ENOMEM;
+	       c->runtime && c->unit && c->images ? 0 : -ENOMEM;
 }
 
 int container_load(const char *name, struct container *c, char error[CONTAINER_ERROR_MAX])
@@ -271,8 +272,8 @@ int container_load(const char *name, struct container *c, char error[CONTAINER_E
 void container_free(struct container *c)
 {
 	char *all[] = {
-		c->id, c->name, c->config, c->state, c->network, c->userns, c->pidns, c->pod, c->images,
-		c->logs, c->unit,
+		c->id, c->name, c->config, c->state, c->network, c->userns, c->pidns, c->pod, c->runtime,
+		c->images, c->logs, c->unit,
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -325,6 +326,7 @@ static bool has_plugin(const char *config)
 struct json_object *container_obstacles(const struct container *c, const char *unit)
 {
 	struct json_object *obstacles = json_object_new_array();
+	const char *runtime = strrchr(c->runtime, '/');
 
 	if (c->infra) {
 		add(obstacles, "it is a pod's own container, which goes along with the others of that pod: enable these");
@@ -337,6 +339,8 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 	else if (!has_plugin(c->config))
 		add(obstacles, "its annotation " ANNOTATION " names %s, by which criu does not take PRAM's plugin: " OUR_CONFIG " has the lines for that",
 		    c->config);
+	if (!strcmp(runtime ? runtime + 1 : c->runtime, "crun"))
+		add(obstacles, "its runtime is crun, of which no version was seen to take criu's options from that annotation: make it anew with --runtime runc");
 	if (c->auto_remove)
 		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
 	if (*c->pod && unit)

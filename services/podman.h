@@ -38,6 +38,7 @@ char *container_starter(const char *unit);
  * @userns: "" if it has none of its own
  * @pidns: "host" if it has none of its own
  * @pod: the id of its pod, or ""
+ * @runtime: "runc", "crun", or the path of such a program
  * @images: where podman has it checkpointed, which is the checkpoint's name
  * @logs: where criu's logs are then
  * @unit: the unit that conmon runs in, or "" if podman has made it one of its own
@@ -52,6 +53,7 @@ struct container {
 	char	*userns;
 	char	*pidns;
 	char	*pod;
+	char	*runtime;
 	char	*images;
 	char	*logs;
 	char	*unit;

@@ -438,7 +438,7 @@ static void put_container(const char *of, const char *instead)
 	char *text, *found;
 
 	assert_true(asprintf(&text,
-		"[ { \"Id\": \"0123abc\", \"Name\": \"web\", \"Pod\": \"\", \"IsInfra\": false, \"StaticDir\": \"%s\","
+		"[ { \"Id\": \"0123abc\", \"Name\": \"web\", \"Pod\": \"\", \"OCIRuntime\": \"runc\", \"IsInfra\": false, \"StaticDir\": \"%s\","
 		" \"Config\": { \"Annotations\": { \"org.criu.config\": \"%s/container.conf\" } },"
 		" \"State\": { \"Status\": \"exited\", \"Running\": false, \"Pid\": 0 },"
 		" \"HostConfig\": { \"NetworkMode\": \"bridge\", \"PidMode\": \"private\", \"UsernsMode\": \"\", \"AutoRemove\": false,"
@@ -476,6 +476,7 @@ static void test_container_refused(void **state)
 	expect_container_refused("\"org.criu.config\"", "\"other\"", "podman run --annotation org.criu.config=");
 	expect_container_refused("container.conf", "none.conf", "none.conf: No such file");
 	expect_container_refused("container.conf", "inspect", "by which criu does not take PRAM's plugin");
+	expect_container_refused("\"runc\"", "\"/usr/bin/crun\"", "with --runtime runc");
 	expect_container_refused("\"AutoRemove\": false", "\"AutoRemove\": true", "made with --rm");
 	expect_container_refused("\"IsInfra\": false", "\"IsInfra\": true", "it is a pod's own container");
 	expect_container_refused("\"bridge\"", "\"container:ff\"", "--network container:ff");
