@@ -63,7 +63,7 @@ static char *drop_in_of_all(const struct container *c)
 
 	return output_format(
 		"# SPDX-License-Identifier: GPL-2.0-only\n"
-		"# Written by 'pramctl enable': the container goes over a kexec. 'pramctl disable' removes it.\n"
+		"# Written by 'pramctl enable': the container is kept across a kexec. 'pramctl disable' removes it.\n"
 		DROP_IN_CONTAINER_LINE "%s %s\n"
 		"[Unit]\n"
 		"After=libpod-%s.scope libpod-conmon-%s.scope\n"
@@ -86,7 +86,7 @@ enum pramctl_exit containers_enable(const struct pramctl_args *args, const char 
 	old = sysfile_read("", path);
 	name = split_line(old, &id);
 	if (name && !strcmp(id, c.id)) {
-		printf(CONTAINER_PREFIX "%s is enabled already\n", c.name);
+		printf(CONTAINER_PREFIX "%s is already enabled\n", c.name);
 		goto out;
 	}
 	/* One of the same name that is gone has no part in it. */
@@ -96,7 +96,7 @@ enum pramctl_exit containers_enable(const struct pramctl_args *args, const char 
 	text = drop_in_of_all(&c);
 	status = services_install(CONTAINERS_UNIT, path, text);
 	if (!status)
-		printf(CONTAINER_PREFIX "%s goes over the next kexec\n", c.name);
+		printf(CONTAINER_PREFIX "%s will be kept across the next kexec\n", c.name);
 out:
 	container_free(&c);
 	return status;
@@ -147,7 +147,7 @@ enum pramctl_exit containers_enable_unit(const struct pramctl_args *args, const 
 
 	if (old) {
 		if (!drop_in_is_stale(unit, args->root, old)) {
-			printf("%s is enabled already\n", unit->id);
+			printf("%s is already enabled\n", unit->id);
 			return PRAMCTL_OK;
 		}
 		pramctl_error("%s: it is enabled, but its files have changed since: run 'pramctl disable %s', then enable it again",
@@ -166,7 +166,7 @@ enum pramctl_exit containers_enable_unit(const struct pramctl_args *args, const 
 	text = drop_in_container_text(unit, args->root, c.name, c.id);
 	status = services_install(unit->id, path, text);
 	if (!status)
-		printf("%s goes over the next kexec, with its container %s\n", unit->id, c.name);
+		printf("%s will be kept across the next kexec, with its container %s\n", unit->id, c.name);
 out:
 	container_free(&c);
 	return status;

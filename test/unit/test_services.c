@@ -501,23 +501,23 @@ static void test_container(void **state)
 	systemd_unit.id = "pram-containers.service";
 	/* By its id, as well. */
 	assert_int_equal(run("enable", NULL, "container:0123"), PRAMCTL_OK);
-	assert_non_null(strstr(output, "container:web goes over the next kexec"));
+	assert_non_null(strstr(output, "container:web will be kept across the next kexec"));
 	text = get(CONTAINER_DROP_IN);
 	assert_non_null(text);
 	expect_line(text, "After=libpod-0123abc.scope libpod-conmon-0123abc.scope", true);
 	free(text);
 	assert_int_equal(run("enable", NULL, "container:web"), PRAMCTL_OK);
-	assert_non_null(strstr(output, "enabled already"));
+	assert_non_null(strstr(output, "is already enabled"));
 	/* What others have there is no container. */
 	put("etc/systemd/system/pram-containers.service.d/override.conf", "[Unit]\n");
 	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
 	assert_null(strstr(output, "override"));
-	assert_null(strstr(output, "in the way"));
+	assert_null(strstr(output, ": problem: "));
 	assert_non_null(strstr(output, "container:web"));
 	assert_non_null(strstr(output, "exited"));
 	put_container("0123abc", "4567def");
 	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
-	assert_non_null(strstr(output, "container:web: in the way: it was made anew since"));
+	assert_non_null(strstr(output, "container:web: problem: it was made anew since"));
 	assert_int_equal(run("enable", NULL, "container:web"), PRAMCTL_OK);
 	text = get(CONTAINER_DROP_IN);
 	expect_line(text, "After=libpod-4567def.scope libpod-conmon-4567def.scope", true);
@@ -577,13 +577,13 @@ static void test_container_of_unit(void **state)
 	systemd_unit.drop_in_paths = drop_ins;
 	start_command.path = "/usr/lib/pram/pram-service";
 	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
-	assert_null(strstr(output, "in the way"));
+	assert_null(strstr(output, ": problem: "));
 	assert_non_null(strstr(output, "daemon.service"));
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
-	assert_non_null(strstr(output, "enabled already"));
+	assert_non_null(strstr(output, "is already enabled"));
 	put("lib/systemd/system/daemon.service", "[Service]\nType=forking\n");
 	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
-	assert_non_null(strstr(output, "daemon.service: in the way: its files have changed since"));
+	assert_non_null(strstr(output, "daemon.service: problem: its files have changed since"));
 	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
 	assert_null(get("etc/systemd/system/daemon.service.d"));
 }
