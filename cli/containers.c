@@ -189,7 +189,7 @@ static void describe_tasks(const struct container *c, struct json_object *servic
 		return;
 	output_add_number(service, "tasks", tasks.nr);
 	output_add_number(service, "copied",
-			  pram_tasks_copied(&tasks, false, check_takes_files(), &least));
+			  pram_tasks_copied(&tasks, false, check_features(), &least));
 	pram_tasks_free(&tasks);
 }
 
