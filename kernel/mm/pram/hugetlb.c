@@ -162,7 +162,8 @@ static bool pram_hugetlb_accept(struct hstate *h, struct folio *folio)
 		if (!folio_test_hugetlb_temporary(folio) ||
 		    (folio->mapping && !folio_test_anon(folio)))
 			return false;
-		ClearPageAnonExclusive(&folio->page);
+		if (folio_test_anon(folio))
+			ClearPageAnonExclusive(&folio->page);
 		folio->mapping = NULL;
 		folio_clear_dirty(folio);
 		/* Whoever took it out of a file has cleared that. */
