@@ -149,7 +149,8 @@ static bool pram_holders_dec(u8 *holders, unsigned long pfn)
  * @pfn: where they begin.
  * @nr: how many.
  * @order: their order.
- * @next: the entry that follows the last one's, if it is for a whole folio; or 0.
+ * @next: the entry that follows the last one's, if it is for a whole folio, and came in
+ *	rising order; or 0.
  * @holders: the last one's.
  */
 struct pram_run {
@@ -179,11 +180,23 @@ static void pram_run_follow(struct pram_run *run, u8 *holders)
 	run->nr++;
 }
 
-/* Does the folio follow the run? If it does, it belongs to it now. */
+/*
+ * Does the folio follow the run, or come just before it? If it does, it belongs to it now.
+ * The allocator gives out in falling order what was freed not long ago.
+ */
 static bool pram_run_add(struct pram_run *run, u64 entry, u8 *holders)
 {
-	if (!run->nr || run->order != FIELD_GET(PRAM_ENTRY_ORDER, entry) ||
-	    run->pfn + (run->nr << run->order) != pram_entry_pfn(entry))
+	unsigned long pfn = pram_entry_pfn(entry);
+
+	if (!run->nr || run->order != FIELD_GET(PRAM_ENTRY_ORDER, entry))
+		return false;
+	if (pfn + (1UL << run->order) == run->pfn) {
+		run->pfn = pfn;
+		run->nr++;
+		run->next = 0;
+		return true;
+	}
+	if (run->pfn + (run->nr << run->order) != pfn)
 		return false;
 	run->nr++;
 	run->holders = holders;

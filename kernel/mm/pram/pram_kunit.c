@@ -749,6 +749,23 @@ static void test_frame_ranges(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, pram_frame_known(border + list[i].at));
 	}
 
+	/* In falling order they are the same runs. */
+	for (int i = 0; i < nr; i++)
+		entries[i] = again[nr - 1 - i];
+	KUNIT_EXPECT_EQ(test, 0, pram_frames_get(entries, nr, false));
+	KUNIT_EXPECT_EQ(test, held + pages * PAGE_SIZE, pram_held_bytes());
+	KUNIT_EXPECT_TRUE(test, preserved_exactly(border - 8, 2, 0));
+	KUNIT_EXPECT_TRUE(test, preserved_exactly(border - 5, 1, 0));
+	KUNIT_EXPECT_TRUE(test, preserved_exactly(border - 4, 2, 2));
+	KUNIT_EXPECT_TRUE(test, preserved_exactly(border + 4, 2, 0));
+	pram_frames_put(entries, nr);
+	KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
+	for (int i = 0; i < nr; i++) {
+		KUNIT_EXPECT_FALSE(test, kho_test_preserved(border + list[i].at,
+							    list[i].order));
+		KUNIT_EXPECT_FALSE(test, pram_frame_known(border + list[i].at));
+	}
+
 	/* Another one has the one in the middle, and goes first, or last. */
 	for (int last = 0; last < 2; last++) {
 		middle = frame_entry(border, 2);
