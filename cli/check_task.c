@@ -42,8 +42,7 @@ static void add_room(struct check *check, const struct pram_tasks *tasks)
 	if (!(features & PRAM_FEATURE_ADOPT_FILE))
 		add_bytes(check, "copied: shared memory", tasks->shared_bytes);
 	add_bytes(check, "copied: deleted files", tasks->ghost_bytes);
-	if (!(features & PRAM_FEATURE_ADOPT_HUGETLB))
-		add_bytes(check, "copied: hugetlb", tasks->hugetlb_bytes);
+	add_bytes(check, "copied: hugetlb", tasks->hugetlb_bytes);
 	add_bytes(check, "copied: merged by KSM", tasks->ksm_bytes);
 	if (pram_room_get(&room)) {
 		check_add(check, "memory for copies", CHECK_UNKNOWN, "/proc/meminfo can't be read",

@@ -448,14 +448,10 @@ uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t fe
 			   uint64_t *least)
 {
 	const bool files = features & PRAM_FEATURE_ADOPT_FILE;
-	const bool hugetlb = !all && features & PRAM_FEATURE_ADOPT_HUGETLB;
 	const uint64_t sure = tasks->ghost_bytes + tasks->ksm_bytes +
 			      (all ? tasks->anon_bytes : 0) +
 			      (all || !files ? tasks->shared_bytes : 0);
 
-	*least = sure;
-	if (hugetlb)
-		return sure;
 	/* All tasks may have the same huge pages. */
 	*least = sure + (tasks->nr ? tasks->hugetlb_bytes / tasks->nr : 0);
 	return sure + tasks->hugetlb_bytes;

@@ -88,13 +88,12 @@ int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks);
  * pram_tasks_copied() - how much memory a dump copies
  * @tasks: from pram_tasks_look()
  * @all: nothing is to be taken over
- * @features: what the kernel can take over (%PRAM_FEATURE_ADOPT_FILE,
- *	%PRAM_FEATURE_ADOPT_HUGETLB)
+ * @features: what the kernel can do: it takes shared memory over by
+ *	%PRAM_FEATURE_ADOPT_FILE
  * @least: where to store what it cannot do without, in bytes
  *
  * Return: the most that it may be, in bytes. Pages that are pinned, and parts of large
- * folios that others hold, are not known and not in it, nor are pages of hugetlb that are
- * larger than the kernel takes over.
+ * folios that others hold, are not known and not in it.
  */
 uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t features,
 			   uint64_t *least);

@@ -215,7 +215,7 @@ static int look_at_tasks(void)
 		PRIu64 " MiB is available\n", tasks.nr, copy / mib,
 		features & PRAM_FEATURE_ADOPT_FILE ? 0 : tasks.shared_bytes / mib,
 		tasks.ghost_bytes / mib,
-		features & PRAM_FEATURE_ADOPT_HUGETLB ? 0 : tasks.hugetlb_bytes / mib,
+		tasks.hugetlb_bytes / mib,
 		tasks.ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
 		pr_err("at least %" PRIu64 " MiB of the tasks' memory must be copied, and there is "

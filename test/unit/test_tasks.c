@@ -99,11 +99,6 @@ static void test_family(void **state)
 	assert_int_equal(pram_tasks_copied(&tasks, false, PRAM_FEATURE_ADOPT_FILE, &least),
 			 tasks.ghost_bytes + 6 * MIB);
 	assert_int_equal(least, tasks.ghost_bytes + 2 * MIB);
-	/* And hugetlb. */
-	assert_int_equal(pram_tasks_copied(&tasks, false, PRAM_FEATURE_ADOPT_FILE |
-							  PRAM_FEATURE_ADOPT_HUGETLB, &least),
-			 tasks.ghost_bytes);
-	assert_int_equal(least, tasks.ghost_bytes);
 	end_family(&tasks);
 	pram_tasks_free(&tasks);
 

@@ -9,9 +9,7 @@
 #include <linux/jump_label.h>
 #include <linux/types.h>
 
-struct address_space;
 struct folio;
-struct hstate;
 struct mm_struct;
 
 #if defined(CONFIG_PRAM) && defined(CONFIG_SHMEM)
@@ -75,21 +73,5 @@ static inline bool pram_folio_is_held(const struct folio *folio)
 {
 	return pram_folio_refs(folio);
 }
-
-#if defined(CONFIG_PRAM) && defined(CONFIG_HUGETLB_PAGE)
-/* In mm/hugetlb.c and fs/hugetlbfs/inode.c, for mm/pram/hugetlb.c. */
-struct folio *hugetlb_pram_alloc(struct folio *like);
-void hugetlb_pram_replace(struct folio *old, struct folio *new);
-void hugetlb_pram_accept(struct hstate *h, struct folio *folio);
-int hugetlb_pram_unshare(struct folio **foliop);
-void hugetlb_unmap_file_folio(struct hstate *h, struct address_space *mapping,
-			      struct folio *folio, pgoff_t index);
-void pram_hugetlb_touched(void);
-#else
-static inline int hugetlb_pram_unshare(struct folio **foliop)
-{
-	return 0;
-}
-#endif
 
 #endif /* _LINUX_PRAM_SHMEM_H */

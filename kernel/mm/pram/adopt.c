@@ -546,59 +546,6 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	return end;
 }
 
-#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
-/*
- * As pram_take_pmd(), for a page of hugetlb; takes nothing if it is not private and whole.
- * Who writes to it asks whether a node holds it, see mm/pram/hugetlb.c.
- */
-static unsigned long pram_take_hugetlb(struct vm_area_struct *vma, unsigned long addr,
-				       unsigned long end, struct pram_walk *walk)
-{
-	struct hstate *h = hstate_vma(vma);
-	struct folio *folio;
-	spinlock_t *ptl;
-	pte_t *ptep, pte;
-
-	if (walk->copy || walk->nr_copy || vma->vm_flags & VM_MAYSHARE ||
-	    !pram_hugetlb_fits(h) || end - addr != huge_page_size(h))
-		return addr;
-	ptep = hugetlb_walk(vma, addr, huge_page_size(h));
-	if (!ptep)
-		return addr;
-	ptl = huge_pte_lock(h, vma->vm_mm, ptep);
-	pte = huge_ptep_get(vma->vm_mm, addr, ptep);
-	if (!pte_present(pte))
-		goto unlock;
-	folio = page_folio(pte_page(pte));
-	if (!folio_test_anon(folio) || pram_in_scratch(folio) ||
-	    folio_contain_hwpoisoned_page(folio))
-		goto unlock;
-	if (PageAnonExclusive(&folio->page)) {
-		if (folio_needs_cow_for_dma(vma, folio))
-			goto unlock;
-		ClearPageAnonExclusive(&folio->page);
-	}
-	if (huge_pte_write(pte)) {
-		huge_ptep_set_wrprotect(vma->vm_mm, addr, ptep);
-		walk->flush = true;
-	}
-	folio_get(folio);
-	walk->entries[walk->nr++] = pram_entry(folio, folio_page(folio, 0),
-					       folio_nr_pages(folio),
-					       PRAM_ENTRY_ADOPTED);
-	addr = end;
-unlock:
-	spin_unlock(ptl);
-	return addr;
-}
-#else
-static unsigned long pram_take_hugetlb(struct vm_area_struct *vma, unsigned long addr,
-				       unsigned long end, struct pram_walk *walk)
-{
-	return addr;
-}
-#endif
-
 /* Take from one page table. Return: where that stopped. */
 static unsigned long pram_take_table(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long end,
@@ -608,8 +555,9 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 	pmd_t *pmdp;
 	pte_t *ptep;
 
+	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
-		return pram_take_hugetlb(vma, addr, end, walk);
+		return addr;
 	pmdp = mm_find_pmd(vma->vm_mm, addr);
 	if (!pmdp)
 		return walk->found ? end : addr;
@@ -1040,12 +988,6 @@ static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
 	if (!vma || vma->vm_flags & (VM_IO | VM_PFNMAP) || vma_is_secretmem(vma)) {
 		mmap_write_unlock(mm);
 		return -EFAULT;
-	}
-	if (is_vm_hugetlb_page(vma) && !node->holds_shmem) {
-		/* That takes the lock of CPU hotplug. Then again. */
-		mmap_write_unlock(mm);
-		pram_shmem_hold(node);
-		return 0;
 	}
 	end = min(vma->vm_end, end);
 	if (walk->found) {

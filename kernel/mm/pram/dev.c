@@ -58,8 +58,6 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 			 PRAM_FEATURE_TASKS_DIE;
 	if (IS_ENABLED(CONFIG_SHMEM))
 		info->features |= PRAM_FEATURE_ADOPT_FILE;
-	if (IS_ENABLED(CONFIG_SHMEM) && IS_ENABLED(CONFIG_HUGETLB_PAGE))
-		info->features |= PRAM_FEATURE_ADOPT_HUGETLB;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
 	info->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	info->meta_pages = pram_counter_read(PRAM_META_PAGES);

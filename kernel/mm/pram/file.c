@@ -504,9 +504,6 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 		pram_exit_flush();
 		lru_add_drain_all();
 	}
-	if (flags & PRAM_LOAD_MAP && !(flags & PRAM_LOAD_PEEK) &&
-	    READ_ONCE(ps->node->holds_shmem))
-		pram_hugetlb_refill(ps->node);
 	if (flags & PRAM_LOAD_MAP && pram_data_is_shared(ps->node))
 		ps->family = pram_family_join(family);
 	*file = pram_stream_file(ps, O_RDONLY);

@@ -17,7 +17,6 @@
 
 struct address_space;
 struct file;
-struct hstate;
 struct inode;
 struct mm_struct;
 struct pram_dir;
@@ -59,7 +58,6 @@ struct vm_area_struct;
  * @mappings: where a load has mapped folios; see map.c.
  * @holds_shmem: folios of the page cache are, or were, the node's; see shmem.c.
  * @files: those that it has them from, as long as they are kept.
- * @huge: huge pages that a load has given out; see hugetlb.c.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node {
@@ -92,7 +90,6 @@ struct pram_node {
 	struct list_head	mappings;
 	bool			holds_shmem;
 	struct list_head	files;
-	struct list_head	huge;
 	char			name[PRAM_NAME_MAX];
 };
 
@@ -426,39 +423,16 @@ static inline long pram_shmem_load(struct pram_node *node,
 #endif
 
 /* hugetlb.c */
-#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
-bool pram_hugetlb_fits(struct hstate *h);
-int pram_adopt_hugetlb(struct pram_stream *ps, struct pram_node *node,
-		       struct address_space *mapping, pgoff_t index, pgoff_t end);
-long pram_hugetlb_load(struct pram_node *node, struct pram_found *found,
-		       struct vm_area_struct *vma, unsigned long addr,
-		       unsigned long end, u64 page, u64 *copy);
-void pram_hugetlb_finish(struct pram_node *node, bool finished);
-void pram_hugetlb_refill(struct pram_node *node);
+#ifdef CONFIG_HUGETLB_PAGE
+int pram_copy_hugetlb(struct pram_stream *ps, struct pram_node *node,
+		      struct address_space *mapping, pgoff_t index, pgoff_t end);
 #else
-static inline int pram_adopt_hugetlb(struct pram_stream *ps,
-				     struct pram_node *node,
-				     struct address_space *mapping,
-				     pgoff_t index, pgoff_t end)
+static inline int pram_copy_hugetlb(struct pram_stream *ps,
+				    struct pram_node *node,
+				    struct address_space *mapping,
+				    pgoff_t index, pgoff_t end)
 {
 	return -EINVAL;
-}
-
-static inline long pram_hugetlb_load(struct pram_node *node,
-				     struct pram_found *found,
-				     struct vm_area_struct *vma,
-				     unsigned long addr, unsigned long end,
-				     u64 page, u64 *copy)
-{
-	return 0;
-}
-
-static inline void pram_hugetlb_finish(struct pram_node *node, bool finished)
-{
-}
-
-static inline void pram_hugetlb_refill(struct pram_node *node)
-{
 }
 #endif
 

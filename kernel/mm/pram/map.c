@@ -13,7 +13,6 @@
  */
 
 #include <kunit/static_stub.h>
-#include <linux/hugetlb.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
@@ -200,8 +199,6 @@ bool pram_folio_reset(struct folio *folio)
 	unsigned long holders;
 	bool on_lru;
 
-	if (folio_test_hugetlb(folio))
-		return false;
 	/* What was a file's and is charged to nobody is still marked as swap-backed. */
 	if (!folio->mapping && !folio_test_lru(folio) &&
 	    !folio_test_swapbacked(folio) && !folio_test_swapcache(folio) &&
@@ -347,7 +344,6 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 	struct folio *folio = ready->folio;
 
 	if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
-	    folio_test_hugetlb(folio) ||
 	    folio_anon_vma(folio) != vma->anon_vma->root ||
 	    folio->index + ready->first != linear_anon_page_index(vma, addr))
 		return false;
@@ -367,7 +363,7 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience)
 {
 	while (!pram_folio_reset(folio)) {
-		if (!*patience || folio_test_hugetlb(folio))
+		if (!*patience)
 			return false;
 		/* What waits to be put on an LRU list has a reference for it. */
 		if (*patience == PRAM_PATIENCE)
@@ -1067,20 +1063,15 @@ again:
 	if (!vma)
 		goto out;
 	end = min(vma->vm_end, addr + (nr << PAGE_SHIFT));
-	if (pram_vma_is_shmem(vma) || is_vm_hugetlb_page(vma)) {
+	if (pram_vma_is_shmem(vma)) {
 		if (!READ_ONCE(mapper->node->holds_shmem)) {
 			/* That takes the lock of CPU hotplug. */
 			mmap_read_unlock(mm);
 			pram_shmem_hold(mapper->node);
 			goto again;
 		}
-		if (is_vm_hugetlb_page(vma))
-			all = pram_hugetlb_load(mapper->node, &mapper->found, vma,
-						addr, end, page, copy);
-		else
-			all = pram_shmem_load(mapper->node, &mapper->found, vma,
-					      addr, end, page, &mapper->patience,
-					      copy);
+		all = pram_shmem_load(mapper->node, &mapper->found, vma, addr,
+				      end, page, &mapper->patience, copy);
 		mmap_read_unlock(mm);
 		return all;
 	}
@@ -1692,7 +1683,6 @@ void pram_map_finish(struct pram_node *node)
 	struct pram_mapping *mapping;
 	u64 mapped = 0, released = 0;
 
-	pram_hugetlb_finish(node, true);
 	/* With another reader the folios have another reference. */
 	if (kref_read(&node->ref) == 1) {
 		list_for_each_entry(mapping, &node->mappings, link) {

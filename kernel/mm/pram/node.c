@@ -48,7 +48,6 @@ struct pram_node *pram_node_alloc(gfp_t gfp)
 	mutex_init(&node->mappings_lock);
 	INIT_LIST_HEAD(&node->mappings);
 	INIT_LIST_HEAD(&node->files);
-	INIT_LIST_HEAD(&node->huge);
 	return node;
 }
 
@@ -79,7 +78,6 @@ static void pram_node_release(struct kref *ref)
 
 	pram_node_forget(node);
 	pram_map_drop(node);
-	pram_hugetlb_finish(node, false);
 	pram_shmem_let_go(node);
 	pram_data_free(node);
 	pram_meta_free(node->ser);

@@ -731,7 +731,7 @@ int pram_adopt_file(struct file *stream, struct file *file,
 	taker->block = ULONG_MAX;
 
 	/* Before the first of them is held; who names none only asks if it could be. */
-	if (nr) {
+	if (nr && !is_file_hugepages(file)) {
 		pram_shmem_hold(node);
 		pram_keep_file(node, file);
 		lru_add_drain_all();
@@ -746,7 +746,7 @@ int pram_adopt_file(struct file *stream, struct file *file,
 		if (!pram_range_in_file(range, taker->mapping->host))
 			err = -EINVAL;
 		else if (is_file_hugepages(file))
-			err = pram_adopt_hugetlb(ps, node, taker->mapping, index, end);
+			err = pram_copy_hugetlb(ps, node, taker->mapping, index, end);
 		else if (range->len)
 			err = pram_taker_range(taker, index, end);
 	}

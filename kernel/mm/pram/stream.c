@@ -526,7 +526,6 @@ void pram_abort_load(struct pram_stream *ps)
 	/* Before others can load it. */
 	if (loading && (!list_empty(&ps->node->mappings) || ps->node->holds_shmem)) {
 		pram_map_drop(ps->node);
-		pram_hugetlb_finish(ps->node, false);
 		pram_data_uncharge(ps->node);
 	}
 	mutex_lock(&pram_lock);

@@ -472,11 +472,8 @@ static void case_hugetlb(enum way way)
 	if (mem == MAP_FAILED)
 		err(1, "no page of hugetlb");
 	fill(mem, HUGE_PAGES, 1);
-	/* Copied as what it is, one large page, or taken over. */
-	if (way == BY_RANGE)
-		take(way, mem, HUGE_PAGES, 1, { "adopted", HUGE_PAGES });
-	else
-		take(way, mem, HUGE_PAGES, 0, { "hugetlb", HUGE_PAGES });
+	/* Copied as what it is, one large page. */
+	take(way, mem, HUGE_PAGES, way == BY_RANGE, { "hugetlb", HUGE_PAGES });
 	take(BY_RANGE, mem + 100 * PAGE, 300UL, 0, { "hugetlb", 300 });
 	save(NODE, way, mem, HUGE_PAGES);
 	fill(mem, HUGE_PAGES, 2);

@@ -75,8 +75,6 @@
 #define PRAM_FEATURE_ADOPT_PRESENT	(1U << 4)
 /* PRAM_COMMIT_TASKS_DIE exists. */
 #define PRAM_FEATURE_TASKS_DIE	(1U << 5)
-/* Pages of hugetlb of 2 MiB are taken over, and put back, as other memory is. */
-#define PRAM_FEATURE_ADOPT_HUGETLB	(1U << 6)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -436,7 +434,7 @@ struct pram_ioctl_map {
  * shares them with the stream as long as it or its node exists: before a write through
  * the file, or a writable mapping of the page, a copy replaces the page in the file.
  * Pinned pages are copied at once, as are pages that cannot be moved to where a node
- * may have them, and hugetlb pages of another size than 2 MiB. Holes count as zeros.
+ * may have them, and all hugetlb pages. Holes count as zeros.
  *
  * Stop all tasks that map the file first, so that all pages are from the same moment.
  *
