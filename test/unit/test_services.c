@@ -408,29 +408,46 @@ static void test_check_services(void **state)
 	assert_non_null(strstr(output, "\"item\": \"daemon.service\""));
 }
 
+static void put_kernel(const char *path, const struct test_kernel *kernel)
+{
+	char full[512];
+
+	put(path, "");
+	snprintf(full, sizeof(full), "%s/%s", scratch, path);
+	test_put_kernel(full, kernel);
+}
+
 static void test_kexec(void **state)
 {
+	static const struct test_kernel has_pram = { .format = 1, .kho = "kho-v4" };
+	static const struct test_kernel other = { .format = 2, .kho = "kho-v4" };
+	static const struct test_kernel has_none = { .format = 0 };
+
 	(void)state;
 	put("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1 root=/dev/vda quiet\n");
+	put("sys/kernel/pram/format_version", "1\n");
 	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_NOT_FOUND);
-	assert_non_null(strstr(output, "no kernel whose configuration"));
-	put("boot/vmlinuz-7.10", "");
-	put("boot/config-7.10", "CONFIG_PRAM=y\nCONFIG_KEXEC_HANDOVER=y\n");
-	put("boot/vmlinuz-7.9", "");
-	put("boot/config-7.9", "CONFIG_PRAM=y\nCONFIG_KEXEC_HANDOVER=y\n");
+	assert_non_null(strstr(output, "/boot has no vmlinuz-VERSION that says that it has PRAM"));
+	put_kernel("boot/vmlinuz-7.10", &has_pram);
+	put_kernel("boot/vmlinuz-7.9", &has_pram);
+	put_kernel("boot/vmlinuz-7.11", &has_none);
+	put("boot/vmlinuz-7.12", "no kernel");
 	put("boot/initrd.img-7.10", "");
-	put("boot/vmlinuz-7.11", "");
-	put("boot/config-7.11", "# CONFIG_PRAM is not set\nCONFIG_KEXEC_HANDOVER=y\n");
-	/* It is no bzImage, which is seen before anything is done. */
-	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_FAILED);
+	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_OK);
 	assert_non_null(strstr(output, "/boot/vmlinuz-7.10\n"));
 	assert_non_null(strstr(output, "/boot/initrd.img-7.10\n"));
 	assert_non_null(strstr(output, " root=/dev/vda quiet kho=on\n"));
-	assert_non_null(strstr(output, "is no bzImage"));
+	/* These are not loaded, so that this need not be a dry run. */
 	assert_int_equal(run("kexec", NULL, "7.11"), PRAMCTL_FAILED);
-	assert_non_null(strstr(output, "its configuration lacks CONFIG_PRAM=y"));
-	assert_int_equal(run("kexec", NULL, "7.12"), PRAMCTL_NOT_FOUND);
-	assert_non_null(strstr(output, "vmlinuz-7.12"));
+	assert_non_null(strstr(output, "7.3 has no PRAM"));
+	assert_int_equal(run("kexec", NULL, "7.12"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "is no bzImage"));
+	assert_int_equal(run("kexec", NULL, "7.13"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "vmlinuz-7.13"));
+	/* The newest one reads another format: that is said, no older one is taken in silence. */
+	put_kernel("boot/vmlinuz-7.14", &other);
+	assert_int_equal(run("kexec", NULL, NULL), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "reads format 2, this kernel hands over format 1"));
 }
 
 int main(void)
