@@ -9,9 +9,6 @@
 
 #include "unit.h"
 
-#define DROP_IN_DIR	"/etc/systemd/system"
-#define DROP_IN_NAME	"50-pram.conf"
-
 /* The path of a unit's drop-in below @root, to be freed. */
 char *drop_in_path(const char *root, const char *unit);
 

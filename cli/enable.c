@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Services go over a kexec, or no longer. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -214,29 +213,6 @@ enum pramctl_exit pramctl_enable(const struct pramctl_args *args)
 	return worst;
 }
 
-void services_for_each(const char *root, void (*call)(const char *unit, void *arg), void *arg)
-{
-	_cleanup_free_ char *dir = output_format("%s" DROP_IN_DIR, root);
-	struct dirent **entries;
-	int nr = scandir(dir, &entries, NULL, alphasort);
-
-	for (int i = 0; i < nr; i++) {
-		const char *name = entries[i]->d_name;
-		const size_t len = strlen(name);
-		_cleanup_free_ char *unit = NULL, *path = NULL;
-
-		if (len > 10 && !strcmp(name + len - 10, ".service.d")) {
-			unit = output_format("%.*s", (int)len - 2, name);
-			path = drop_in_path(root, unit);
-			if (!access(path, F_OK))
-				call(unit, arg);
-		}
-		free(entries[i]);
-	}
-	if (nr >= 0)
-		free(entries);
-}
-
 static void count(const char *unit, void *arg)
 {
 	(void)unit;
@@ -296,7 +272,7 @@ static enum pramctl_exit disable(const struct pramctl_args *args, const char *na
 	remove_drop_in(path);
 	status = reload(path);
 	status = status ?: forget(args, id);
-	services_for_each(args->root, count, &left);
+	enabled_for_each(args->root, count, &left);
 	if (!left && unit_files_enable(boot_units, false, error)) {
 		pramctl_error("%s", error);
 		status = status ?: PRAMCTL_FAILED;

@@ -948,7 +948,7 @@ static void test_check_next(void **state)
 	static const struct test_kernel other_kho = { .format = 1, .kho = "kho-v5" };
 	static const struct test_kernel none = { .release = "6.1.0-9-amd64" };
 	static const struct test_kernel silent = { .silent = true, .format = 1, .kho = "kho-v4" };
-	char path[512];
+	char path[600];
 
 	(void)state;
 	make_system("1\n", "1\n", "24 1 0:22 / /a ro - tmpfs none rw,pram=x");
