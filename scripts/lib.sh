@@ -70,6 +70,15 @@ progress() {
 # is_clone: the tree is a repository of git, not what a tarball of scripts/dist had.
 is_clone() { [ "$(git -C "$top" rev-parse --show-toplevel 2>/dev/null)" = "$top" ]; }
 
+# commit_tested: what is checked out, and whether anything was changed in it; a page that a
+# run has written is no change.
+commit_tested() {
+	local changed
+	is_clone || { echo – && return; }
+	changed=$(git -C "$top" status --porcelain --untracked-files=no -- . ':!docs/test-runs.md' ':!docs/faults.md')
+	echo "$(git -C "$top" rev-parse --short=12 HEAD)${changed:+, changed}"
+}
+
 # debian_sources SUITE: lines for apt with where this machine has Debian from, for mmdebstrap.
 debian_sources() {
 	apt-get indextargets --format "deb \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" 'Created-By: Packages' 'Origin: Debian' |

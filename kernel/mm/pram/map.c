@@ -503,7 +503,9 @@ static struct folio *pram_fresh_folio(const struct pram_mapper *mapper, u64 entr
 	    mapper->node->verified)
 		return NULL;
 	folio = pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
-	if (folio->mapping || folio->flags.f & used || folio_memcg_charged(folio) ||
+	/* It is not locked: others may look at it, as those who walk all of memory. */
+	if (READ_ONCE(folio->mapping) || READ_ONCE(folio->flags.f) & used ||
+	    folio_memcg_charged(folio) ||
 	    (mapper->family && pram_frame_is_shared(folio)))
 		return NULL;
 	return folio;
@@ -1236,7 +1238,8 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma,
 	if (!pram_frame_clear_off_lru(folio))
 		return;
 	if (list && !(vma->vm_flags & VM_LOCKED) &&
-	    (folio->flags.f & (unusual | BIT(PG_swapbacked))) == BIT(PG_swapbacked)) {
+	    (READ_ONCE(folio->flags.f) & (unusual | BIT(PG_swapbacked))) ==
+	    BIT(PG_swapbacked)) {
 		list_add(&folio->lru, list);
 		return;
 	}
@@ -1395,8 +1398,8 @@ static bool pram_finish_single(u64 *entry, struct vm_area_struct *vma,
 
 	if (*entry & PRAM_ENTRY_GONE || !pte_present(pte) || pte_special(pte) ||
 	    pte_protnone(pte) || pte_pfn(pte) != pfn ||
-	    folio->mapping != (void *)vma->anon_vma + FOLIO_MAPPING_ANON ||
-	    (folio->flags.f & flags) != BIT(PG_swapbacked) ||
+	    READ_ONCE(folio->mapping) != (void *)vma->anon_vma + FOLIO_MAPPING_ANON ||
+	    (READ_ONCE(folio->flags.f) & flags) != BIT(PG_swapbacked) ||
 	    folio_mapcount(folio) != 1 || folio_ref_count(folio) != 2)
 		return false;
 	*entry |= PRAM_ENTRY_GONE;
