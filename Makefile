@@ -9,7 +9,7 @@ KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo demo-services check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check deb-kernel dist deps clean distclean help
+.PHONY: all demo demo-services check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check deb-guest deb-kernel dist deps clean distclean help
 
 all:
 	@scripts/deps --check build
@@ -77,6 +77,10 @@ deb-check:
 	@scripts/deps deb
 	@test/deb/run
 
+deb-guest: deps
+	@scripts/deps deb
+	@test/deb/guest
+
 deb-kernel:
 	@scripts/deps deb
 	@scripts/deb-kernel $(KERNEL) $(CONFIG)
@@ -96,24 +100,24 @@ distclean: clean
 
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
-	@echo 'make demo-services the same of five services of a Debian with systemd, under clients elsewhere; needs root, and a mirror of Debian; never run so far'
-	@echo 'make check         the tests for each change; lint, unit, patches, kunit, vm: one kind of them (docs/testing.md)'
-	@echo 'make check-all     all tests, in hours, and docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
-	@echo 'make test-runs     docs/test-runs.md, from what runs of scripts/check have left in build/'
+	@echo 'make demo-services the same for five services of a Debian with systemd, under remote clients; needs root and a Debian mirror; never run so far'
+	@echo 'make check         the tests for each change; make lint, unit, patches, kunit or vm: one tier of them (docs/testing.md)'
+	@echo 'make check-all     all tests (hours), writes docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
+	@echo 'make test-runs     docs/test-runs.md, from the results of scripts/check in build/'
 	@echo 'make faults        dumps and restores that fail at each of their steps; docs/faults.md; ARGS=--quick for most of them, once'
 	@echo 'make rounds        1000 tasks in a checkpoint; 200 dumps and restores in one kernel, 20 kexecs; ARGS="ROUNDS KEXECS TASKS" for others'
 	@echo 'make zdtm          CRIU'"'"'s test suite across a kexec; hours; ARGS=options (test/zdtm/README.md)'
 	@echo 'make fuzz          every parser with libFuzzer; SECONDS=300 for each, ARGS=TARGET (test/fuzz/README.md)'
-	@echo 'make kasan         a kernel with KASAN and kmemleak, and a choice of tests with it; kcsan: with KCSAN; ARGS=tests'
-	@echo 'make soak          dumps, restores and all that may race with them; SECONDS=1800, ARGS="--kernel 7.3-kasan", say'
-	@echo 'make bench         what it costs, in instructions: PRAM beside fork(), tmpfs, LUO and cp; build/bench.json'
+	@echo 'make kasan         a kernel with KASAN and kmemleak, and a selection of tests with it; make kcsan: with KCSAN; ARGS=tests'
+	@echo 'make soak          dumps, restores and everything that may race with them; SECONDS=1800, ARGS="--kernel 7.3-kasan", say'
+	@echo 'make bench         what it costs, in instructions: PRAM compared with fork(), tmpfs, LUO and cp; build/bench.json'
 	@echo 'make               the library, the CRIU plugin and pramctl, in build/; installs no packages'
-	@echo 'make deps          installs the packages that are missing (scripts/packages.list), as those above do first but for plain make'
+	@echo 'make deps          installs missing packages (scripts/packages.list); the targets above do this first, except plain make'
 	@echo 'make rig           test/vm/run; SCRIPT=file, ARGS=options (test/vm/README.md)'
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=one of kernel/config/flavors.list'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
-	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; deb-check: installs them into a Debian 12 and removes them'
-	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now) or a file; never run so far'
+	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; make deb-check: installs them into a Debian 12 and removes them; make deb-guest: boots one with them and a kernel of make deb-kernel, and has a service survive a kexec'
+	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now) or a file; LOCALVERSION='
 	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git'
 	@echo 'make clean         removes build/; distclean: the cache as well'

@@ -123,7 +123,7 @@ static void add_formats(struct check *check, const struct kernel_image *image, b
 
 void check_add_images(struct check *check, const char *kernel, const char *initrd, bool needed)
 {
-	static const char remedy[] = "boot with larger areas, kho_scratch=SIZE,SIZE,SIZE on the command line, or take a smaller initrd";
+	static const char remedy[] = "boot with larger areas, kho_scratch=SIZE,SIZE,SIZE on the command line, or use a smaller initrd";
 	_cleanup_free_ char *found = NULL, *kernel_text = NULL, *initrd_text = NULL;
 	struct stat st = { .st_size = 0 };
 	struct kernel_image image;
@@ -137,7 +137,7 @@ void check_add_images(struct check *check, const char *kernel, const char *initr
 		found = output_format("%s: %s", kernel,
 				      ret == -ENOEXEC ? "is no bzImage" : strerror(-ret));
 		check_add(check, "next kernel's size", CHECK_MISSING, found,
-			  "name the kernel and the initrd that are to be loaded");
+			  "name the kernel and the initrd to load");
 		return;
 	}
 	add_formats(check, &image, needed);

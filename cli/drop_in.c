@@ -15,12 +15,11 @@
 #include "crc32c.h"
 #include "drop_in.h"
 #include "output.h"
+#include "paths.h"
 #include "sysfile.h"
 #include "util.h"
 
 #define SUM_LINE	"# sum of the unit's files: "
-#define EXEC		"/usr/lib/pram/pram-exec"
-#define SERVICE		"/usr/lib/pram/pram-service"
 /* criu has to be given the time for a dump. */
 #define STOP_SECONDS	90U
 /* And for a restore, where systemd can't be told that it takes longer. */
@@ -60,10 +59,10 @@ static void check_type(struct json_object *obstacles, const struct unit *unit)
 		if (strcmp(type, served[i]))
 			continue;
 		if (!strcmp(type, "forking") && !is_set(unit->pid_file))
-			add(obstacles, "Type=forking without PIDFile=: systemd only guesses its main process; set PIDFile=, or have the service not fork");
+			add(obstacles, "Type=forking without PIDFile=: systemd only guesses its main process; set PIDFile=, or run the service in the foreground");
 		return;
 	}
-	add(obstacles, "Type=%s: only simple, exec, notify and forking are served%s", type,
+	add(obstacles, "Type=%s: only simple, exec, notify and forking are supported%s", type,
 	    !strcmp(type, "dbus") ? "; a connection to the bus can't be kept" : "");
 }
 
@@ -71,19 +70,19 @@ static void check_sandbox(struct json_object *obstacles, const struct unit *unit
 			  bool no_private_users)
 {
 	if (unit->dynamic_user)
-		add(obstacles, "DynamicUser=yes: its user may have another number in the next boot; set DynamicUser=no and User=");
+		add(obstacles, "DynamicUser=yes: its user may have another UID in the next boot; set DynamicUser=no and User=");
 	if (unit->private_users && !no_private_users)
-		add(obstacles, "PrivateUsers=yes: tasks can't be restored into a user namespace that systemd has made; --no-private-users has the drop-in switch it off");
+		add(obstacles, "PrivateUsers=yes: tasks can't be restored into a user namespace that systemd has made; --no-private-users turns it off in the drop-in");
 	if (is_set(unit->root_directory))
-		add(obstacles, "RootDirectory=%s: criu and its plugin are not in there", unit->root_directory);
+		add(obstacles, "RootDirectory=%s: criu and its plugin are not in it", unit->root_directory);
 	if (is_set(unit->root_image))
-		add(obstacles, "RootImage=%s: criu and its plugin are not in there", unit->root_image);
+		add(obstacles, "RootImage=%s: criu and its plugin are not in it", unit->root_image);
 	if (is_set(unit->proc_subset) && strcmp(unit->proc_subset, "all"))
 		add(obstacles, "ProcSubset=%s: criu needs /proc/sys; set ProcSubset=all", unit->proc_subset);
 	if (is_set(unit->private_pids) && strcmp(unit->private_pids, "no"))
-		add(obstacles, "PrivatePIDs=%s: its pids are not those of the machine", unit->private_pids);
+		add(obstacles, "PrivatePIDs=%s: its pids are not the machine's", unit->private_pids);
 	if (unit->delegate)
-		add(obstacles, "Delegate=yes: it makes control groups of its own, which are not kept");
+		add(obstacles, "Delegate=yes: it creates its own control groups, which are not kept");
 }
 
 static bool has_drop_in(const struct unit *unit)
@@ -102,12 +101,12 @@ static void check_commands(struct json_object *obstacles, const struct unit *uni
 {
 	/* systemd resolves what is not a path when it reads the unit. */
 	if (unit->start.nr != 1)
-		add(obstacles, "it has %zu commands ExecStart=: it takes one, that of the main process",
+		add(obstacles, "it has %zu ExecStart= commands: there must be one, that of the main process",
 		    unit->start.nr);
 	for (size_t i = 0; i < unit->start.nr; i++) {
 		for (char **flag = unit->start.all[i].flags; flag && *flag; flag++) {
 			if (!strcmp(*flag, "privileged"))
-				add(obstacles, "ExecStart=+%s: it is not in the unit's sandbox, where it would be restored",
+				add(obstacles, "ExecStart=+%s: it runs outside the unit's sandbox, but would be restored inside",
 				    unit->start.all[i].path);
 		}
 	}
@@ -127,9 +126,9 @@ struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_u
 	struct json_object *obstacles = output_new_array();
 
 	if (unit->transient)
-		add(obstacles, "it is transient: the next boot does not know it");
+		add(obstacles, "it is transient: the next boot will not know it");
 	if (unit->need_daemon_reload)
-		add(obstacles, "its files have changed since systemd has read them: run 'systemctl daemon-reload' first");
+		add(obstacles, "its files have changed since systemd read them: run 'systemctl daemon-reload' first");
 	check_type(obstacles, unit);
 	check_sandbox(obstacles, unit, no_private_users);
 	if (!has_drop_in(unit))
@@ -191,7 +190,7 @@ static void put_command(FILE *out, const char *key, const struct unit_command *c
 
 	fprintf(out, "%s=", key);
 	put_prefixes(out, command->flags);
-	fprintf(out, EXEC "%s", options);
+	fprintf(out, EXEC_PROGRAM "%s", options);
 	if (strcmp(name, command->path)) {
 		fputs(" --argv0 ", out);
 		put_word(out, name);
@@ -246,12 +245,12 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 		return NULL;
 	fprintf(out,
 		"# SPDX-License-Identifier: GPL-2.0-only\n"
-		"# Written by 'pramctl enable': the service goes over a kexec. 'pramctl disable' removes it.\n"
+		"# Written by 'pramctl enable': the service is kept across a kexec. 'pramctl disable' removes it.\n"
 		SUM_LINE "%08" PRIx32 "\n"
 		"[Service]\n"
-		"EnvironmentFile=-/run/pram/env/%%n\n"
+		"EnvironmentFile=-" ENV_DIR "/%%n\n"
 		"ExecStartPre=\n"
-		"ExecStartPre=+" SERVICE " prepare %%n\n",
+		"ExecStartPre=+" SERVICE_PROGRAM " prepare %%n\n",
 		sum_files(unit, root));
 	for (size_t i = 0; i < unit->start_pre.nr; i++) {
 		const struct unit_command *command = &unit->start_pre.all[i];
@@ -260,7 +259,7 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 	}
 	fputs("ExecStart=\n", out);
 	put_command(out, "ExecStart", unit->start.all, notifies ? "" : " --no-notify");
-	fputs("ExecStop=\nExecStop=+" SERVICE " dump %n\n", out);
+	fputs("ExecStop=\nExecStop=+" SERVICE_PROGRAM " dump %n\n", out);
 	for (size_t i = 0; i < unit->stop.nr; i++)
 		put_command(out, "ExecStop", &unit->stop.all[i], " --unless-dumped");
 	if (unit->stop_post.nr)

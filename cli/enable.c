@@ -12,14 +12,12 @@
 
 #include "drop_in.h"
 #include "output.h"
+#include "paths.h"
 #include "pramctl.h"
 #include "record.h"
 #include "services.h"
 #include "sysfile.h"
 #include "util.h"
-
-/* Where pram-service notes which connections are locked. */
-#define LOCK_DIR	"/run/pram/lock"
 
 /* What a machine with enabled services needs at each boot. */
 static char *boot_units[] = {
@@ -36,12 +34,12 @@ char *services_unit_name(const char *operand)
 	const char *dot = strrchr(operand, '.');
 
 	if (!*operand || strchr(operand, '/') || strlen(operand) > 200) {
-		pramctl_error("%s: is no name of a unit", operand);
+		pramctl_error("%s: is not a unit name", operand);
 		return NULL;
 	}
 	for (size_t i = 0; dot && i < sizeof(others) / sizeof(*others); i++) {
 		if (!strcmp(dot, others[i])) {
-			pramctl_error("%s: only units that are a .service can be dumped", operand);
+			pramctl_error("%s: only .service units can be dumped", operand);
 			return NULL;
 		}
 	}
@@ -69,7 +67,7 @@ static enum pramctl_exit load(const char *name, struct unit *unit)
 	if (!strcmp(unit->load_state, "loaded"))
 		return PRAMCTL_OK;
 	if (!strcmp(unit->load_state, "not-found")) {
-		pramctl_error("%s: there is no such unit; 'systemctl list-units --type=service' names them",
+		pramctl_error("%s: there is no such unit; 'systemctl list-units --type=service' lists them",
 			      name);
 		return PRAMCTL_NOT_FOUND;
 	}
@@ -181,7 +179,7 @@ static enum pramctl_exit enable(const struct pramctl_args *args, const char *nam
 				      unit.id, unit.id);
 			status = PRAMCTL_FAILED;
 		} else {
-			printf("%s is enabled already\n", unit.id);
+			printf("%s is already enabled\n", unit.id);
 		}
 		goto out;
 	}
@@ -189,10 +187,10 @@ static enum pramctl_exit enable(const struct pramctl_args *args, const char *nam
 	if (!status)
 		status = write_drop_in(args, &unit, path);
 	if (!status) {
-		printf("%s goes over the next kexec\n", unit.id);
+		printf("%s will be kept across the next kexec\n", unit.id);
 		/* Its pid may be one that the next boot uses itself. */
 		if (unit.main_pid && unit.main_pid < SERVICES_LOW_PID)
-			printf("It has the process %u, which the next boot may have, too: boot once, or restart it after 'systemctl start pram-pids.service'\n",
+			printf("The next boot may also use the pid of its process %u: reboot once, or restart the service after 'systemctl start pram-pids.service'\n",
 			       unit.main_pid);
 	}
 out:
@@ -226,7 +224,7 @@ static void count(const char *unit, void *arg)
 static enum pramctl_exit forget(const struct pramctl_args *args, const char *unit)
 {
 	_cleanup_free_ char *lock = output_format("%s" LOCK_DIR "/%s", args->root, unit);
-	char *argv[] = { SERVICES_PROGRAM, "unlock", (char *)unit, NULL };
+	char *argv[] = { SERVICE_PROGRAM, "unlock", (char *)unit, NULL };
 	_cleanup_close_ int dev = pram_open();
 	int status, ret = dev < 0 ? 0 : record_remove(dev, unit);
 	pid_t pid;
@@ -238,10 +236,10 @@ static enum pramctl_exit forget(const struct pramctl_args *args, const char *uni
 	}
 	if (access(lock, F_OK))
 		return PRAMCTL_OK;
-	ret = posix_spawn(&pid, SERVICES_PROGRAM, NULL, NULL, argv, environ);
+	ret = posix_spawn(&pid, SERVICE_PROGRAM, NULL, NULL, argv, environ);
 	if (!ret && waitpid(pid, &status, 0) == pid && !status)
 		return PRAMCTL_OK;
-	pramctl_error("%s: the lock of its connections can't be removed: run '" SERVICES_PROGRAM " unlock %s'",
+	pramctl_error("%s: the lock of its connections can't be removed: run '" SERVICE_PROGRAM " unlock %s'",
 		      unit, unit);
 	return PRAMCTL_FAILED;
 }
@@ -262,7 +260,7 @@ static enum pramctl_exit disable(const struct pramctl_args *args, const char *na
 	path = drop_in_path(args->root, id);
 	unit_free(&unit);
 	if (access(path, F_OK)) {
-		pramctl_error("%s: is not enabled; 'pramctl services' names those that are", name);
+		pramctl_error("%s: is not enabled; 'pramctl services' lists those that are", name);
 		return PRAMCTL_NOT_FOUND;
 	}
 	if (unlink(path)) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +74,7 @@ static void log_limit(void)
 
 	if (pram_info(session.dev, &info))
 		return;
-	pr_err("PRAM holds %" PRIu64 " bytes of the %" PRIu64 " that it may: raise "
+	pr_err("PRAM holds %" PRIu64 " of at most %" PRIu64 " bytes: raise "
 	       PRAM_MAX_BYTES_PATH ", or remove checkpoints that \"pramctl list\" shows\n",
 	       (uint64_t)info.held_bytes, (uint64_t)info.max_bytes);
 }
@@ -103,21 +104,38 @@ static void create_error(int error)
 	}
 }
 
-static void set_root(void)
+/* The start of a file of the root task's in /proc; empty if it can't be read. */
+static void read_of_root(const char *name, char *text, size_t size)
 {
-	const pid_t pid = root_item->pid->real;
-	char path[64], comm[32] = "";
 	ssize_t len = 0;
+	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", root_item->pid->real, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
-		len = read(fd, comm, sizeof(comm) - 1);
+		len = read(fd, text, size - 1);
 		close(fd);
 	}
-	comm[len > 0 ? strcspn(comm, "\n") : 0] = '\0';
-	if (pram_writer_set_root(writer, pid, *comm ? comm : NULL))
+	text[len > 0 ? len : 0] = '\0';
+}
+
+static void set_root(void)
+{
+	char comm[32], cgroups[PATH_MAX], *cgroup;
+
+	read_of_root("comm", comm, sizeof(comm));
+	comm[strcspn(comm, "\n")] = '\0';
+	/* The line of version 2, which is the last one. */
+	read_of_root("cgroup", cgroups, sizeof(cgroups));
+	cgroup = strstr(cgroups, "0::/");
+	if (cgroup && (cgroup == cgroups || cgroup[-1] == '\n')) {
+		cgroup += strlen("0::");
+		cgroup[strcspn(cgroup, "\n")] = '\0';
+	} else {
+		cgroup = NULL;
+	}
+	if (pram_writer_set_root(writer, root_item->pid->real, *comm ? comm : NULL, cgroup))
 		pr_warn("out of memory: the index won't say which task was dumped\n");
 }
 
@@ -147,7 +165,7 @@ static void log_begun(void)
 	};
 
 	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: they are no part of the checkpoint\n",
+		pr_warn("%s has ordinary images, too: they are not part of the checkpoint\n",
 			session.images_dir);
 	pr_info("dumping to checkpoint \"%s\", pages are %s%s\n", session.name, text[adopt],
 		adopt == session.settings.adopt ? "" : ", as this kernel can't take them over");
@@ -192,7 +210,7 @@ static int look_at_tasks(void)
 		adopt_files ? 0 : tasks.shared_bytes / mib, tasks.ghost_bytes / mib,
 		tasks.hugetlb_bytes / mib, tasks.ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
-		pr_err("at least %" PRIu64 " MiB of the tasks' memory has to be copied, and there is "
+		pr_err("at least %" PRIu64 " MiB of the tasks' memory must be copied, and there is "
 		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
 		       "--task %d\" says what is copied\n", least / mib, room.most / mib,
 		       tasks.pids[0]);
@@ -216,12 +234,12 @@ int pram_dump_begin(void)
 	int ret;
 
 	if (refused) {
-		pr_err("PRAM can't serve %s: dump without it, or to files, without the plugin\n",
+		pr_err("PRAM does not support %s: dump without it, or to files, without the plugin\n",
 		       refused);
 		return -EOPNOTSUPP;
 	}
 	if (pram_caller_packs(reason)) {
-		pr_err("%s; or have criu dump without the plugin: criu-pram-plugin(7) says how\n",
+		pr_err("%s; or let criu dump without the plugin: see criu-pram-plugin(7)\n",
 		       reason);
 		return -EOPNOTSUPP;
 	}

@@ -284,8 +284,8 @@ static void test_usage(void **state)
 	expect_fails("check --task x", PRAMCTL_USAGE, "'x' is no pid");
 	expect_fails("check --task 0", PRAMCTL_USAGE, "'0' is no pid");
 	expect_fails("check --task 2000000000", PRAMCTL_NOT_FOUND, "no process 2000000000");
-	expect_fails("check --kexec --criu x", PRAMCTL_USAGE, "looks at no criu");
-	expect_fails("check --reboot --plugin x", PRAMCTL_USAGE, "check --reboot looks at");
+	expect_fails("check --kexec --criu x", PRAMCTL_USAGE, "takes neither --criu nor --plugin");
+	expect_fails("check --reboot --plugin x", PRAMCTL_USAGE, "check --reboot takes neither");
 	expect_fails("check --criu", PRAMCTL_USAGE, "'--criu' needs an argument");
 	expect_fails("rm", PRAMCTL_USAGE, "either NAMEs, --all or --orphans");
 	expect_fails("rm --all x", PRAMCTL_USAGE, "either NAMEs, --all or");
@@ -314,7 +314,7 @@ static void test_no_device(void **state)
 		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "Input/output error");
 		fake_pram_fail_open(0);
 		fake_pram_set_abi(PRAM_ABI_VERSION + 1);
-		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "another version");
+		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "interface is not version");
 		fake_pram_set_abi(PRAM_ABI_VERSION);
 	}
 }
@@ -373,6 +373,51 @@ static void test_list_loading(void **state)
 	/* To look at it hurts nobody. */
 	assert_int_equal(run("show " NAME), PRAMCTL_OK);
 	pram_reader_close(r);
+}
+
+/* A checkpoint of a task in @cgroup is shown as @owner's; NULL: as nobody's. */
+static void expect_owner(const char *name, const char *cgroup, const char *owner)
+{
+	const struct pram_writer_options none = { .replace = false };
+	struct pram_checkpoint_writer *w;
+	char expected[128] = "\"owner\"";
+
+	assert_int_equal(pram_writer_create(test_dev(), name, &none, &w), 0);
+	assert_int_equal(pram_writer_set_root(w, 77, "task", cgroup), 0);
+	assert_int_equal(pram_writer_seal(w, 0), 0);
+	assert_int_equal(pram_writer_commit(w), 0);
+	pram_writer_close(w);
+	if (owner)
+		snprintf(expected, sizeof(expected), "\"owner\": \"%s\"", owner);
+	for (int i = 0; i < 2; i++) {
+		char command[128];
+
+		snprintf(command, sizeof(command), i ? "show --json %s" : "list --json", name);
+		assert_int_equal(run(command), PRAMCTL_OK);
+		if (!strstr(last.out, expected) == !!owner)
+			fail_msg("%s, in %s: not %s in %s", name, cgroup, expected, last.out);
+	}
+	assert_int_equal(run("rm --all"), PRAMCTL_OK);
+}
+
+static void test_owner(void **state)
+{
+#define ID	"0123456789ab0123456789ab0123456789ab0123456789ab0123456789ab0123"
+	(void)state;
+	expect_owner("/images", NULL, NULL);
+	expect_owner("/images", "/", NULL);
+	expect_owner("/images", "/system.slice/redis-server.service", "redis-server.service");
+	expect_owner("/images", "/user.slice/user-0.slice/session-3.scope", "session-3.scope");
+	/* A service may have control groups of its own. */
+	expect_owner("/images", "/system.slice/php.service/worker", "php.service");
+	expect_owner("/images", "/machine.slice/libpod-" ID ".scope", "podman 0123456789ab");
+	expect_owner("/images", "/machine.slice/libpod-" ID ".scope/container", "podman 0123456789ab");
+	expect_owner("/images", "/system.slice/docker-" ID ".scope", "docker 0123456789ab");
+	expect_owner("/images", "/system.slice/runc-web.scope", "runc web");
+	expect_owner("/images", "/web", "web");
+	expect_owner("/images", "/system.slice/runc-.scope", "runc-.scope");
+	expect_owner("service:nginx.service", "/init.scope", "nginx.service");
+	expect_owner("service:nginx.service", NULL, "nginx.service");
 }
 
 static void test_show(void **state)
@@ -535,7 +580,7 @@ static void test_export_refused(void **state)
 	fake_pram_add("shmem-1-home", PRAM_BYTE_STREAM, 0, "12345", 5);
 	expect_fails(in_scratch("export /nowhere ", "x"), PRAMCTL_NOT_FOUND, "/nowhere");
 	expect_fails(in_scratch("export shmem-1-home ", "x"), PRAMCTL_NOT_FOUND,
-		     "is no checkpoint");
+		     "is not a checkpoint");
 	expect_fails(in_scratch("export " NAME " ", "no/such/place"), PRAMCTL_FAILED,
 		     "No such file");
 	fd = open(in_scratch("", "file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -808,8 +853,8 @@ static void test_check_loss(void **state)
 
 	(void)state;
 	make_system("0\n", "0\n", "");
-	expect_verdict("--kexec", PRAMCTL_OK, "A kexec would lose nothing of PRAM now.\n");
-	expect_verdict("--reboot", PRAMCTL_OK, "A reboot would lose nothing of PRAM.\n");
+	expect_verdict("--kexec", PRAMCTL_OK, "A kexec would lose nothing in PRAM now.\n");
+	expect_verdict("--reboot", PRAMCTL_OK, "A reboot would lose nothing in PRAM.\n");
 
 	add_golden_checkpoint();
 	expect_verdict("--reboot", PRAMCTL_FAILED, "lost     nodes                      3, with ");
@@ -820,7 +865,7 @@ static void test_check_loss(void **state)
 	make_system("1\n", "0\n", "");
 	expect_verdict("--kexec", PRAMCTL_FAILED, "it will get no nodes; load one with: kexec -s -l");
 	make_system("1\n", "1\n", "");
-	expect_verdict("--kexec", PRAMCTL_OK, "loaded, it will be handed the nodes\n");
+	expect_verdict("--kexec", PRAMCTL_OK, "loaded, it will get the nodes\n");
 	expect_verdict("--kexec --json", PRAMCTL_OK, "\"safe\": true");
 	/* What cannot be seen is not safe. */
 	unlink(in_scratch("", "sys/kernel/pram/kexec_ready"));
@@ -1008,9 +1053,9 @@ static void test_check_kho_failed(void **state)
 	mkdir(in_scratch("", "sys/kernel/debug"), 0700);
 	mkdir(in_scratch("", "sys/kernel/debug/x86"), 0700);
 	run(in_scratch("check --root ", ""));
-	assert_non_null(strstr(last.out, "missing  scratch areas              KHO is off though it was "
-					 "asked for: it could not reserve them; boot with areas"));
-	assert_non_null(strstr(last.out, "not there; see the scratch areas above"));
+	assert_non_null(strstr(last.out, "missing  scratch areas              KHO is off although it was "
+					 "requested: it could not reserve them; boot with areas"));
+	assert_non_null(strstr(last.out, "not present; see the scratch areas above"));
 	put_file("proc/cmdline", "kho=off\n");
 	run(in_scratch("check --root ", ""));
 	assert_non_null(strstr(last.out, "unknown  scratch areas              KHO is off; boot with"));
@@ -1083,6 +1128,7 @@ int main(void)
 		pram_unit_test(test_output_lost),
 		pram_unit_test(test_list),
 		pram_unit_test(test_list_loading),
+		pram_unit_test(test_owner),
 		pram_unit_test(test_show),
 		pram_unit_test(test_long_name),
 		pram_unit_test(test_rm),

@@ -2,6 +2,7 @@
 /* plugin/, called as CRIU does, by its descriptor */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -443,21 +444,21 @@ static void test_luo_refuses(void **state)
 	(void)state;
 	setenv("CRIU_PRAM_BACKEND", "luo", 1);
 	opts.auto_dedup = 1;
-	expect_refused("LUO can't serve --auto-dedup");
+	expect_refused("LUO does not support --auto-dedup");
 	setenv("CRIU_PRAM_REPLACE", "yes", 1);
-	expect_refused("LUO can't serve the setting replace");
+	expect_refused("LUO does not support the setting replace");
 	unsetenv("CRIU_PRAM_REPLACE");
 	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
-	expect_refused("LUO can't serve the setting checksums");
+	expect_refused("LUO does not support the setting checksums");
 	unsetenv("CRIU_PRAM_CHECKSUMS");
 	memset(long_name, 'x', sizeof(long_name) - 1);
 	setenv("CRIU_PRAM_NAME", long_name, 1);
 	expect_refused("too long for LUO: set CRIU_PRAM_NAME to one of at most 58 bytes");
 	expect_no_restore(-ENAMETOOLONG, "too long for LUO");
 	setenv("CRIU_PRAM_KEEP", "yes", 1);
-	expect_no_restore(-EOPNOTSUPP, "LUO can't serve the setting keep");
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support the setting keep");
 	opts.lazy_pages = true;
-	expect_no_restore(-EOPNOTSUPP, "LUO can't serve --lazy-pages");
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support --lazy-pages");
 
 	/* And back again, in the same process. */
 	unsetenv("CRIU_PRAM_BACKEND");
@@ -583,7 +584,7 @@ static void test_packed(void **state)
 {
 	(void)state;
 	criu_stub_be_packed();
-	expect_refused("packed; or have criu dump without the plugin");
+	expect_refused("packed; or let criu dump without the plugin");
 	dump("core", 1);
 	/* What is in there already can be had. */
 	criu_stub_be_packed();
@@ -643,11 +644,30 @@ static void test_name(void **state)
 	restore("core", 1);
 }
 
+/* The control group of this process, as the index should have it: "" if it is not known. */
+static void read_cgroup(char *cgroup, size_t size)
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[PATH_MAX];
+
+	*cgroup = '\0';
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "0::/", 4))
+			snprintf(cgroup, size, "%s", line + 3);
+	}
+	if (file)
+		fclose(file);
+}
+
 static void test_index(void **state)
 {
 	static const int states[] = { TASK_DEAD, TASK_ALIVE, TASK_STOPPED };
 
+	char cgroup[PATH_MAX];
+
 	(void)state;
+	read_cgroup(cgroup, sizeof(cgroup));
 	for (size_t i = 0; i < 3; i++) {
 		struct pram_checkpoint_reader *r;
 		const PramCheckpoint *index;
@@ -662,6 +682,7 @@ static void test_index(void **state)
 		assert_string_equal(index->criu_version, CRIU_VERSION);
 		assert_int_equal(index->root_pid, getpid());
 		assert_string_equal(index->root_comm, "test-plugin");
+		assert_string_equal(index->cgroup ?: "", cgroup);
 		assert_int_equal(pram_reader_finish(r), 0);
 		pram_reader_close(r);
 	}
@@ -830,7 +851,7 @@ static void test_room(void **state)
 	assert_true(shared != MAP_FAILED);
 	memset(shared, 1, size);
 	criu_stub_set_room(2 << 20);
-	expect_refused("MiB of the tasks' memory has to be copied, and there is not more than 4 MiB");
+	expect_refused("MiB of the tasks' memory must be copied, and there is not more than 4 MiB");
 	criu_stub_set_room(7 << 20);
 	dump_images("core", 1);
 	assert_true(criu_stub_logged("the dump may fail for lack of it"));
@@ -857,7 +878,7 @@ static void test_failing_dump_pages(void **state)
 	fake_pram_set_totals(1 << 20, 0);
 	fake_pram_fail(PRAM_IOCTL_ADOPT, ENOSPC, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -ENOSPC);
-	assert_true(criu_stub_logged("of the 1048576 that it may: raise /sys/kernel/pram/max_bytes"));
+	assert_true(criu_stub_logged("of at most 1048576 bytes: raise /sys/kernel/pram/max_bytes"));
 
 	pid = fork();
 	if (!pid)
@@ -1067,7 +1088,7 @@ static void test_elsewhere(void **state)
 
 	criu_stub_be_elsewhere();
 	dump_images("other", 2);
-	assert_true(criu_stub_logged("set that already for the dump"));
+	assert_true(criu_stub_logged("or better set a name for the dump"));
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
 	criu_stub_new_process();
 	while (pram_list_next(test_dev(), &node) > 0) {
@@ -1128,7 +1149,7 @@ static void test_foreign_directory(void **state)
 		skip();
 	own = criu_stub_set_images_dir(fd);
 	criu_stub_be_elsewhere();
-	expect_refused("which is of another mount namespace");
+	expect_refused("which belongs to another mount namespace");
 	criu_stub_be_elsewhere();
 	expect_no_restore(-EINVAL, "set CRIU_PRAM_NAME for the dump and the restore");
 	setenv("CRIU_PRAM_NAME", "named", 1);
