@@ -80,7 +80,7 @@ static void check_config(struct check *check)
 
 		if (!check->config)
 			check_add(check, options[i], CHECK_UNKNOWN,
-				  "neither /proc/config.gz nor the configuration in /boot is there",
+				  "there is neither /proc/config.gz nor a configuration in /boot",
 				  remedy);
 		else if (config_is_set(check, options[i]))
 			check_add(check, options[i], CHECK_OK, "y", "");
@@ -156,8 +156,8 @@ static void check_scratch(struct check *check)
 		check_add(check, "scratch areas", CHECK_OK, found, "");
 	else if (kho_has_failed(check))
 		check_add(check, "scratch areas", CHECK_MISSING,
-			  "KHO is off though it was asked for: it could not reserve them",
-			  "boot with areas that fit into each node's memory, "
+			  "KHO is off although it was requested: it could not reserve them",
+			  "boot with areas that fit into each NUMA node's memory, "
 			  "kho_scratch=LOWMEM,GLOBAL,PERNODE on the command line; 'dmesg | grep KHO' "
 			  "says which one did not");
 	else if (debugfs_is_mounted(check->args->root))
@@ -177,9 +177,9 @@ static void check_device(struct check *check)
 		"boot a kernel that has PRAM with kho=on; its log says what is wrong then";
 
 	if (sysfile_exists(root, PRAM_DEVICE_PATH))
-		check_add(check, PRAM_DEVICE_PATH, CHECK_OK, "there", "");
+		check_add(check, PRAM_DEVICE_PATH, CHECK_OK, "present", "");
 	else
-		check_add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not there", boot);
+		check_add(check, PRAM_DEVICE_PATH, CHECK_MISSING, "not present", boot);
 
 	if (!text) {
 		check_add(check, "interface", CHECK_MISSING, "/sys/kernel/pram can't be read",
@@ -270,17 +270,17 @@ static void check_criu_hooks(struct check *check, const char *path)
 	int ret;
 
 	if (!*version)
-		check_add(check, "criu's version", CHECK_MISSING, "it does not say", remedy);
+		check_add(check, "criu's version", CHECK_MISSING, "it states none", remedy);
 	else
 		check_add(check, "criu's version",
 			  version_is_enough(version) ? CHECK_OK : CHECK_MISSING, version, remedy);
 
 	ret = elf_exports(path, CRIU_HOOK_SYMBOL);
 	if (ret > 0)
-		check_add(check, "criu's image hooks", CHECK_OK, "there", "");
+		check_add(check, "criu's image hooks", CHECK_OK, "present", "");
 	else
 		check_add(check, "criu's image hooks", CHECK_MISSING,
-			  ret == -ENOEXEC ? "it is a script" : ret ? strerror(-ret) : "not there",
+			  ret == -ENOEXEC ? "it is a script" : ret ? strerror(-ret) : "not present",
 			  ret == -ENOEXEC ? "name the program itself with --criu" : remedy);
 }
 
@@ -312,7 +312,7 @@ static void check_plugin_note(struct check *check, const char *path)
 
 	if (ret <= 0) {
 		check_add(check, "plugin's interface", CHECK_MISSING,
-			  ret ? strerror(-ret) : "it does not say", remedy);
+			  ret ? strerror(-ret) : "it states none", remedy);
 		return;
 	}
 	found = output_format("version %u, checkpoint format %u", desc.abi_version,
@@ -338,7 +338,7 @@ static void check_plugin_criu(struct check *check, const char *plugin, const cha
 	if (!criu || !sysfile_exists("", criu))
 		return;
 	if (elf_read_criu_note(plugin, &desc) <= 0) {
-		check_add(check, "plugin's criu", CHECK_MISSING, "it does not say", remedy);
+		check_add(check, "plugin's criu", CHECK_MISSING, "it states none", remedy);
 		return;
 	}
 	size = elf_read_build_id(criu, id);
@@ -366,7 +366,7 @@ static void check_plugin(struct check *check, const char *criu)
 	}
 	if (!path || !sysfile_exists("", path)) {
 		check_add(check, "plugin", CHECK_MISSING,
-			  path ? path : "pram_plugin.so is not there",
+			  path ? path : "there is no pram_plugin.so",
 			  "install it, or name it with --plugin");
 		return;
 	}
@@ -399,7 +399,7 @@ enum pramctl_exit pramctl_check(const struct pramctl_args *args)
 			return args->task ? pramctl_check_task(args) :
 			       args->services ? pramctl_check_services(args) :
 						pramctl_check_loss(args);
-		pramctl_error("check --%s looks at no criu and no plugin",
+		pramctl_error("check --%s takes neither --criu nor --plugin",
 			      args->task ? "task" : args->services ? "services" :
 			      args->kexec ? "kexec" : "reboot");
 		return PRAMCTL_USAGE;

@@ -89,13 +89,13 @@ static void add_next_kernel(struct check *check)
 	_cleanup_free_ char *loaded = sysfile_read(root, "/sys/kernel/kexec_loaded");
 
 	if (!ready && error == EBUSY)
-		check_add(check, "next kernel", CHECK_LOST, "is being loaded at this moment",
+		check_add(check, "next kernel", CHECK_LOST, "is being loaded right now",
 			  "try again");
 	else if (!ready)
 		check_add(check, "next kernel", CHECK_MISSING,
 			  "/sys/kernel/pram/kexec_ready can't be read", "as root, mount /sys");
 	else if (!strcmp(ready, "1"))
-		check_add(check, "next kernel", CHECK_OK, "loaded, it will be handed the nodes",
+		check_add(check, "next kernel", CHECK_OK, "loaded, it will get the nodes",
 			  "");
 	else if (loaded && !strcmp(loaded, "1"))
 		check_add(check, "next kernel", CHECK_LOST,
@@ -223,9 +223,9 @@ enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args)
 		add_next_kernel(&check);
 	if (args->kexec)
 		verdict = check.failed ? "A kexec would lose data now." :
-					 "A kexec would lose nothing of PRAM now.";
+					 "A kexec would lose nothing in PRAM now.";
 	else
 		verdict = check.failed ? "A reboot would lose data; a kexec need not." :
-					 "A reboot would lose nothing of PRAM.";
+					 "A reboot would lose nothing in PRAM.";
 	return check_end(&check, "safe", verdict);
 }

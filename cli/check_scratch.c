@@ -119,7 +119,7 @@ static int read_kernel(const char *path, uint64_t *size, uint64_t *align)
 
 void check_add_images(struct check *check, const char *kernel, const char *initrd)
 {
-	static const char remedy[] = "boot with larger areas, kho_scratch=SIZE,SIZE,SIZE on the command line, or take a smaller initrd";
+	static const char remedy[] = "boot with larger areas, kho_scratch=SIZE,SIZE,SIZE on the command line, or use a smaller initrd";
 	_cleanup_free_ char *found = NULL, *kernel_text = NULL, *initrd_text = NULL;
 	uint64_t size = 0, align = 1, largest = 0;
 	struct areas areas;
@@ -132,7 +132,7 @@ void check_add_images(struct check *check, const char *kernel, const char *initr
 		found = output_format("%s: %s", kernel,
 				      ret == -ENOEXEC ? "is no bzImage" : strerror(-ret));
 		check_add(check, "next kernel's size", CHECK_MISSING, found,
-			  "name the kernel and the initrd that are to be loaded");
+			  "name the kernel and the initrd to load");
 		return;
 	}
 	if (!areas_read(&areas, check->args->root)) {

@@ -63,7 +63,7 @@ static void add_lost(struct check *check, const struct pram_tasks *tasks)
 	for (size_t i = 0; i < tasks->nr_lost; i++) {
 		_cleanup_free_ char *item = output_format("file of process %d", tasks->lost[i].pid);
 		_cleanup_free_ char *found =
-			output_format("%s, in memory that no kexec leaves", tasks->lost[i].path);
+			output_format("%s, in memory that a kexec destroys", tasks->lost[i].path);
 
 		check_add(check, item, CHECK_LOST, found,
 			  "keep it on a tmpfs with pram=, or on a disk");
@@ -79,7 +79,7 @@ static void add_refused(struct check *check, const struct pram_tasks *tasks)
 
 		if (remedy)
 			*remedy = 0;
-		check_add(check, item, CHECK_LOST, what, remedy ? remedy + 2 : "have it do without");
+		check_add(check, item, CHECK_LOST, what, remedy ? remedy + 2 : "make the program do without it");
 	}
 }
 
@@ -116,6 +116,6 @@ enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
 	add_refused(&check, &tasks);
 	pram_tasks_free(&tasks);
 	return check_end(&check, "able",
-			 check.failed ? "It can't be dumped and restored after a kexec as it is." :
-					"Nothing is known that would keep it from going over a kexec.");
+			 check.failed ? "As it is, it can't be dumped and restored after a kexec." :
+					"Nothing is known that would keep it from surviving a kexec.");
 }

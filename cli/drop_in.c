@@ -60,10 +60,10 @@ static void check_type(struct json_object *obstacles, const struct unit *unit)
 		if (strcmp(type, served[i]))
 			continue;
 		if (!strcmp(type, "forking") && !is_set(unit->pid_file))
-			add(obstacles, "Type=forking without PIDFile=: systemd only guesses its main process; set PIDFile=, or have the service not fork");
+			add(obstacles, "Type=forking without PIDFile=: systemd only guesses its main process; set PIDFile=, or run the service in the foreground");
 		return;
 	}
-	add(obstacles, "Type=%s: only simple, exec, notify and forking are served%s", type,
+	add(obstacles, "Type=%s: only simple, exec, notify and forking are supported%s", type,
 	    !strcmp(type, "dbus") ? "; a connection to the bus can't be kept" : "");
 }
 
@@ -71,19 +71,19 @@ static void check_sandbox(struct json_object *obstacles, const struct unit *unit
 			  bool no_private_users)
 {
 	if (unit->dynamic_user)
-		add(obstacles, "DynamicUser=yes: its user may have another number in the next boot; set DynamicUser=no and User=");
+		add(obstacles, "DynamicUser=yes: its user may have another UID in the next boot; set DynamicUser=no and User=");
 	if (unit->private_users && !no_private_users)
-		add(obstacles, "PrivateUsers=yes: tasks can't be restored into a user namespace that systemd has made; --no-private-users has the drop-in switch it off");
+		add(obstacles, "PrivateUsers=yes: tasks can't be restored into a user namespace that systemd has made; --no-private-users turns it off in the drop-in");
 	if (is_set(unit->root_directory))
-		add(obstacles, "RootDirectory=%s: criu and its plugin are not in there", unit->root_directory);
+		add(obstacles, "RootDirectory=%s: criu and its plugin are not in it", unit->root_directory);
 	if (is_set(unit->root_image))
-		add(obstacles, "RootImage=%s: criu and its plugin are not in there", unit->root_image);
+		add(obstacles, "RootImage=%s: criu and its plugin are not in it", unit->root_image);
 	if (is_set(unit->proc_subset) && strcmp(unit->proc_subset, "all"))
 		add(obstacles, "ProcSubset=%s: criu needs /proc/sys; set ProcSubset=all", unit->proc_subset);
 	if (is_set(unit->private_pids) && strcmp(unit->private_pids, "no"))
-		add(obstacles, "PrivatePIDs=%s: its pids are not those of the machine", unit->private_pids);
+		add(obstacles, "PrivatePIDs=%s: its pids are not the machine's", unit->private_pids);
 	if (unit->delegate)
-		add(obstacles, "Delegate=yes: it makes control groups of its own, which are not kept");
+		add(obstacles, "Delegate=yes: it creates its own control groups, which are not kept");
 }
 
 static bool has_drop_in(const struct unit *unit)
@@ -102,12 +102,12 @@ static void check_commands(struct json_object *obstacles, const struct unit *uni
 {
 	/* systemd resolves what is not a path when it reads the unit. */
 	if (unit->start.nr != 1)
-		add(obstacles, "it has %zu commands ExecStart=: it takes one, that of the main process",
+		add(obstacles, "it has %zu ExecStart= commands: there must be one, that of the main process",
 		    unit->start.nr);
 	for (size_t i = 0; i < unit->start.nr; i++) {
 		for (char **flag = unit->start.all[i].flags; flag && *flag; flag++) {
 			if (!strcmp(*flag, "privileged"))
-				add(obstacles, "ExecStart=+%s: it is not in the unit's sandbox, where it would be restored",
+				add(obstacles, "ExecStart=+%s: it runs outside the unit's sandbox, but would be restored inside",
 				    unit->start.all[i].path);
 		}
 	}
@@ -118,15 +118,15 @@ struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_u
 	struct json_object *obstacles = output_new_array();
 
 	if (unit->transient)
-		add(obstacles, "it is transient: the next boot does not know it");
+		add(obstacles, "it is transient: the next boot will not know it");
 	if (unit->need_daemon_reload)
-		add(obstacles, "its files have changed since systemd has read them: run 'systemctl daemon-reload' first");
+		add(obstacles, "its files have changed since systemd read them: run 'systemctl daemon-reload' first");
 	check_type(obstacles, unit);
 	check_sandbox(obstacles, unit, no_private_users);
 	if (!has_drop_in(unit))
 		check_commands(obstacles, unit);
 	for (char **socket = unit->sockets; socket && *socket; socket++)
-		add(obstacles, "%s: sockets that systemd listens on can't be kept; disable the socket unit and have the service listen itself",
+		add(obstacles, "%s: sockets that systemd listens on can't be kept; disable the socket unit and let the service listen itself",
 		    *socket);
 	if (unit->fd_store_max)
 		add(obstacles, "FileDescriptorStoreMax=%" PRIu32 ": descriptors that it has stored in systemd would be lost",
@@ -235,7 +235,7 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 		return NULL;
 	fprintf(out,
 		"# SPDX-License-Identifier: GPL-2.0-only\n"
-		"# Written by 'pramctl enable': the service goes over a kexec. 'pramctl disable' removes it.\n"
+		"# Written by 'pramctl enable': the service is kept across a kexec. 'pramctl disable' removes it.\n"
 		SUM_LINE "%08" PRIx32 "\n"
 		"[Service]\n"
 		"EnvironmentFile=-/run/pram/env/%%n\n"

@@ -37,12 +37,12 @@ char *services_unit_name(const char *operand)
 	const char *dot = strrchr(operand, '.');
 
 	if (!*operand || strchr(operand, '/') || strlen(operand) > 200) {
-		pramctl_error("%s: is no name of a unit", operand);
+		pramctl_error("%s: is not a unit name", operand);
 		return NULL;
 	}
 	for (size_t i = 0; dot && i < sizeof(others) / sizeof(*others); i++) {
 		if (!strcmp(dot, others[i])) {
-			pramctl_error("%s: only units that are a .service can be dumped", operand);
+			pramctl_error("%s: only .service units can be dumped", operand);
 			return NULL;
 		}
 	}
@@ -70,7 +70,7 @@ static enum pramctl_exit load(const char *name, struct unit *unit)
 	if (!strcmp(unit->load_state, "loaded"))
 		return PRAMCTL_OK;
 	if (!strcmp(unit->load_state, "not-found")) {
-		pramctl_error("%s: there is no such unit; 'systemctl list-units --type=service' names them",
+		pramctl_error("%s: there is no such unit; 'systemctl list-units --type=service' lists them",
 			      name);
 		return PRAMCTL_NOT_FOUND;
 	}
@@ -182,7 +182,7 @@ static enum pramctl_exit enable(const struct pramctl_args *args, const char *nam
 				      unit.id, unit.id);
 			status = PRAMCTL_FAILED;
 		} else {
-			printf("%s is enabled already\n", unit.id);
+			printf("%s is already enabled\n", unit.id);
 		}
 		goto out;
 	}
@@ -190,10 +190,10 @@ static enum pramctl_exit enable(const struct pramctl_args *args, const char *nam
 	if (!status)
 		status = write_drop_in(args, &unit, path);
 	if (!status) {
-		printf("%s goes over the next kexec\n", unit.id);
+		printf("%s will be kept across the next kexec\n", unit.id);
 		/* Its pid may be one that the next boot uses itself. */
 		if (unit.main_pid && unit.main_pid < SERVICES_LOW_PID)
-			printf("It has the process %u, which the next boot may have, too: boot once, or restart it after 'systemctl start pram-pids.service'\n",
+			printf("The next boot may also use the pid of its process %u: reboot once, or restart the service after 'systemctl start pram-pids.service'\n",
 			       unit.main_pid);
 	}
 out:
@@ -286,7 +286,7 @@ static enum pramctl_exit disable(const struct pramctl_args *args, const char *na
 	path = drop_in_path(args->root, id);
 	unit_free(&unit);
 	if (access(path, F_OK)) {
-		pramctl_error("%s: is not enabled; 'pramctl services' names those that are", name);
+		pramctl_error("%s: is not enabled; 'pramctl services' lists those that are", name);
 		return PRAMCTL_NOT_FOUND;
 	}
 	if (unlink(path)) {

@@ -59,7 +59,7 @@ static enum pramctl_exit export_begin(struct export *e)
 	/* For the owner alone: images hold all that the tasks had in memory. */
 	e->made_dir = !mkdir(e->dir, 0700);
 	if (!e->made_dir && errno != EEXIST) {
-		pramctl_error("%s: can't be made: %s; name a directory on a file system that can be written",
+		pramctl_error("%s: can't be created: %s; name a directory on a writable file system",
 			      e->dir, strerror(errno));
 		return PRAMCTL_FAILED;
 	}
@@ -169,7 +169,7 @@ static enum pramctl_exit export_checkpoint(struct export *e, struct pram_checkpo
 
 	ret = pram_reader_open_pages(r);
 	if (ret) {
-		pramctl_error("%s: its pages can't be opened: %s; 'pramctl show' tells which are damaged",
+		pramctl_error("%s: its pages can't be opened: %s; 'pramctl show' shows which are damaged",
 			      index->name, strerror(-ret));
 		return PRAMCTL_FAILED;
 	}
@@ -200,7 +200,7 @@ enum pramctl_exit pramctl_export(const struct pramctl_args *args)
 	if (status)
 		return status;
 	if (target.kind != PRAMCTL_CHECKPOINT) {
-		pramctl_error("%s: is no checkpoint; 'pramctl list' shows which there are",
+		pramctl_error("%s: is not a checkpoint; 'pramctl list' shows all",
 			      target.name);
 		return PRAMCTL_NOT_FOUND;
 	}

@@ -16,7 +16,7 @@
 /* Every image has this at its end; logs and statistics have not. */
 #define IMAGE_SUFFIX	".img"
 
-#define LIMIT_REACHED	"PRAM holds as much as it may; raise " PRAM_MAX_BYTES_PATH ", or remove what " \
+#define LIMIT_REACHED	"PRAM's limit is reached; raise " PRAM_MAX_BYTES_PATH ", or remove what " \
 			"'pramctl list' shows"
 
 struct import {
@@ -100,13 +100,13 @@ static enum pramctl_exit import_images(struct import *i)
 		if (!ret) {
 			ret = import_image(i, image);
 			if (ret == -ENAMETOOLONG)
-				pramctl_error("%s: with this image the name gets too long for PRAM; give a shorter NAME",
+				pramctl_error("%s: with this image's name the node's name is too long for PRAM; give a shorter NAME",
 					      image);
 			else if (ret == -ENOSPC)
 				pramctl_error("%s/%s: can't be imported: " LIMIT_REACHED, i->dir,
 					      image);
 			else if (ret)
-				pramctl_error("%s/%s: can't be imported: %s; is it a whole image of CRIU?",
+				pramctl_error("%s/%s: can't be imported: %s; is it a complete CRIU image?",
 					      i->dir, image, strerror(-ret));
 		}
 		free(entries[e]);
@@ -129,12 +129,12 @@ static enum pramctl_exit check_directory(struct import *i)
 		return error == ENOENT ? PRAMCTL_NOT_FOUND : PRAMCTL_FAILED;
 	}
 	if (fstatat(i->dir_fd, "inventory.img", &st, AT_SYMLINK_NOFOLLOW)) {
-		pramctl_error("%s: has no inventory.img, so this is no directory of CRIU images; name one",
+		pramctl_error("%s: has no inventory.img, so it is not a directory of CRIU images; name one",
 			      i->dir);
 		return PRAMCTL_FAILED;
 	}
 	if (!fstatat(i->dir_fd, "parent", &st, AT_SYMLINK_NOFOLLOW)) {
-		pramctl_error("%s: is incremental, its pages are partly in parent/; dump the tasks whole",
+		pramctl_error("%s: is incremental: some of its pages are in parent/; make a full dump",
 			      i->dir);
 		return PRAMCTL_FAILED;
 	}

@@ -135,7 +135,7 @@ static enum pramctl_exit choose(const struct pramctl_args *args, struct next *ne
 	if (!next->kernel)
 		return PRAMCTL_NOT_FOUND;
 	if (access(next->kernel, R_OK)) {
-		pramctl_error("%s: %s; name a version of those in " BOOT ", or a file", next->kernel,
+		pramctl_error("%s: %s; name one of the versions in " BOOT ", or a file", next->kernel,
 			      strerror(errno));
 		return PRAMCTL_NOT_FOUND;
 	}
@@ -190,7 +190,7 @@ static void check_next(struct check *check, const struct next *next)
 	else
 		check_add(check, "PRAM", CHECK_MISSING,
 			  "its configuration lacks CONFIG_PRAM=y or CONFIG_KEXEC_HANDOVER=y",
-			  "take a kernel that has them");
+			  "use a kernel that has them");
 	check_add_images(check, next->kernel, next->initrd);
 }
 
@@ -211,14 +211,14 @@ static enum pramctl_exit load(const struct next *next)
 		pramctl_error("%s: the kernel can't be loaded: %s%s", next->kernel, strerror(error),
 			      error == EADDRNOTAVAIL ? "; there is no room in the scratch areas, boot with larger ones (kho_scratch=)" :
 			      error == EPERM ? "; run as root, and see /proc/sys/kernel/kexec_load_disabled" :
-			      error == ENOEXEC ? "; it is no kernel" :
+			      error == ENOEXEC ? "; it is not a kernel" :
 			      "; see the kernel's log");
 		return error == EPERM ? PRAMCTL_UNAVAILABLE : PRAMCTL_FAILED;
 	}
 	ready = sysfile_read("", "/sys/kernel/pram/kexec_ready");
 	if (ready && !strcmp(ready, "1"))
 		return PRAMCTL_OK;
-	pramctl_error("%s: it is loaded, but will not be handed what is in PRAM: run 'pramctl check'",
+	pramctl_error("%s: it is loaded, but will not get what is in PRAM: run 'pramctl check'",
 		      next->kernel);
 	return PRAMCTL_FAILED;
 }
@@ -231,7 +231,7 @@ static enum pramctl_exit go(void)
 	sync();
 	if (!unit_start("kexec.target", "replace-irreversibly", error))
 		return PRAMCTL_OK;
-	pramctl_error("the kernel is loaded, but systemd does not go down for it: %s; try 'systemctl kexec'",
+	pramctl_error("the kernel is loaded, but systemd does not shut down for it: %s; try 'systemctl kexec'",
 		      error);
 	return PRAMCTL_FAILED;
 }
@@ -250,7 +250,7 @@ enum pramctl_exit pramctl_kexec(const struct pramctl_args *args)
 		services_check(&check, CHECK_UNKNOWN);
 		status = check_end(&check, "ready",
 				   check.failed ? "This kernel can't take over." :
-				   args->dry_run ? "All is ready; nothing was done." :
+				   args->dry_run ? "Everything is ready; nothing was done." :
 						   "The machine goes down for the new kernel.");
 		if (!status && !args->dry_run)
 			status = load(&next);

@@ -194,9 +194,9 @@ static void print_totals(const struct pram_ioctl_info *info)
 	_cleanup_free_ char *max = output_bytes(info->max_bytes);
 
 	if (info->max_bytes != PRAM_MAX_BYTES_NONE)
-		printf("held: %s, of %s that " PRAM_MAX_BYTES_PATH " allows\n", held, max);
+		printf("held: %s of the %s that " PRAM_MAX_BYTES_PATH " allows\n", held, max);
 	if (info->lost_pages)
-		printf("lost: %llu pages at least, which came damaged: see the kernel's log\n",
+		printf("lost: at least %llu pages, which arrived damaged: see the kernel's log\n",
 		       (unsigned long long)info->lost_pages);
 }
 

@@ -17,14 +17,14 @@
 #define OPTION_JSON \
 	{ "json", NULL, "print JSON", ARG(json) }
 #define OPTION_ROOT \
-	{ "root", "DIR", "look at the files of the system that lies in DIR", ARG(root) }
+	{ "root", "DIR", "use the files of the system in DIR", ARG(root) }
 
 const struct pramctl_command pramctl_commands[] = {
 	{
 		"list", "", "list checkpoints and other nodes", 0, 0,
 		{
 			OPTION_JSON,
-			{ "nodes", NULL, "list every node by itself", ARG(nodes) },
+			{ "nodes", NULL, "list every node separately", ARG(nodes) },
 		},
 		pramctl_list,
 	},
@@ -37,9 +37,9 @@ const struct pramctl_command pramctl_commands[] = {
 		"rm", "NAME...", "remove checkpoints or nodes", 0, SIZE_MAX,
 		{
 			OPTION_JSON,
-			{ "all", NULL, "remove all that nobody is saving or loading", ARG(all) },
+			{ "all", NULL, "remove all nodes that are not in use", ARG(all) },
 			{ "force", NULL, "with --all: file systems, too", ARG(force) },
-			{ "orphans", NULL, "remove checkpoints that nobody can restore", ARG(orphans) },
+			{ "orphans", NULL, "remove checkpoints whose directory is gone", ARG(orphans) },
 			{ "id", NULL, "NAMEs are ids of single nodes", ARG(by_id) },
 		},
 		pramctl_rm,
@@ -48,13 +48,13 @@ const struct pramctl_command pramctl_commands[] = {
 		"check", "[KERNEL [INITRD]]", "check if this system can save tasks in PRAM", 0, 2,
 		{
 			OPTION_JSON,
-			{ "criu", "FILE", "the criu to look at", ARG(criu) },
-			{ "plugin", "FILE", "the CRIU plugin to look at", ARG(plugin) },
-			{ "kexec", NULL, "instead, if a kexec would lose anything now", ARG(kexec) },
-			{ "reboot", NULL, "instead, if a reboot would lose anything", ARG(reboot) },
-			{ "services", NULL, "instead, if enabled services can go over a kexec", ARG(services) },
-			{ "try", NULL, "with --services: have criu dump them, which run on", ARG(try_dump) },
-			{ "task", "PID", "instead, if a task can be dumped and go over a kexec", ARG(task) },
+			{ "criu", "FILE", "the criu to examine", ARG(criu) },
+			{ "plugin", "FILE", "the CRIU plugin to examine", ARG(plugin) },
+			{ "kexec", NULL, "check if a kexec would lose anything now", ARG(kexec) },
+			{ "reboot", NULL, "check if a reboot would lose anything", ARG(reboot) },
+			{ "services", NULL, "check if enabled services can survive a kexec", ARG(services) },
+			{ "try", NULL, "with --services: dump each as a trial; it runs on", ARG(try_dump) },
+			{ "task", "PID", "check if a task can be dumped and survive a kexec", ARG(task) },
 			OPTION_ROOT,
 		},
 		pramctl_check,
@@ -79,20 +79,20 @@ const struct pramctl_command pramctl_commands[] = {
 		pramctl_stats,
 	},
 	{
-		"enable", "UNIT...", "have services go over a kexec", 1, SIZE_MAX,
+		"enable", "UNIT...", "keep services across a kexec", 1, SIZE_MAX,
 		{
-			{ "no-private-users", NULL, "switch PrivateUsers= off", ARG(no_private_users) },
+			{ "no-private-users", NULL, "turn PrivateUsers= off", ARG(no_private_users) },
 			OPTION_ROOT,
 		},
 		pramctl_enable,
 	},
 	{
-		"disable", "UNIT...", "have them stopped and started again", 1, SIZE_MAX,
+		"disable", "UNIT...", "let a kexec restart services again", 1, SIZE_MAX,
 		{ OPTION_ROOT },
 		pramctl_disable,
 	},
 	{
-		"services", "", "show services that go over a kexec", 0, 0,
+		"services", "", "show services that are kept across a kexec", 0, 0,
 		{ OPTION_JSON, OPTION_ROOT },
 		pramctl_services,
 	},
@@ -105,9 +105,9 @@ const struct pramctl_command pramctl_commands[] = {
 		"kexec", "[VERSION|FILE]", "load a kernel and go down for it", 0, 1,
 		{
 			OPTION_JSON,
-			{ "dry-run", NULL, "say what would be done, and do nothing", ARG(dry_run) },
+			{ "dry-run", NULL, "show what would be done, and do nothing", ARG(dry_run) },
 			{ "initrd", "FILE", "the initrd to load", ARG(initrd) },
-			{ "append", "TEXT", "more for the command line", ARG(append) },
+			{ "append", "TEXT", "more words for the kernel command line", ARG(append) },
 			OPTION_ROOT,
 		},
 		pramctl_kexec,
@@ -129,14 +129,14 @@ void pramctl_error(const char *format, ...)
 static void print_help(FILE *out)
 {
 	fputs("Usage: pramctl VERB [OPTION]... [OPERAND]...\n"
-	      "Look after checkpoints that CRIU keeps in PRAM, memory that survives kexec.\n\n"
+	      "Manage the checkpoints that CRIU keeps in PRAM, memory that survives a kexec.\n\n"
 	      "Verbs:\n", out);
 	for (const struct pramctl_command *c = pramctl_commands; c->name; c++)
 		fprintf(out, "  %-8s %-17s  %s\n", c->name, c->operands, c->help);
 	fputs("\n'pramctl VERB --help' lists a verb's options. Others:\n"
 	      "  --help     show this\n"
 	      "  --version  show the version\n\n"
-	      "pramctl(8) says more.\n", out);
+	      "See pramctl(8) for more.\n", out);
 }
 
 static void print_command_help(const struct pramctl_command *command)

@@ -34,7 +34,7 @@ static enum pramctl_exit complain(const char *name, int ret)
 {
 	switch (ret) {
 	case -ENOENT:
-		pramctl_error("%s: is gone already", name);
+		pramctl_error("%s: is already gone", name);
 		return PRAMCTL_NOT_FOUND;
 	case -EBUSY:
 		pramctl_error("%s: is being saved or loaded; try again when that is over", name);
@@ -108,7 +108,7 @@ static enum pramctl_exit rm_id(int dev, const char *operand, struct json_object 
 	errno = 0;
 	id = strtoull(operand, &end, 10);
 	if (errno || *end || *operand < '0' || *operand > '9' || !id) {
-		pramctl_error("'%s' is no node's id; 'pramctl list --nodes' shows them", operand);
+		pramctl_error("'%s' is not a node's id; 'pramctl list --nodes' shows them", operand);
 		return PRAMCTL_USAGE;
 	}
 	ret = pram_free_id(dev, id);
@@ -146,7 +146,7 @@ static enum pramctl_exit refuse_file_systems(int dev)
 		return complain("all nodes", ret);
 	if (!nr)
 		return PRAMCTL_OK;
-	pramctl_error("nothing was removed; name what is to go, or add --force");
+	pramctl_error("nothing was removed; name what to remove, or add --force");
 	return PRAMCTL_FAILED;
 }
 
@@ -232,7 +232,7 @@ static bool is_orphan(int dev, const char *name, uint64_t kexecs)
 	if (dir && !strcmp(dir, name) && access(dir, F_OK) && errno == ENOENT) {
 		orphan = !may_return(dir, kexecs);
 		if (!orphan)
-			pramctl_error("%s: is kept, as the directory may have gone with the last kernel, or be on a file system that is not mounted; make it to restore the checkpoint, or remove that by its name",
+			pramctl_error("%s: is kept, as its directory may have been lost in the kexec, or be on a file system that is not mounted; create the directory to restore the checkpoint, or remove the checkpoint by its name",
 				      name);
 	}
 	pram_reader_close(r);
@@ -257,7 +257,7 @@ static enum pramctl_exit rm_orphans(int dev, struct json_object *removed)
 	int ret;
 
 	if (!pram_place_is_first_mount_namespace()) {
-		pramctl_error("--orphans goes by paths: call it in the mount namespace of the machine's init, where they mean what they meant to criu");
+		pramctl_error("--orphans compares paths: call it in the mount namespace of the machine's init, where a path means the same as for criu");
 		return PRAMCTL_FAILED;
 	}
 	/* Removing does not disturb the list: it goes on with the next higher id. */

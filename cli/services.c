@@ -53,7 +53,7 @@ static void look_at_families(const struct unit *unit, const struct pram_tasks *t
 
 		if (is_among(*pid, tasks) || access(path, F_OK))
 			continue;
-		text = output_format("process %d is in it, and no descendant of its main process %" PRIu32 ": only one family of processes can be dumped",
+		text = output_format("process %d is not a descendant of the main process %" PRIu32 ": only one process family can be dumped",
 				     *pid, unit->main_pid);
 		add_obstacle(obstacles, text);
 		break;
@@ -79,7 +79,7 @@ static void look_at_private_tmp(pid_t pid, struct json_object *obstacles)
 		if ((strncmp(path, "/tmp/", 5) && strncmp(path, "/var/tmp/", 9)) || stat(link, &st) ||
 		    !st.st_nlink || S_ISSOCK(st.st_mode))
 			continue;
-		text = output_format("process %d has %s open, which its next start does not have: set PrivateTmp=no, or have it elsewhere",
+		text = output_format("process %d has %s open, which its next start will not have: set PrivateTmp=no, or put the file elsewhere",
 				     pid, path);
 		add_obstacle(obstacles, text);
 	}
@@ -124,14 +124,14 @@ static void look_at_tasks(const struct unit *unit, struct json_object *service,
 
 		if (tasks.pids[i] >= SERVICES_LOW_PID)
 			continue;
-		low = output_format("process %d has a pid that the next boot is likely to use: restart it when pram-pids.service has been started",
+		low = output_format("process %d has a pid that the next boot is likely to use: restart the service after pram-pids.service has started",
 				    tasks.pids[i]);
 		add_obstacle(obstacles, low);
 		break;
 	}
 	pram_tasks_copied(&tasks, false, check_takes_files(), &least);
 	if (!pram_room_get(&room) && least > room.most) {
-		text = output_format("%" PRIu64 " MiB of its memory have to be copied, and there is room for %" PRIu64 " MiB: free some",
+		text = output_format("%" PRIu64 " MiB of its memory must be copied, but there is room for only %" PRIu64 " MiB: free some",
 				     least >> 20, room.most >> 20);
 		add_obstacle(obstacles, text);
 	}
@@ -186,7 +186,7 @@ static void add_service(const char *name, void *arg)
 		add_obstacle(obstacles, error);
 	} else if (strcmp(unit.load_state, "loaded")) {
 		output_add_string(service, "state", unit.load_state);
-		add_obstacle(obstacles, "systemd can't load it: 'systemctl status' says why; 'pramctl disable' forgets it");
+		add_obstacle(obstacles, "systemd can't load it: 'systemctl status' says why; 'pramctl disable' removes it");
 	} else {
 		output_add_string(service, "state", unit.active_state);
 		if (unit.main_pid)
@@ -223,7 +223,7 @@ static char *try_dump(const char *unit)
 	pid_t pid;
 
 	if (pipe2(out, O_CLOEXEC))
-		return output_format("a pipe can't be made: %s", strerror(errno));
+		return output_format("a pipe can't be created: %s", strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
 	ret = posix_spawn(&pid, SERVICES_PROGRAM, &actions, NULL, argv, environ);
@@ -310,12 +310,12 @@ static void check_machine(struct check *check)
 	else
 		check_add(check, "pid_max", strtoul(pid_max, NULL, 10) >= 32 * SERVICES_LOW_PID ?
 			  CHECK_OK : CHECK_UNKNOWN, pid_max,
-			  "with so few pids one that is to be restored may be taken: set kernel.pid_max=4194304");
+			  "with so few pids, one that a restore needs may be taken: set kernel.pid_max=4194304");
 	/* What is restored has no entry in its table. */
 	if (loose && !strcmp(loose, "0"))
 		check_add(check, "connection tracking", CHECK_UNKNOWN,
-			  "takes up no connections that it has not seen begin",
-			  "if rules accept established ones only, kept ones are cut: set net.netfilter.nf_conntrack_tcp_loose=1");
+			  "ignores connections whose start it has not seen",
+			  "if rules accept only established connections, kept ones are cut: set net.netfilter.nf_conntrack_tcp_loose=1");
 }
 
 enum pramctl_exit pramctl_check_services(const struct pramctl_args *args)
@@ -325,11 +325,11 @@ enum pramctl_exit pramctl_check_services(const struct pramctl_args *args)
 	services_check(&check, CHECK_LOST);
 	if (!json_object_array_length(check.items))
 		check_add(&check, "services", CHECK_UNKNOWN, "none is enabled",
-			  "'pramctl enable UNIT' does that");
+			  "use 'pramctl enable UNIT'");
 	check_machine(&check);
 	return check_end(&check, "able",
-			 check.failed ? "Not all services can go over a kexec." :
-					"Nothing is known that would keep services from going over a kexec.");
+			 check.failed ? "Not all services can survive a kexec." :
+					"Nothing is known that would keep services from surviving a kexec.");
 }
 
 static void print(struct json_object *services)
@@ -346,7 +346,7 @@ static void print(struct json_object *services)
 	const size_t nr = json_object_array_length(services);
 
 	if (!nr) {
-		puts("No service is enabled; 'pramctl enable UNIT' does that.");
+		puts("No service is enabled; use 'pramctl enable UNIT'.");
 		return;
 	}
 	output_table(services, OUTPUT_COLUMNS(columns));
@@ -356,12 +356,12 @@ static void print(struct json_object *services)
 		const char *unit = json_object_get_string(json_object_object_get(service, "unit"));
 
 		if (json_object_object_get_ex(service, "reason", &reason)) {
-			printf("%s: was started afresh the last time: ", unit);
+			printf("%s: was started afresh last time: ", unit);
 			output_print(json_object_get_string(reason));
 			putchar('\n');
 		}
 		for (size_t k = 0; k < json_object_array_length(obstacles); k++) {
-			printf("%s: in the way: ", unit);
+			printf("%s: problem: ", unit);
 			output_print(json_object_get_string(json_object_array_get_idx(obstacles, k)));
 			putchar('\n');
 		}

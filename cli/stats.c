@@ -26,7 +26,7 @@ static enum pramctl_exit read_counters(const char *dir, struct json_object *coun
 	int nr = scandir(dir, &entries, is_visible, alphasort);
 
 	if (nr < 0) {
-		pramctl_error("%s: %s; 'pramctl check' tells what is missing", dir,
+		pramctl_error("%s: %s; 'pramctl check' shows what is missing", dir,
 			      strerror(errno));
 		return PRAMCTL_UNAVAILABLE;
 	}

@@ -27,7 +27,7 @@ int pramctl_open(void)
 		return -1;
 	case -EPROTO:
 		pramctl_error(PRAM_DEVICE_PATH
-			      ": this kernel has another version of the interface than %d; install the pramctl that belongs to it",
+			      ": this kernel's interface is not version %d; install the pramctl that belongs to the kernel",
 			      PRAM_ABI_VERSION);
 		return -1;
 	}
@@ -98,7 +98,7 @@ enum pramctl_exit pramctl_resolve(int dev, const char *operand, struct pramctl_t
 			      operand);
 		return PRAMCTL_NOT_FOUND;
 	}
-	pramctl_error("%s: can't look for it: %s; see the kernel's log", operand, strerror(-ret));
+	pramctl_error("%s: can't be looked up: %s; see the kernel's log", operand, strerror(-ret));
 	return PRAMCTL_FAILED;
 }
 
@@ -121,7 +121,7 @@ int pramctl_open_checkpoint(int dev, const char *name, struct pram_checkpoint_re
 			      name);
 		break;
 	case -EPROTONOSUPPORT:
-		pramctl_error("%s: has a format that this pramctl does not know; use the one that belongs to the criu that dumped it",
+		pramctl_error("%s: has a format that this pramctl does not know; use the pramctl that belongs to the criu that dumped it",
 			      name);
 		break;
 	default:

@@ -108,7 +108,7 @@ static void print(const struct timeline *timeline)
 	const size_t nr = json_object_array_length(timeline->services);
 
 	if (!nr)
-		puts("No service has been restored after its last kexec; 'pramctl services' says more.");
+		puts("No service was restored after the last kexec; 'pramctl services' shows more.");
 	for (size_t i = 0; i < nr; i++) {
 		struct json_object *service = json_object_array_get_idx(timeline->services, i);
 		struct json_object *phases = json_object_object_get(service, "phases");

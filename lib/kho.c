@@ -36,7 +36,7 @@ const char *pram_absent_remedy(void)
 	char cmdline[4096] = "";
 
 	if (fd >= 0 && read(fd, cmdline, sizeof(cmdline) - 1) > 0 && pram_kho_asked(cmdline, false))
-		return "kho=on is given, so either this kernel has no PRAM, or KHO could not start: "
+		return "kho=on is set, so either this kernel has no PRAM, or KHO could not start: "
 		       "\"pramctl check\", as root, says which";
 	return "boot a kernel that has PRAM with kho=on; \"pramctl check\" says what is missing";
 }

@@ -159,7 +159,7 @@ static void look_at_anon_inode(struct look *look, pid_t pid, const char *name)
 			return;
 	}
 	if (!strcmp(name, "[io_uring]"))
-		refuse(look, pid, "an io_uring: have it use epoll, or see kernel.io_uring_disabled");
+		refuse(look, pid, "an io_uring: make it use epoll, or see kernel.io_uring_disabled");
 	else
 		refuse(look, pid, "%.64s open, which criu does not dump", name);
 }
@@ -184,9 +184,9 @@ static void look_at_socket(struct look *look, pid_t pid, const char *number)
 	case AF_INET:
 	case AF_INET6:
 		if (protocol == IPPROTO_MPTCP)
-			refuse(look, pid, "a socket of MPTCP: have it use TCP, or set net.mptcp.enabled=0");
+			refuse(look, pid, "an MPTCP socket: make it use TCP, or set net.mptcp.enabled=0");
 		else if (protocol == IPPROTO_SCTP)
-			refuse(look, pid, "a socket of SCTP, which criu does not dump");
+			refuse(look, pid, "an SCTP socket, which criu does not dump");
 		return;
 	default:
 		refuse(look, pid, "a socket of family %d, which criu does not dump", domain);

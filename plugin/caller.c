@@ -59,7 +59,7 @@ static bool podman_packs(const char *args, size_t size, char *reason)
 	for (const char *arg = args; arg < args + size; arg += strlen(arg) + 1) {
 		if (system && !strcmp(arg, "service")) {
 			snprintf(reason, PRAM_CALLER_REASON_MAX,
-				 "podman's service does not tell whether it was asked for an archive, in which there would be no images: call podman container checkpoint without --remote");
+				 "podman's service does not say whether an archive was requested, which would contain no images: call podman container checkpoint without --remote");
 			return true;
 		}
 		if (checkpoint && wants_archive(arg)) {
@@ -82,7 +82,7 @@ bool pram_program_packs(const char *comm, const char *args, size_t size,
 	if (!is_one_of(comm, packers, sizeof(packers) / sizeof(*packers)))
 		return false;
 	snprintf(reason, PRAM_CALLER_REASON_MAX,
-		 "%s packs the images directory into an archive, in which there would be no images",
+		 "%s packs the images directory into an archive, which would contain no images",
 		 comm);
 	return true;
 }

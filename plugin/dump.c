@@ -73,7 +73,7 @@ static void log_limit(void)
 
 	if (pram_info(session.dev, &info))
 		return;
-	pr_err("PRAM holds %" PRIu64 " bytes of the %" PRIu64 " that it may: raise "
+	pr_err("PRAM holds %" PRIu64 " of at most %" PRIu64 " bytes: raise "
 	       PRAM_MAX_BYTES_PATH ", or remove checkpoints that \"pramctl list\" shows\n",
 	       (uint64_t)info.held_bytes, (uint64_t)info.max_bytes);
 }
@@ -147,7 +147,7 @@ static void log_begun(void)
 	};
 
 	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: they are no part of the checkpoint\n",
+		pr_warn("%s has ordinary images, too: they are not part of the checkpoint\n",
 			session.images_dir);
 	pr_info("dumping to checkpoint \"%s\", pages are %s%s\n", session.name, text[adopt],
 		adopt == session.settings.adopt ? "" : ", as this kernel can't take them over");
@@ -192,7 +192,7 @@ static int look_at_tasks(void)
 		adopt_files ? 0 : tasks.shared_bytes / mib, tasks.ghost_bytes / mib,
 		tasks.hugetlb_bytes / mib, tasks.ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
-		pr_err("at least %" PRIu64 " MiB of the tasks' memory has to be copied, and there is "
+		pr_err("at least %" PRIu64 " MiB of the tasks' memory must be copied, and there is "
 		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
 		       "--task %d\" says what is copied\n", least / mib, room.most / mib,
 		       tasks.pids[0]);
@@ -216,12 +216,12 @@ int pram_dump_begin(void)
 	int ret;
 
 	if (refused) {
-		pr_err("PRAM can't serve %s: dump without it, or to files, without the plugin\n",
+		pr_err("PRAM does not support %s: dump without it, or to files, without the plugin\n",
 		       refused);
 		return -EOPNOTSUPP;
 	}
 	if (pram_caller_packs(reason)) {
-		pr_err("%s; or have criu dump without the plugin: criu-pram-plugin(7) says how\n",
+		pr_err("%s; or let criu dump without the plugin: see criu-pram-plugin(7)\n",
 		       reason);
 		return -EOPNOTSUPP;
 	}

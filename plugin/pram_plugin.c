@@ -60,7 +60,7 @@ static int plugin_init(int stage)
 	case CR_PLUGIN_STAGE__DUMP:
 		return backend()->dump_begin();
 	case CR_PLUGIN_STAGE__PRE_DUMP:
-		pr_err("PRAM can't serve pre-dump: dump at once, or pre-dump to files, without the "
+		pr_err("PRAM does not support pre-dump: dump at once, or pre-dump to files, without the "
 		       "plugin\n");
 		return -EOPNOTSUPP;
 	default:

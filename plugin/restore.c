@@ -64,8 +64,8 @@ static void log_lost(void)
 	struct pram_ioctl_info info;
 
 	if (!pram_info(restore.session.dev, &info) && info.lost_pages)
-		pr_err("PRAM has lost at least %" PRIu64 " pages in the last kexec, which came "
-		       "damaged: see the kernel's log\n", (uint64_t)info.lost_pages);
+		pr_err("PRAM has lost at least %" PRIu64 " pages in the last kexec, which "
+		       "arrived damaged: see the kernel's log\n", (uint64_t)info.lost_pages);
 }
 
 static void log_found(const struct pram_damage *damage)
@@ -153,8 +153,8 @@ static void open_error(int error)
 		       "with a newer plugin\n", restore.session.name);
 		break;
 	case -ENAMETOOLONG:
-		pr_err("\"%s\" is too long for a checkpoint's name, so it can't be that it was "
-		       "dumped to: set CRIU_PRAM_NAME\n", restore.session.name);
+		pr_err("\"%s\" is too long for a checkpoint's name, so nothing was dumped to it: "
+		       "set CRIU_PRAM_NAME\n", restore.session.name);
 		break;
 	default:
 		pr_err("can't open checkpoint \"%s\": %s; see the kernel's log\n", restore.session.name,
@@ -167,12 +167,12 @@ static int check_index(const PramCheckpoint *index)
 	const char *refused = pram_restore_refused_option();
 
 	if (refused) {
-		pr_err("PRAM can't serve %s: restore without it\n", refused);
+		pr_err("PRAM does not support %s: restore without it\n", refused);
 		return -EOPNOTSUPP;
 	}
 	if (index->page_size != sysconf(_SC_PAGESIZE)) {
 		pr_err("checkpoint \"%s\" has pages of %u bytes, this kernel of %ld: boot a kernel "
-		       "that has the same\n", restore.session.name, index->page_size,
+		       "with the same page size\n", restore.session.name, index->page_size,
 		       sysconf(_SC_PAGESIZE));
 		return -EINVAL;
 	}
@@ -238,7 +238,7 @@ static int begin(void)
 	if (ret)
 		return ret;
 	if (pram_session_has_ordinary_images())
-		pr_warn("%s holds ordinary images, too: they are ignored\n", restore.session.images_dir);
+		pr_warn("%s has ordinary images, too: they are ignored\n", restore.session.images_dir);
 	pr_info("restoring from checkpoint \"%s\": %zu images, %zu pages images, dumped on Linux %s, "
 		"pages are %s\n", restore.session.name, index->n_image, index->n_pages,
 		index->kernel_release ?: "(unknown)", restore.can_map ? "mapped" : "copied");

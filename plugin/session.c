@@ -37,7 +37,7 @@ static int resolve_images_dir(char **path)
 		return ret;
 	}
 	if (!st.st_nlink) {
-		pr_err("the images directory has been removed: make it anew\n");
+		pr_err("the images directory has been removed: create it again\n");
 		return -ENOENT;
 	}
 	if ((size_t)len == sizeof(link)) {
@@ -85,16 +85,15 @@ static int set_name(struct pram_session *session)
 		return 0;
 	/* Whoever has opened it may have been anywhere. */
 	if (stat(session->images_dir, &st) || !is_images_dir(&st)) {
-		pr_err("%s leads to another directory here than the images directory that criu was "
-		       "given, which is of another mount namespace: set CRIU_PRAM_NAME for the dump "
-		       "and the restore\n", session->images_dir);
+		pr_err("here %s is not the images directory that criu was given, which belongs to "
+		       "another mount namespace: set CRIU_PRAM_NAME for the dump and the restore\n", session->images_dir);
 		return -EINVAL;
 	}
 	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
 	ret = pram_place_root(&root);
 	if (ret || !*boot) {
-		pr_err("can't tell the mount namespace, and so not what the checkpoint is to be "
-		       "called: mount /proc, or set CRIU_PRAM_NAME\n");
+		pr_err("can't find out the mount namespace, on which the checkpoint's name depends: "
+		       "mount /proc, or set CRIU_PRAM_NAME\n");
 		return ret ?: -ENOENT;
 	}
 	if (asprintf(&session->own_name, "%s@mnt-%" PRIu64 ".%" PRIu64 "-%.8s",
@@ -104,8 +103,8 @@ static int set_name(struct pram_session *session)
 	}
 	session->name = session->own_name;
 	pr_warn("%s is another directory in the machine's first mount namespace: the checkpoint is "
-		"called \"%s\", and to be restored elsewhere, or after a kexec, it needs "
-		"CRIU_PRAM_NAME; set that already for the dump\n",
+		"called \"%s\"; to restore it elsewhere, or after a kexec, set CRIU_PRAM_NAME to "
+		"this, or better set a name for the dump\n",
 		session->images_dir, session->name);
 	return 0;
 }
@@ -199,7 +198,7 @@ void pram_session_open_error(const struct pram_session *session, int error)
 		forbidden(session, error);
 		break;
 	case -EPROTO:
-		pr_err("this plugin speaks version %d of " PRAM_DEVICE_PATH ", but not the kernel, "
+		pr_err("this plugin uses version %d of " PRAM_DEVICE_PATH ", the kernel another, "
 		       "see /sys/kernel/pram/abi_version: install the plugin that came with the "
 		       "kernel\n", PRAM_ABI_VERSION);
 		break;

@@ -154,7 +154,7 @@ static int parse_line(struct pram_settings *settings, char *line, const char *wh
 
 	value = strchr(key, '=');
 	if (!value)
-		return refuse(error, "%s: \"%.64s\" is no line of the form SETTING = VALUE",
+		return refuse(error, "%s: \"%.64s\" is not a line of the form SETTING = VALUE",
 			      where, key);
 	*value++ = '\0';
 	key = trim(key);

@@ -61,7 +61,7 @@ static bool is_kexec(const char *unit)
 		return false;
 	}
 	if (ret && !kexec_is_ready()) {
-		say(LOG_WARNING, unit, "it is stopped, not dumped: the kernel that is loaded will not be handed what is in PRAM; load it by 'pramctl kexec', or 'kexec -s -l'");
+		say(LOG_WARNING, unit, "it is stopped, not dumped: the loaded kernel will not get what is in PRAM; load it by 'pramctl kexec' or 'kexec -s -l'");
 		return false;
 	}
 	return ret;
@@ -268,7 +268,7 @@ static int look_at_tasks(struct dump *d, const char *control_group)
 		snprintf(path, sizeof(path), "/proc/%d", *pid);
 		if (is_among(*pid, &tasks) || access(path, F_OK))
 			continue;
-		stopped(d, "process %d is in it, and no descendant of its main process %d", *pid,
+		stopped(d, "process %d is not a descendant of the main process %d", *pid,
 			d->pid);
 		ret = -EOPNOTSUPP;
 	}
@@ -357,7 +357,7 @@ static int run(struct dump *d)
 	int ret;
 
 	if (lock && lock_new(d->unit, json_object_object_get(d->record, "ports")))
-		say(LOG_WARNING, d->unit, "new connections can't be held off: who connects meanwhile may be refused");
+		say(LOG_WARNING, d->unit, "new connections can't be held off: clients that connect meanwhile may be refused");
 	start = now_ns();
 	ret = run_criu(d, NULL);
 	if (ret) {
@@ -377,7 +377,7 @@ static int run(struct dump *d)
 	/* That of this checkpoint is still to come, even in this boot, if the kexec is called off. */
 	mark_remove(TRIED_DIR, d->unit);
 	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
-	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; that it is said to have been killed means this",
+	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; a message that it was killed refers to this",
 	    (now_ns() - start) / 1000000, d->pid);
 	return 0;
 }

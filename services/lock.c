@@ -165,7 +165,7 @@ static void lock_service(int dev, const char *unit)
 	rules = record_text(record, "lock");
 	if (kexecs == 1 && *table && record_has_checkpoint(dev, unit)) {
 		if (nft_run(rules, &error))
-			say(LOG_ERR, unit, "the lock of its connections can't be put up, peers may be reset: %s",
+			say(LOG_ERR, unit, "its connections can't be locked, peers may be reset: %s",
 			    error);
 		else if (mark_write(LOCK_DIR, unit, table))
 			say(LOG_ERR, unit, LOCK_DIR "/%s can't be written: remove the lock of its connections by 'nft delete table %s' if it stays",
@@ -199,10 +199,10 @@ static void lock_service_again(int dev, const char *unit)
 		list = NULL;
 	if (list && nft_run(list, NULL)) {
 		if (nft_run(record_text(record, "lock"), &error))
-			say(LOG_ERR, unit, "the lock of its connections was flushed, and can't be put up again: %s",
+			say(LOG_ERR, unit, "the lock of its connections was flushed, and can't be set again: %s",
 			    error);
 		else
-			say(LOG_WARNING, unit, "the lock of its connections was flushed, and is put up again");
+			say(LOG_WARNING, unit, "the lock of its connections was flushed, and is set again");
 	}
 	json_object_put(record);
 }

@@ -67,6 +67,6 @@ int main(int argc, char **argv)
 	}
 	fputs("usage: pram-service pids|down|lock|relock|unlock|start\n"
 	      "       pram-service unlock|dump|try|prepare|restore|release UNIT\n"
-	      "Units that belong to PRAM call it; people have pramctl(8).\n", stderr);
+	      "Only PRAM's units call it; users have pramctl(8).\n", stderr);
 	return 2;
 }

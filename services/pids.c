@@ -102,7 +102,7 @@ int service_pids(void)
 		return 1;
 	}
 	if (windows.size < WINDOW_MIN)
-		say(LOG_WARNING, NULL, "with " PID_MAX_PATH " being %" PRIu64 " a pid that is to be restored may be taken: raise it to 4194304",
+		say(LOG_WARNING, NULL, "a pid that a restore needs may be taken, because " PID_MAX_PATH " is only %" PRIu64 ": raise it to 4194304",
 		    windows.size * WINDOWS);
 	if (dev >= 0) {
 		look_at_records(&windows, dev);

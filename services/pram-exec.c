@@ -50,7 +50,7 @@ static bool wait_for_restore(void)
 static int usage(void)
 {
 	fputs("usage: pram-exec [--unless-dumped] [--no-notify] [--argv0 NAME] -- PROGRAM [ARGUMENT]...\n"
-	      "The drop-in that 'pramctl enable' writes calls it; nobody else need.\n", stderr);
+	      "Only the drop-in of 'pramctl enable' calls it.\n", stderr);
 	return EXIT_USAGE;
 }
 

@@ -164,7 +164,7 @@ int service_prepare(const char *unit)
 		return 0;
 	}
 	if (!kexecs)
-		say(LOG_NOTICE, unit, "the kexec that it was dumped for did not come: it is restored in the same kernel");
+		say(LOG_NOTICE, unit, "the kexec that it was dumped for did not happen: it is restored in the same kernel");
 	/* Whatever comes of it, there is no second time. */
 	ret = mark_write(TRIED_DIR, unit, "");
 	if (!ret)
@@ -295,7 +295,7 @@ static int run(struct restore *r, char **why)
 
 	ret = take_descriptors(r, args, &nr, fds, &criu.nr_fds);
 	if (ret)
-		set_why(why, ret, "its descriptors can't be had from pram-exec: %s", strerror(-ret));
+		set_why(why, ret, "its descriptors can't be taken from pram-exec: %s", strerror(-ret));
 	else
 		ret = criu_run(&criu, why);
 	for (size_t i = 0; i < criu.nr_fds; i++)
@@ -360,7 +360,7 @@ static int hand_over(struct restore *r, char **why)
 		if (!forking && has_ended(r->waiter_fd, 0))
 			return set_why(why, -ECANCELED, "it was stopped meanwhile");
 	}
-	return set_why(why, -ETIMEDOUT, "systemd does not take process %d for its main process", r->pid);
+	return set_why(why, -ETIMEDOUT, "systemd does not accept process %d as the main process", r->pid);
 }
 
 static bool is_among(pid_t pid, const pid_t *pids, size_t nr)
@@ -540,7 +540,7 @@ int service_start_all(void)
 			continue;
 		if (!unit_load(unit, &loaded, error) && !strcmp(loaded.active_state, "inactive") &&
 		    unit_start(unit, "fail", error))
-			say(LOG_ERR, unit, "it can't be started, to be restored: %s", error);
+			say(LOG_ERR, unit, "it can't be started for the restore: %s", error);
 		unit_free(&loaded);
 	}
 	return 0;

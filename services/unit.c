@@ -35,7 +35,7 @@ static int open_bus(sd_bus **bus, char *error)
 		*bus = sd_bus_unref(*bus);
 		snprintf(error, UNIT_ERROR_MAX,
 			 ret == -ENOENT ? "systemd is not this machine's init" :
-			 ret == -EACCES || ret == -EPERM ? "systemd can't be asked by who is not root" :
+			 ret == -EACCES || ret == -EPERM ? "only root can ask systemd" :
 			 "systemd can't be asked: %s", strerror(-ret));
 	}
 	return ret;

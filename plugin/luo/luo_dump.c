@@ -51,7 +51,7 @@ int luo_dump_begin(void)
 	int ret;
 
 	if (refused) {
-		pr_err("LUO can't serve %s: dump without it, or to files, without the plugin\n",
+		pr_err("LUO does not support %s: dump without it, or to files, without the plugin\n",
 		       refused);
 		return -EOPNOTSUPP;
 	}
@@ -60,7 +60,7 @@ int luo_dump_begin(void)
 		goto err;
 	refused = refused_setting(&session.settings);
 	if (refused) {
-		pr_err("LUO can't serve the setting %s: set it to no, or the backend to pram\n",
+		pr_err("LUO does not support the setting %s: set it to no, or the backend to pram\n",
 		       refused);
 		ret = -EOPNOTSUPP;
 		goto err;

@@ -34,14 +34,14 @@ static int begin(void)
 	int ret;
 
 	if (refused) {
-		pr_err("LUO can't serve %s: restore without it\n", refused);
+		pr_err("LUO does not support %s: restore without it\n", refused);
 		return -EOPNOTSUPP;
 	}
 	ret = pram_session_begin(&session);
 	if (ret)
 		return ret;
 	if (session.settings.keep) {
-		pr_err("LUO can't serve the setting keep: set it to no, or the backend to pram\n");
+		pr_err("LUO does not support the setting keep: set it to no, or the backend to pram\n");
 		return -EOPNOTSUPP;
 	}
 	luo = luo_session_retrieve(&session);
@@ -59,7 +59,7 @@ static int begin(void)
 	}
 	if (checkpoint->page_size != sysconf(_SC_PAGESIZE)) {
 		pr_err("checkpoint \"%s\" has pages of %u bytes, this kernel of %ld: boot a kernel "
-		       "that has the same\n", session.name, checkpoint->page_size,
+		       "with the same page size\n", session.name, checkpoint->page_size,
 		       sysconf(_SC_PAGESIZE));
 		return -EINVAL;
 	}

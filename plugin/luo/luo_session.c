@@ -84,13 +84,13 @@ void luo_session_error(const struct pram_session *session, int error)
 		       "name\n", session->name);
 		break;
 	case -ENOENT:
-		pr_err("the kernel before has left no LUO session \"" NAME_PREFIX "%s\": give the "
+		pr_err("the previous kernel has left no LUO session \"" NAME_PREFIX "%s\": give the "
 		       "images directory it was dumped to, or set CRIU_PRAM_NAME\n",
 		       session->name);
 		break;
 	case -EINVAL:
-		pr_err("LUO session \"" NAME_PREFIX "%s\" has been retrieved before: LUO gives it "
-		       "out once, a restore can't be tried again\n", session->name);
+		pr_err("LUO session \"" NAME_PREFIX "%s\" was already retrieved: LUO gives it out "
+		       "once, a restore can't be retried\n", session->name);
 		break;
 	default:
 		pr_err("LUO session \"" NAME_PREFIX "%s\": %s; see the kernel's log\n",

@@ -284,7 +284,7 @@ static void test_usage(void **state)
 	expect_fails("check --task x", PRAMCTL_USAGE, "'x' is no pid");
 	expect_fails("check --task 0", PRAMCTL_USAGE, "'0' is no pid");
 	expect_fails("check --task 2000000000", PRAMCTL_NOT_FOUND, "no process 2000000000");
-	expect_fails("check --kexec --criu x", PRAMCTL_USAGE, "looks at no criu");
+	expect_fails("check --kexec --criu x", PRAMCTL_USAGE, "takes neither --criu nor --plugin");
 	expect_fails("check --reboot --plugin x", PRAMCTL_USAGE, "check --reboot looks at");
 	expect_fails("check --criu", PRAMCTL_USAGE, "'--criu' needs an argument");
 	expect_fails("rm", PRAMCTL_USAGE, "either NAMEs, --all or --orphans");
@@ -808,8 +808,8 @@ static void test_check_loss(void **state)
 
 	(void)state;
 	make_system("0\n", "0\n", "");
-	expect_verdict("--kexec", PRAMCTL_OK, "A kexec would lose nothing of PRAM now.\n");
-	expect_verdict("--reboot", PRAMCTL_OK, "A reboot would lose nothing of PRAM.\n");
+	expect_verdict("--kexec", PRAMCTL_OK, "A kexec would lose nothing in PRAM now.\n");
+	expect_verdict("--reboot", PRAMCTL_OK, "A reboot would lose nothing in PRAM.\n");
 
 	add_golden_checkpoint();
 	expect_verdict("--reboot", PRAMCTL_FAILED, "lost     nodes                      3, with ");
@@ -820,7 +820,7 @@ static void test_check_loss(void **state)
 	make_system("1\n", "0\n", "");
 	expect_verdict("--kexec", PRAMCTL_FAILED, "it will get no nodes; load one with: kexec -s -l");
 	make_system("1\n", "1\n", "");
-	expect_verdict("--kexec", PRAMCTL_OK, "loaded, it will be handed the nodes\n");
+	expect_verdict("--kexec", PRAMCTL_OK, "loaded, it will get the nodes\n");
 	expect_verdict("--kexec --json", PRAMCTL_OK, "\"safe\": true");
 	/* What cannot be seen is not safe. */
 	unlink(in_scratch("", "sys/kernel/pram/kexec_ready"));
@@ -980,9 +980,9 @@ static void test_check_kho_failed(void **state)
 	mkdir(in_scratch("", "sys/kernel/debug"), 0700);
 	mkdir(in_scratch("", "sys/kernel/debug/x86"), 0700);
 	run(in_scratch("check --root ", ""));
-	assert_non_null(strstr(last.out, "missing  scratch areas              KHO is off though it was "
-					 "asked for: it could not reserve them; boot with areas"));
-	assert_non_null(strstr(last.out, "not there; see the scratch areas above"));
+	assert_non_null(strstr(last.out, "missing  scratch areas              KHO is off although it was "
+					 "requested: it could not reserve them; boot with areas"));
+	assert_non_null(strstr(last.out, "not present; see the scratch areas above"));
 	put_file("proc/cmdline", "kho=off\n");
 	run(in_scratch("check --root ", ""));
 	assert_non_null(strstr(last.out, "unknown  scratch areas              KHO is off; boot with"));

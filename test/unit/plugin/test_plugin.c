@@ -441,21 +441,21 @@ static void test_luo_refuses(void **state)
 	(void)state;
 	setenv("CRIU_PRAM_BACKEND", "luo", 1);
 	opts.auto_dedup = 1;
-	expect_refused("LUO can't serve --auto-dedup");
+	expect_refused("LUO does not support --auto-dedup");
 	setenv("CRIU_PRAM_REPLACE", "yes", 1);
-	expect_refused("LUO can't serve the setting replace");
+	expect_refused("LUO does not support the setting replace");
 	unsetenv("CRIU_PRAM_REPLACE");
 	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
-	expect_refused("LUO can't serve the setting checksums");
+	expect_refused("LUO does not support the setting checksums");
 	unsetenv("CRIU_PRAM_CHECKSUMS");
 	memset(long_name, 'x', sizeof(long_name) - 1);
 	setenv("CRIU_PRAM_NAME", long_name, 1);
 	expect_refused("too long for LUO: set CRIU_PRAM_NAME to one of at most 58 bytes");
 	expect_no_restore(-ENAMETOOLONG, "too long for LUO");
 	setenv("CRIU_PRAM_KEEP", "yes", 1);
-	expect_no_restore(-EOPNOTSUPP, "LUO can't serve the setting keep");
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support the setting keep");
 	opts.lazy_pages = true;
-	expect_no_restore(-EOPNOTSUPP, "LUO can't serve --lazy-pages");
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support --lazy-pages");
 
 	/* And back again, in the same process. */
 	unsetenv("CRIU_PRAM_BACKEND");
@@ -581,7 +581,7 @@ static void test_packed(void **state)
 {
 	(void)state;
 	criu_stub_be_packed();
-	expect_refused("packed; or have criu dump without the plugin");
+	expect_refused("packed; or let criu dump without the plugin");
 	dump("core", 1);
 	/* What is in there already can be had. */
 	criu_stub_be_packed();
@@ -855,7 +855,7 @@ static void test_failing_dump_pages(void **state)
 	fake_pram_set_totals(1 << 20, 0);
 	fake_pram_fail(PRAM_IOCTL_ADOPT, ENOSPC, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -ENOSPC);
-	assert_true(criu_stub_logged("of the 1048576 that it may: raise /sys/kernel/pram/max_bytes"));
+	assert_true(criu_stub_logged("of at most 1048576 bytes: raise /sys/kernel/pram/max_bytes"));
 
 	pid = fork();
 	if (!pid)
