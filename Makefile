@@ -9,7 +9,7 @@ KERNEL ?= 7.3
 SECONDS ?= 300
 FLAVOR ?= debug
 
-.PHONY: all demo demo-services check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check deb-kernel dist deps clean distclean help
+.PHONY: all demo demo-services check check-all vm-long test-runs bench faults rounds fuzz kasan kcsan soak lint unit patches kunit vm zdtm rig kernel kernel-patch criu deb deb-check deb-guest deb-kernel dist deps clean distclean help
 
 all:
 	@scripts/deps --check build
@@ -77,6 +77,10 @@ deb-check:
 	@scripts/deps deb
 	@test/deb/run
 
+deb-guest: deps
+	@scripts/deps deb
+	@test/deb/guest
+
 deb-kernel:
 	@scripts/deps deb
 	@scripts/deb-kernel $(KERNEL) $(CONFIG)
@@ -113,7 +117,7 @@ help:
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=one of kernel/config/flavors.list'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
-	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; deb-check: installs them into a Debian 12 and removes them'
-	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now) or a file; never run so far'
+	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; make deb-check: installs them into a Debian 12 and removes them; make deb-guest: boots one with them and a kernel of make deb-kernel, and has a service survive a kexec'
+	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now) or a file; LOCALVERSION='
 	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git'
 	@echo 'make clean         removes build/; distclean: the cache as well'

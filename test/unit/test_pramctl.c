@@ -314,7 +314,7 @@ static void test_no_device(void **state)
 		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "Input/output error");
 		fake_pram_fail_open(0);
 		fake_pram_set_abi(PRAM_ABI_VERSION + 1);
-		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "another version");
+		expect_fails(lines[i], PRAMCTL_UNAVAILABLE, "interface is not version");
 		fake_pram_set_abi(PRAM_ABI_VERSION);
 	}
 }

@@ -324,7 +324,7 @@ static void test_called_off(void **state)
 	(void)state;
 	put_service(0);
 	expect_restored();
-	assert_non_null(strstr(said, "the kexec that it was dumped for did not come"));
+	assert_non_null(strstr(said, "the kexec that it was dumped for did not happen"));
 }
 
 static void test_too_old(void **state)

@@ -218,7 +218,7 @@ static void test_refused(void **state)
 	two[0] = two[1] = start_command;
 	systemd_unit.start.all = two;
 	systemd_unit.start.nr = 2;
-	expect_refused("2 commands ExecStart=");
+	expect_refused("2 ExecStart= commands");
 	start_command.flags = privileged;
 	expect_refused("ExecStart=+/usr/sbin/daemon");
 }
@@ -329,7 +329,7 @@ static void test_stale(void **state)
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
 	systemd_unit.drop_in_paths = drop_ins;
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
-	assert_non_null(strstr(output, "enabled already"));
+	assert_non_null(strstr(output, "is already enabled"));
 	put("lib/systemd/system/daemon.service", "[Service]\nType=notify\n");
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "its files have changed since"));

@@ -828,7 +828,7 @@ static void test_room(void **state)
 	assert_true(shared != MAP_FAILED);
 	memset(shared, 1, size);
 	criu_stub_set_room(2 << 20);
-	expect_refused("MiB of the tasks' memory has to be copied, and there is not more than 4 MiB");
+	expect_refused("MiB of the tasks' memory must be copied, and there is not more than 4 MiB");
 	criu_stub_set_room(7 << 20);
 	dump_images("core", 1);
 	assert_true(criu_stub_logged("the dump may fail for lack of it"));
@@ -1019,7 +1019,7 @@ static void test_elsewhere(void **state)
 
 	criu_stub_be_elsewhere();
 	dump_images("other", 2);
-	assert_true(criu_stub_logged("set that already for the dump"));
+	assert_true(criu_stub_logged("or better set a name for the dump"));
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
 	criu_stub_new_process();
 	while (pram_list_next(test_dev(), &node) > 0) {
@@ -1080,7 +1080,7 @@ static void test_foreign_directory(void **state)
 		skip();
 	own = criu_stub_set_images_dir(fd);
 	criu_stub_be_elsewhere();
-	expect_refused("which is of another mount namespace");
+	expect_refused("which belongs to another mount namespace");
 	criu_stub_be_elsewhere();
 	expect_no_restore(-EINVAL, "set CRIU_PRAM_NAME for the dump and the restore");
 	setenv("CRIU_PRAM_NAME", "named", 1);
