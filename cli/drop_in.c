@@ -15,12 +15,11 @@
 #include "crc32c.h"
 #include "drop_in.h"
 #include "output.h"
+#include "paths.h"
 #include "sysfile.h"
 #include "util.h"
 
 #define SUM_LINE	"# sum of the unit's files: "
-#define EXEC		"/usr/lib/pram/pram-exec"
-#define SERVICE		"/usr/lib/pram/pram-service"
 /* criu has to be given the time for a dump. */
 #define STOP_SECONDS	90U
 /* And for a restore, where systemd can't be told that it takes longer. */
@@ -180,7 +179,7 @@ static void put_command(FILE *out, const char *key, const struct unit_command *c
 
 	fprintf(out, "%s=", key);
 	put_prefixes(out, command->flags);
-	fprintf(out, EXEC "%s", options);
+	fprintf(out, EXEC_PROGRAM "%s", options);
 	if (strcmp(name, command->path)) {
 		fputs(" --argv0 ", out);
 		put_word(out, name);
@@ -238,9 +237,9 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 		"# Written by 'pramctl enable': the service is kept across a kexec. 'pramctl disable' removes it.\n"
 		SUM_LINE "%08" PRIx32 "\n"
 		"[Service]\n"
-		"EnvironmentFile=-/run/pram/env/%%n\n"
+		"EnvironmentFile=-" ENV_DIR "/%%n\n"
 		"ExecStartPre=\n"
-		"ExecStartPre=+" SERVICE " prepare %%n\n",
+		"ExecStartPre=+" SERVICE_PROGRAM " prepare %%n\n",
 		sum_files(unit, root));
 	for (size_t i = 0; i < unit->start_pre.nr; i++) {
 		const struct unit_command *command = &unit->start_pre.all[i];
@@ -249,7 +248,7 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 	}
 	fputs("ExecStart=\n", out);
 	put_command(out, "ExecStart", unit->start.all, notifies ? "" : " --no-notify");
-	fputs("ExecStop=\nExecStop=+" SERVICE " dump %n\n", out);
+	fputs("ExecStop=\nExecStop=+" SERVICE_PROGRAM " dump %n\n", out);
 	for (size_t i = 0; i < unit->stop.nr; i++)
 		put_command(out, "ExecStop", &unit->stop.all[i], " --unless-dumped");
 	if (unit->stop_post.nr)

@@ -13,14 +13,12 @@
 
 #include "drop_in.h"
 #include "output.h"
+#include "paths.h"
 #include "pramctl.h"
 #include "record.h"
 #include "services.h"
 #include "sysfile.h"
 #include "util.h"
-
-/* Where pram-service notes which connections are locked. */
-#define LOCK_DIR	"/run/pram/lock"
 
 /* What a machine with enabled services needs at each boot. */
 static char *boot_units[] = {
@@ -250,7 +248,7 @@ static void count(const char *unit, void *arg)
 static enum pramctl_exit forget(const struct pramctl_args *args, const char *unit)
 {
 	_cleanup_free_ char *lock = output_format("%s" LOCK_DIR "/%s", args->root, unit);
-	char *argv[] = { SERVICES_PROGRAM, "unlock", (char *)unit, NULL };
+	char *argv[] = { SERVICE_PROGRAM, "unlock", (char *)unit, NULL };
 	_cleanup_close_ int dev = pram_open();
 	int status, ret = dev < 0 ? 0 : record_remove(dev, unit);
 	pid_t pid;
@@ -262,10 +260,10 @@ static enum pramctl_exit forget(const struct pramctl_args *args, const char *uni
 	}
 	if (access(lock, F_OK))
 		return PRAMCTL_OK;
-	ret = posix_spawn(&pid, SERVICES_PROGRAM, NULL, NULL, argv, environ);
+	ret = posix_spawn(&pid, SERVICE_PROGRAM, NULL, NULL, argv, environ);
 	if (!ret && waitpid(pid, &status, 0) == pid && !status)
 		return PRAMCTL_OK;
-	pramctl_error("%s: the lock of its connections can't be removed: run '" SERVICES_PROGRAM " unlock %s'",
+	pramctl_error("%s: the lock of its connections can't be removed: run '" SERVICE_PROGRAM " unlock %s'",
 		      unit, unit);
 	return PRAMCTL_FAILED;
 }

@@ -15,6 +15,7 @@
 #include "check.h"
 #include "drop_in.h"
 #include "output.h"
+#include "paths.h"
 #include "pramctl.h"
 #include "record.h"
 #include "services.h"
@@ -215,7 +216,7 @@ static struct json_object *list_services(const char *root)
 /* Has criu try: what is in the way, to be freed; or NULL. */
 static char *try_dump(const char *unit)
 {
-	char *argv[] = { SERVICES_PROGRAM, "try", (char *)unit, NULL };
+	char *argv[] = { SERVICE_PROGRAM, "try", (char *)unit, NULL };
 	posix_spawn_file_actions_t actions;
 	int out[2], status, ret;
 	char text[1024] = "";
@@ -226,18 +227,18 @@ static char *try_dump(const char *unit)
 		return output_format("a pipe can't be created: %s", strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-	ret = posix_spawn(&pid, SERVICES_PROGRAM, &actions, NULL, argv, environ);
+	ret = posix_spawn(&pid, SERVICE_PROGRAM, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(out[1]);
 	len = ret ? 0 : read(out[0], text, sizeof(text) - 1);
 	close(out[0]);
 	if (ret)
-		return output_format(SERVICES_PROGRAM ": %s: install pram-services", strerror(ret));
+		return output_format(SERVICE_PROGRAM ": %s: install pram-services", strerror(ret));
 	text[len > 0 ? len : 0] = 0;
 	text[strcspn(text, "\n")] = 0;
 	if (waitpid(pid, &status, 0) == pid && !status)
 		return NULL;
-	return output_format("%s", *text ? text : SERVICES_PROGRAM " has failed");
+	return output_format("%s", *text ? text : SERVICE_PROGRAM " has failed");
 }
 
 /* A line for each obstacle: what it is, and behind the first colon what to do about it. */

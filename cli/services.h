@@ -8,8 +8,6 @@
 /* pram-pids.service begins no lower; what early boot has is far below. */
 #define SERVICES_LOW_PID	4096
 
-#define SERVICES_PROGRAM	"/usr/lib/pram/pram-service"
-
 /* The unit that an operand means, to be freed; or NULL after having said what is wrong. */
 char *services_unit_name(const char *operand);
 

@@ -11,19 +11,14 @@
 
 #include <json-c/json.h>
 
-/* Unit tests have others. */
-#ifndef RUN_DIR
-#define RUN_DIR		"/run/pram"
-#endif
+#include "paths.h"
+
+/* Unit tests have another. */
 #ifndef JOURNAL_STDOUT
 #define JOURNAL_STDOUT	"/run/systemd/journal/stdout"
 #endif
-#define LOG_DIR		"/var/log/pram"
 /* Most descriptors whose other end is not a service's. */
 #define EXTERNAL_MAX	8
-#define ENV_DIR		RUN_DIR "/env"		/* PRAM_SERVICE= for the unit's commands */
-#define TRIED_DIR	RUN_DIR "/tried"	/* no second restore of the same checkpoint */
-#define LOCK_DIR	RUN_DIR "/lock"		/* tables that are up in this boot */
 
 /* ---- messages ---------------------------------------------------------- */
 
