@@ -76,7 +76,23 @@ static const char *summary_state(const struct summary *summary)
 	return summary->has_metadata ? "ready" : "orphaned";
 }
 
-static struct json_object *summary_to_json(const struct summary *summary)
+/* By what its metadata says, if that can be read, without a word if it can't. */
+static void add_owner(struct json_object *object, int dev, const struct summary *summary)
+{
+	_cleanup_free_ char *owner = NULL;
+	struct pram_checkpoint_reader *r = NULL;
+	const char *cgroup = NULL;
+
+	if (summary->has_metadata && !pram_reader_open(dev, summary->name, PRAM_LOAD_PEEK, &r))
+		cgroup = pram_reader_index(r)->cgroup;
+	owner = pramctl_owner(summary->name, cgroup);
+	if (owner)
+		output_add_string(object, "owner", owner);
+	if (r)
+		pram_reader_close(r);
+}
+
+static struct json_object *summary_to_json(int dev, const struct summary *summary)
 {
 	struct json_object *object = output_new_object();
 
@@ -87,6 +103,7 @@ static struct json_object *summary_to_json(const struct summary *summary)
 	output_add_number(object, "bytes", summary->bytes);
 	output_add_number(object, "kexecs", summary->kexec_count);
 	output_add_number(object, "saved_ns", summary->saved_at_ns);
+	add_owner(object, dev, summary);
 	return object;
 }
 
@@ -161,7 +178,7 @@ static void print_checkpoints(struct json_object *checkpoints, struct json_objec
 		{ "NAME", "name", OUTPUT_TEXT },	{ "TYPE", "type", OUTPUT_TEXT },
 		{ "STATE", "state", OUTPUT_TEXT },	{ "NODES", "nodes", OUTPUT_NUMBER },
 		{ "SIZE", "bytes", OUTPUT_BYTES },	{ "KEXECS", "kexecs", OUTPUT_NUMBER },
-		{ "SAVED", "saved_ns", OUTPUT_TIME },
+		{ "SAVED", "saved_ns", OUTPUT_TIME },	{ "OWNER", "owner", OUTPUT_TEXT },
 	};
 
 	for (size_t i = 0; i < json_object_array_length(others); i++)
@@ -214,7 +231,7 @@ enum pramctl_exit pramctl_list(const struct pramctl_args *args)
 	output_add(object, args->nodes ? "nodes" : "other_nodes", others);
 	ret = dev < 0 ? 0 : collect(dev, args->nodes, &list, others);
 	for (size_t i = 0; i < list.nr; i++)
-		output_append(checkpoints, summary_to_json(&list.all[i]));
+		output_append(checkpoints, summary_to_json(dev, &list.all[i]));
 	free(list.all);
 	if (dev >= 0 && !ret)
 		ret = add_totals(object, dev, &info);

@@ -168,6 +168,12 @@ enum pramctl_exit pramctl_resolve(int dev, const char *operand, struct pramctl_t
  */
 int pramctl_open_checkpoint(int dev, const char *name, struct pram_checkpoint_reader **r);
 
+/*
+ * The unit or container that a checkpoint belongs to, by its name and by the control group
+ * that its index has, or %NULL: to be freed; or %NULL if neither tells.
+ */
+char *pramctl_owner(const char *name, const char *cgroup);
+
 /* Words for PRAM_NODE_* states and PRAM_*_STREAM types. */
 const char *pramctl_state_word(uint32_t state);
 const char *pramctl_type_word(uint32_t type);

@@ -68,6 +68,7 @@ static struct json_object *settings_to_json(const PramSettings *settings)
 static struct json_object *checkpoint_to_json(int dev, const PramCheckpoint *index)
 {
 	struct json_object *object = output_new_object();
+	_cleanup_free_ char *owner = NULL;
 	char node_name[PRAM_NAME_MAX];
 	struct pram_node_stat node;
 	uint64_t bytes = 0;
@@ -85,6 +86,9 @@ static struct json_object *checkpoint_to_json(int dev, const PramCheckpoint *ind
 	if (index->has_root_pid)
 		output_add_number(object, "root_pid", index->root_pid);
 	add_optional(object, "root_comm", index->root_comm);
+	add_optional(object, "cgroup", index->cgroup);
+	owner = pramctl_owner(index->name, index->cgroup);
+	add_optional(object, "owner", owner);
 	output_add(object, "settings", settings_to_json(index->settings));
 
 	for (size_t i = 0; i < index->n_image; i++)
@@ -117,6 +121,8 @@ static void print_checkpoint(struct json_object *object)
 		{ "Kexecs since", "kexecs", OUTPUT_NUMBER },
 		{ "Root task", "root_comm", OUTPUT_TEXT },
 		{ "Its pid", "root_pid", OUTPUT_NUMBER },
+		{ "Owner", "owner", OUTPUT_TEXT },
+		{ "Control group", "cgroup", OUTPUT_TEXT },
 		{ "Host", "hostname", OUTPUT_TEXT },
 		{ "Kernel", "kernel_release", OUTPUT_TEXT },
 		{ "Machine", "machine", OUTPUT_TEXT },

@@ -113,13 +113,15 @@ int pram_writer_create(int dev, const char *name, const struct pram_writer_optio
  * @w: the writer
  * @pid: the root task's pid
  * @comm: its name, copied; or %NULL
+ * @cgroup: its control group, copied; or %NULL
  *
  * For the index only, and only before pram_writer_seal(), in the process that
  * created the writer.
  *
  * Return: 0 or -ENOMEM.
  */
-int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm);
+int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm,
+			 const char *cgroup);
 
 /**
  * pram_writer_image() - create a small image

@@ -183,11 +183,14 @@ int pram_writer_create(int dev, const char *name, const struct pram_writer_optio
 	return 0;
 }
 
-int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm)
+int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm,
+			 const char *cgroup)
 {
+	int ret = set_string(&w->index->root_comm, comm);
+
 	w->index->has_root_pid = true;
 	w->index->root_pid = pid;
-	return set_string(&w->index->root_comm, comm);
+	return ret ?: set_string(&w->index->cgroup, cgroup);
 }
 
 /* ---- images, in any process -------------------------------------------- */

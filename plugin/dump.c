@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,21 +104,38 @@ static void create_error(int error)
 	}
 }
 
-static void set_root(void)
+/* The start of a file of the root task's in /proc; empty if it can't be read. */
+static void read_of_root(const char *name, char *text, size_t size)
 {
-	const pid_t pid = root_item->pid->real;
-	char path[64], comm[32] = "";
 	ssize_t len = 0;
+	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", root_item->pid->real, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
-		len = read(fd, comm, sizeof(comm) - 1);
+		len = read(fd, text, size - 1);
 		close(fd);
 	}
-	comm[len > 0 ? strcspn(comm, "\n") : 0] = '\0';
-	if (pram_writer_set_root(writer, pid, *comm ? comm : NULL))
+	text[len > 0 ? len : 0] = '\0';
+}
+
+static void set_root(void)
+{
+	char comm[32], cgroups[PATH_MAX], *cgroup;
+
+	read_of_root("comm", comm, sizeof(comm));
+	comm[strcspn(comm, "\n")] = '\0';
+	/* The line of version 2, which is the last one. */
+	read_of_root("cgroup", cgroups, sizeof(cgroups));
+	cgroup = strstr(cgroups, "0::/");
+	if (cgroup && (cgroup == cgroups || cgroup[-1] == '\n')) {
+		cgroup += strlen("0::");
+		cgroup[strcspn(cgroup, "\n")] = '\0';
+	} else {
+		cgroup = NULL;
+	}
+	if (pram_writer_set_root(writer, root_item->pid->real, *comm ? comm : NULL, cgroup))
 		pr_warn("out of memory: the index won't say which task was dumped\n");
 }
 

@@ -136,7 +136,7 @@ static void mutate_message(PramCheckpoint *message, uint32_t *state)
 	char **const texts[] = {
 		&message->name, &message->kernel_release, &message->kernel_version,
 		&message->machine, &message->hostname, &message->criu_version,
-		&message->images_dir, &message->root_comm,
+		&message->images_dir, &message->root_comm, &message->cgroup,
 	};
 	const uint32_t what = fuzz_random(state) % 8;
 
@@ -158,7 +158,7 @@ static void mutate_message(PramCheckpoint *message, uint32_t *state)
 		message->root_pid = fuzz_number(state);
 	} else {
 		/* More rarely the name, which would end everything. */
-		mutate_text(texts[fuzz_random(state) % 64 ? 1 + fuzz_random(state) % 7 : 0], state);
+		mutate_text(texts[fuzz_random(state) % 64 ? 1 + fuzz_random(state) % 8 : 0], state);
 	}
 }
 

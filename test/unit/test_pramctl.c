@@ -285,7 +285,7 @@ static void test_usage(void **state)
 	expect_fails("check --task 0", PRAMCTL_USAGE, "'0' is no pid");
 	expect_fails("check --task 2000000000", PRAMCTL_NOT_FOUND, "no process 2000000000");
 	expect_fails("check --kexec --criu x", PRAMCTL_USAGE, "takes neither --criu nor --plugin");
-	expect_fails("check --reboot --plugin x", PRAMCTL_USAGE, "check --reboot looks at");
+	expect_fails("check --reboot --plugin x", PRAMCTL_USAGE, "check --reboot takes neither");
 	expect_fails("check --criu", PRAMCTL_USAGE, "'--criu' needs an argument");
 	expect_fails("rm", PRAMCTL_USAGE, "either NAMEs, --all or --orphans");
 	expect_fails("rm --all x", PRAMCTL_USAGE, "either NAMEs, --all or");
@@ -373,6 +373,51 @@ static void test_list_loading(void **state)
 	/* To look at it hurts nobody. */
 	assert_int_equal(run("show " NAME), PRAMCTL_OK);
 	pram_reader_close(r);
+}
+
+/* A checkpoint of a task in @cgroup is shown as @owner's; NULL: as nobody's. */
+static void expect_owner(const char *name, const char *cgroup, const char *owner)
+{
+	const struct pram_writer_options none = { .replace = false };
+	struct pram_checkpoint_writer *w;
+	char expected[128] = "\"owner\"";
+
+	assert_int_equal(pram_writer_create(test_dev(), name, &none, &w), 0);
+	assert_int_equal(pram_writer_set_root(w, 77, "task", cgroup), 0);
+	assert_int_equal(pram_writer_seal(w, 0), 0);
+	assert_int_equal(pram_writer_commit(w), 0);
+	pram_writer_close(w);
+	if (owner)
+		snprintf(expected, sizeof(expected), "\"owner\": \"%s\"", owner);
+	for (int i = 0; i < 2; i++) {
+		char command[128];
+
+		snprintf(command, sizeof(command), i ? "show --json %s" : "list --json", name);
+		assert_int_equal(run(command), PRAMCTL_OK);
+		if (!strstr(last.out, expected) == !!owner)
+			fail_msg("%s, in %s: not %s in %s", name, cgroup, expected, last.out);
+	}
+	assert_int_equal(run("rm --all"), PRAMCTL_OK);
+}
+
+static void test_owner(void **state)
+{
+#define ID	"0123456789ab0123456789ab0123456789ab0123456789ab0123456789ab0123"
+	(void)state;
+	expect_owner("/images", NULL, NULL);
+	expect_owner("/images", "/", NULL);
+	expect_owner("/images", "/system.slice/redis-server.service", "redis-server.service");
+	expect_owner("/images", "/user.slice/user-0.slice/session-3.scope", "session-3.scope");
+	/* A service may have control groups of its own. */
+	expect_owner("/images", "/system.slice/php.service/worker", "php.service");
+	expect_owner("/images", "/machine.slice/libpod-" ID ".scope", "podman 0123456789ab");
+	expect_owner("/images", "/machine.slice/libpod-" ID ".scope/container", "podman 0123456789ab");
+	expect_owner("/images", "/system.slice/docker-" ID ".scope", "docker 0123456789ab");
+	expect_owner("/images", "/system.slice/runc-web.scope", "runc web");
+	expect_owner("/images", "/web", "web");
+	expect_owner("/images", "/system.slice/runc-.scope", "runc-.scope");
+	expect_owner("service:nginx.service", "/init.scope", "nginx.service");
+	expect_owner("service:nginx.service", NULL, "nginx.service");
 }
 
 static void test_show(void **state)
@@ -1055,6 +1100,7 @@ int main(void)
 		pram_unit_test(test_output_lost),
 		pram_unit_test(test_list),
 		pram_unit_test(test_list_loading),
+		pram_unit_test(test_owner),
 		pram_unit_test(test_show),
 		pram_unit_test(test_long_name),
 		pram_unit_test(test_rm),

@@ -58,7 +58,8 @@ static void test_round_trip(void **state)
 
 	(void)state;
 	assert_null(pram_writer_index(w));
-	assert_int_equal(pram_writer_set_root(w, 77, "redis-server"), 0);
+	assert_int_equal(pram_writer_set_root(w, 77, "redis-server", "/a.slice/b.service"),
+			 0);
 	add_image(w, "inventory.img", "inventory");
 	add_image(w, "core-77.img", "");
 	add_pages(w, "pages-1.img", 1, 3);
@@ -86,6 +87,7 @@ static void test_round_trip(void **state)
 	assert_string_equal(index->criu_version, "4.2.1");
 	assert_int_equal(index->root_pid, 77);
 	assert_string_equal(index->root_comm, "redis-server");
+	assert_string_equal(index->cgroup, "/a.slice/b.service");
 	assert_int_equal(index->page_size, TEST_PAGE_SIZE);
 	assert_true(index->created_ns > UINT64_C(1700000000000000000));
 	assert_non_null(index->kernel_release);
