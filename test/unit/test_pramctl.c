@@ -580,7 +580,7 @@ static void test_export_refused(void **state)
 	fake_pram_add("shmem-1-home", PRAM_BYTE_STREAM, 0, "12345", 5);
 	expect_fails(in_scratch("export /nowhere ", "x"), PRAMCTL_NOT_FOUND, "/nowhere");
 	expect_fails(in_scratch("export shmem-1-home ", "x"), PRAMCTL_NOT_FOUND,
-		     "is no checkpoint");
+		     "is not a checkpoint");
 	expect_fails(in_scratch("export " NAME " ", "no/such/place"), PRAMCTL_FAILED,
 		     "No such file");
 	fd = open(in_scratch("", "file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -2,6 +2,7 @@
 /* plugin/, called as CRIU does, by its descriptor */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -641,11 +642,30 @@ static void test_name(void **state)
 	restore("core", 1);
 }
 
+/* The control group of this process, as the index should have it: "" if it is not known. */
+static void read_cgroup(char *cgroup, size_t size)
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[PATH_MAX];
+
+	*cgroup = '\0';
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "0::/", 4))
+			snprintf(cgroup, size, "%s", line + 3);
+	}
+	if (file)
+		fclose(file);
+}
+
 static void test_index(void **state)
 {
 	static const int states[] = { TASK_DEAD, TASK_ALIVE, TASK_STOPPED };
 
+	char cgroup[PATH_MAX];
+
 	(void)state;
+	read_cgroup(cgroup, sizeof(cgroup));
 	for (size_t i = 0; i < 3; i++) {
 		struct pram_checkpoint_reader *r;
 		const PramCheckpoint *index;
@@ -660,6 +680,7 @@ static void test_index(void **state)
 		assert_string_equal(index->criu_version, CRIU_VERSION);
 		assert_int_equal(index->root_pid, getpid());
 		assert_string_equal(index->root_comm, "test-plugin");
+		assert_string_equal(index->cgroup ?: "", cgroup);
 		assert_int_equal(pram_reader_finish(r), 0);
 		pram_reader_close(r);
 	}
