@@ -35,13 +35,13 @@ enum pram_stream_state {
  * @state: what can be done with the stream.
  * @gfp: how memory for this stream is allocated.
  * @flags: PRAM_SAVE_* or PRAM_LOAD_* flags.
- * @next_page: where pram_load_folio() goes on, in pages.
- * @next_byte: where pram_read() goes on, in bytes.
+ * @next_page: where pram_load_folio() continues, in pages.
+ * @next_byte: where pram_read() continues, in bytes.
  * @ending: the stream is listed in the transaction under way.
- * @pending: a large folio of which the first pages came through a pipe, and
- *	which waits for the others; NULL if none does. Under the node's lock.
+ * @pending: a large folio whose first pages came through a pipe, and which
+ *	waits for the others; NULL if none does. Under the node's lock.
  * @nr_pending: how many of its pages came.
- * @family: whom pages are shared with that are mapped; NULL if the node shares none.
+ * @family: the family that shares mapped pages; NULL if the node shares none.
  */
 struct pram_stream {
 	struct pram_node	*node;

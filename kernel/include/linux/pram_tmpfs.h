@@ -17,9 +17,9 @@ struct super_block;
 #define PRAM_TMPFS_NAME_MAX	127
 
 /**
- * struct pram_tmpfs_given - options that a mount names
+ * struct pram_tmpfs_given - options that a mount sets
  *
- * These hold; the others are as they were when the tree was saved.
+ * All others are as they were when the tree was saved.
  */
 struct pram_tmpfs_given {
 	bool	blocks;

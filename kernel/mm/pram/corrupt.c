@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Damage on demand, for tests of what the next kernel makes of it: bits of what is
- * handed over are flipped, at the last moment, when nothing mends them any more.
+ * Damage on demand, to test how the next kernel handles it: bits of the hand-over
+ * are flipped at the last moment, when nothing rewrites them any more.
  *
  * Each line that is written to the file "flip" of debugfs is a bit:
  *
@@ -81,7 +81,7 @@ static void *pram_flip_node_page(const struct pram_flip *flip)
 	}
 }
 
-/* Whoever loads a kernel meanwhile is not the test that flips bits. */
+/* Only tests flip bits, and they do not load a kernel at the same time. */
 static u8 *pram_flip_kho(void)
 {
 	struct kimage *image = READ_ONCE(kexec_image);
@@ -107,9 +107,9 @@ static u8 *pram_flip_page(const struct pram_flip *flip)
 }
 
 /**
- * pram_corrupt_handover - flip the bits that somebody has asked for
+ * pram_corrupt_handover - flip the requested bits
  *
- * Called when nothing changes any more what the next kernel gets.
+ * Called when nothing changes the hand-over any more.
  */
 void pram_corrupt_handover(void)
 {

@@ -256,7 +256,7 @@ static long pram_dev_ioctl(struct file *file, unsigned int cmd,
 	u32 size;
 	int err;
 
-	/* The open file may have been passed to somebody who may not. */
+	/* The open file may have been passed to a process without the right. */
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 
@@ -336,7 +336,7 @@ static int __init pram_init(void)
 
 	if (err == -ENODEV) {
 		if (pram_kho_wanted)
-			pr_warn("off: KHO is disabled in spite of kho=on, see what it said above; if it had no memory for its scratch areas, give others by kho_scratch=\n");
+			pr_warn("off: KHO is disabled in spite of kho=on, see its messages above; if it had no memory for its scratch areas, set other sizes by kho_scratch=\n");
 		else
 			pr_info("off: boot with kho=on to keep memory across kexec\n");
 		pram_tell_unclaimed();

@@ -4,8 +4,8 @@
  * <linux/kho/abi/pram.h> for the format.
  *
  * The directory is kept up to date at each commit and each free, because
- * nobody asks PRAM before a kexec: what stands in it when the machine reboots
- * is what the next kernel gets.
+ * nothing calls PRAM before a kexec: the next kernel gets the directory as it
+ * is when the machine reboots.
  */
 
 #define pr_fmt(fmt) "pram: " fmt
@@ -24,7 +24,7 @@
 #include "internal.h"
 
 /**
- * struct pram_dir - a directory page, and who has its places
+ * struct pram_dir - a directory page, and which of its places are taken
  * @link: in pram_dirs, in the order of the super page.
  * @ser: the page.
  * @taken: a bit for each place that a node has, committed or not.
@@ -575,8 +575,8 @@ static void __init pram_restore_all(void)
 
 /*
  * The machine goes down, perhaps by kexec. From here on nothing changes what
- * the next kernel gets. A half-saved node has no use for it: its folios are
- * given back, or they would stay reserved there and belong to nobody.
+ * the next kernel gets. The next kernel has no use for a half-saved node: its
+ * folios are given back, or they would stay reserved there without an owner.
  */
 static int pram_reboot(struct notifier_block *nb, unsigned long action,
 		       void *data)

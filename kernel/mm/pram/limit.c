@@ -95,7 +95,7 @@ void pram_set_max(unsigned long max)
 }
 
 /**
- * pram_parse_max - read a limit that somebody has written
+ * pram_parse_max - parse a limit
  * @text: a number of bytes, perhaps with one of the suffixes of memparse(); or "max".
  * @max: set to the limit in whole pages; %PRAM_NO_LIMIT for none.
  *
@@ -156,7 +156,7 @@ bool pram_memory_is_short(unsigned long nr)
  */
 void pram_log_full(const char *name)
 {
-	pr_warn_ratelimited("node %s: nodes hold %llu bytes of the %llu that they may; raise /sys/kernel/pram/max_bytes or free some: pramctl list\n",
+	pr_warn_ratelimited("node %s: nodes hold %llu of at most %llu bytes; raise /sys/kernel/pram/max_bytes or free some: pramctl list\n",
 			    name, pram_held_bytes(), pram_max_bytes());
 }
 

@@ -145,7 +145,7 @@ int pram_meta_look(u64 phys, u64 magic, void **page)
  * @what: the same in words, for the log.
  * @page: set to the page.
  *
- * Return: 0 or, after having said so in the log, a negative errno.
+ * Return: 0 or, after a message in the log, a negative errno.
  */
 int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
 {
@@ -167,11 +167,11 @@ int pram_meta_find(u64 phys, u64 magic, const char *what, void **page)
  * pram_kho_take - take a folio over from KHO
  * @phys: its physical address.
  *
- * Asks first: KHO warns of who restores what is not there, but it may be lost, or
- * @phys may be from a page that is damaged.
+ * Asks KHO first, which warns if a caller restores what does not exist: the folio may
+ * be lost, or @phys may be from a damaged page.
  *
- * Return: the folio, with one reference; NULL if KHO does not have it, or has it no
- * more.
+ * Return: the folio, with one reference; NULL if KHO does not have it, or no longer
+ * has it.
  */
 struct folio *pram_kho_take(phys_addr_t phys)
 {

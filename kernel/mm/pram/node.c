@@ -5,7 +5,7 @@
  *
  *	(none) -> SAVING -> READY <-> LOADING -> (none)
  *
- * and only the committed ones, READY and LOADING, stand in the directory that
+ * and only the committed ones, READY and LOADING, are in the directory that
  * the next kernel reads.
  */
 
@@ -110,8 +110,8 @@ void pram_node_unlink(struct pram_node *node)
  * pram_node_forget - have nothing of a node preserved any more
  * @node: the node, off the list or never on it; or the machine reboots.
  *
- * Somebody who only looks at a node may hold it for long: a kexec meanwhile must
- * not leave its pages reserved in the next kernel, where nobody owns them.
+ * A stream that only looks at a node may hold it for long: a kexec meanwhile must
+ * not leave its pages reserved in the next kernel, where they have no owner.
  */
 void pram_node_forget(struct pram_node *node)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Nodes survive one way for the machine to go down, and PRAM has no say in which
- * it is. So it tells whoever asks in time, and the log when it is too late.
+ * Nodes survive only one way for the machine to go down, and PRAM cannot choose
+ * it. So it answers programs that ask in time, and logs when it is too late.
  */
 
 #define pr_fmt(fmt) "pram: " fmt
@@ -22,7 +22,7 @@ static bool pram_image_gets_nodes(void)
 }
 
 /**
- * pram_kexec_ready - would a kexec now hand the nodes over?
+ * pram_kexec_ready - would a kexec now hand over the nodes?
  *
  * Return: 1 or 0; -EBUSY if a kernel is being loaded at the moment.
  */
@@ -69,7 +69,7 @@ static struct notifier_block pram_tell_lost_nb = {
 };
 
 /**
- * pram_reboot_init - have it said in the log when a reboot loses nodes
+ * pram_reboot_init - make reboots log the nodes that they lose
  *
  * Return: 0 or a negative errno.
  */
@@ -79,9 +79,9 @@ int __init pram_reboot_init(void)
 }
 
 /**
- * pram_tell_unclaimed - say that the last kernel's nodes are lost, if it had any
+ * pram_tell_unclaimed - log that the last kernel's nodes are lost, if it had any
  *
- * For a kernel in which PRAM is off: KHO has kept their memory all the same.
+ * For a kernel in which PRAM is off: KHO has kept their memory nevertheless.
  */
 void __init pram_tell_unclaimed(void)
 {

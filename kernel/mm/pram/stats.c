@@ -153,7 +153,7 @@ static ssize_t max_bytes_store(struct kobject *kobj,
 
 static struct kobj_attribute max_bytes_attr = __ATTR_RW(max_bytes);
 
-/* Who reads it keeps kexec(2) waiting. */
+/* A reader makes kexec(2) wait. */
 static ssize_t kexec_ready_show(struct kobject *kobj,
 				struct kobj_attribute *attr, char *buf)
 {

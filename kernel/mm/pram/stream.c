@@ -336,18 +336,18 @@ static int pram_check_streams(struct pram_stream **streams, unsigned int nr)
 }
 
 /**
- * pram_end_streams - end streams well, all of them or none
+ * pram_end_streams - end streams successfully, all of them or none
  * @streams: the streams, none of them twice.
  * @nr: their number.
  *
  * Saves are sealed and committed: their nodes are loadable from here on, and
- * everything written before is visible to whoever loads them. Loads are
+ * everything written before is visible to their loads. Loads are
  * finished: their nodes are freed. A save with %PRAM_SAVE_REPLACE replaces a
  * node that is loaded by a stream of the same call.
  *
- * Return: 0; -ESTALE for a stream that has ended; -EINVAL for one that is there
- * twice; -EPERM for one that peeks; -EEXIST for a name that a node has which is
- * not freed; errors of pram_seal_save(); -ESHUTDOWN once the machine reboots.
+ * Return: 0; -ESTALE for a stream that has ended; -EINVAL for one that is listed
+ * twice; -EPERM for one that peeks; -EEXIST if a node that is not freed has the
+ * name; errors of pram_seal_save(); -ESHUTDOWN once the machine reboots.
  * On an error all streams stay open.
  */
 int pram_end_streams(struct pram_stream **streams, unsigned int nr)
@@ -416,10 +416,10 @@ EXPORT_SYMBOL_GPL(pram_finish_save);
 
 /**
  * pram_discard_save - give up saving a node
- * @ps: a stream for saving; ended. Nothing is done if it has ended before. The
- *	caller sees to it that nobody ends it at the same time.
+ * @ps: a stream for saving; ended. Nothing is done if it has already ended. The
+ *	caller makes sure that nothing else ends it at the same time.
  *
- * The node is gone with all that it holds.
+ * The node is freed with everything that it holds.
  */
 void pram_discard_save(struct pram_stream *ps)
 {
@@ -447,12 +447,12 @@ EXPORT_SYMBOL_GPL(pram_discard_save);
  * @flags: PRAM_LOAD_* flags.
  *
  * The node is reserved for this stream (unless %PRAM_LOAD_PEEK is set) until
- * pram_finish_load() frees it or pram_abort_load() puts it back, whole and
- * loadable. Every stream that this opens must be ended by one of the two.
+ * pram_finish_load() frees it or pram_abort_load() makes it loadable again,
+ * unchanged. Every stream that this opens must be ended by one of the two.
  *
  * Return: 0; -ENAMETOOLONG; -EINVAL if the name is empty; -EOPNOTSUPP for an
- * unknown type or flag; -ENOENT; -EBUSY if the save is not finished or somebody
- * else loads the node; -EPERM if it has another type; -EBADMSG if it is
+ * unknown type or flag; -ENOENT; -EBUSY if the save is not finished or another
+ * stream loads the node; -EPERM if it has another type; -EBADMSG if it is
  * damaged; -ENOMEM; -ENODEV if PRAM is off. Nothing is opened on an error.
  */
 int pram_prepare_load_flags(struct pram_stream *ps, const char *name, u32 type,
@@ -509,9 +509,9 @@ int pram_finish_load(struct pram_stream *ps)
 EXPORT_SYMBOL_GPL(pram_finish_load);
 
 /**
- * pram_abort_load - end a load and put the node back
- * @ps: a stream for loading; ended. Nothing is done if it has ended before.
- *	The caller sees to it that nobody ends it at the same time.
+ * pram_abort_load - end a load and make the node READY again
+ * @ps: a stream for loading; ended. Nothing is done if it has already ended.
+ *	The caller makes sure that nothing else ends it at the same time.
  */
 void pram_abort_load(struct pram_stream *ps)
 {

@@ -4,10 +4,10 @@
  *
  * A tree lives in one place at a time. It is loaded when it is mounted, and the
  * nodes are freed; it is saved when it is unmounted for the last time, or when it
- * is remounted read-only: then tree and nodes have the same pages, which nobody
- * writes to, until a remount for writing frees the nodes.
+ * is remounted read-only: then tree and nodes have the same pages, and nobody
+ * writes to them, until a remount for writing frees the nodes.
  *
- * As long as a file system has a name no other one can take it: whoever mounts it
+ * As long as a file system has a name no other can take it: a mount that comes
  * while it is still being saved must not find it empty.
  */
 
@@ -63,8 +63,8 @@ static LIST_HEAD(pram_tmpfs_list);
  * @fc: what is being mounted or remounted; told what is wrong.
  * @name: the value.
  *
- * Return: 0; -EPERM outside the initial user namespace, where nodes belong to
- * somebody else; -EINVAL for a bad name.
+ * Return: 0; -EPERM outside the initial user namespace, which must not access
+ * nodes; -EINVAL for a bad name.
  */
 int pram_tmpfs_check_name(struct fs_context *fc, const char *name)
 {
@@ -498,7 +498,7 @@ static void pram_tmpfs_save_last(struct work_struct *work)
 
 /**
  * pram_tmpfs_unmount - save a file system that is unmounted for good
- * @sb: the file system, which nobody else can get at any more.
+ * @sb: the file system, which has no other user any more.
  */
 void pram_tmpfs_unmount(struct super_block *sb)
 {
@@ -509,8 +509,8 @@ void pram_tmpfs_unmount(struct super_block *sb)
 	    pram_tmpfs_is_saved(sbinfo->pram))
 		return;
 	/*
-	 * Whoever dropped the last reference may be a task that is being killed,
-	 * and there is no second chance: nothing must interrupt this.
+	 * The task that dropped the last reference may be being killed, and there
+	 * is no second chance: nothing must interrupt this.
 	 */
 	last.pt = sbinfo->pram;
 	init_completion(&last.done);
@@ -543,7 +543,7 @@ static bool pram_tmpfs_is_unsaved(const struct pram_tmpfs *pt)
 /**
  * pram_tmpfs_nr_writable - count the file systems that a kexec would lose
  *
- * They are mounted read-write, in some mount namespace or for somebody who has a
+ * They are mounted read-write, in some mount namespace or for a process that has a
  * file open; or are being saved; or are read-only and their nodes have been freed.
  *
  * Return: the number.

@@ -15,7 +15,7 @@
 /* Bytes that go to or come from the metadata stream at once. */
 #define PRAM_TMPFS_BUFFER	SZ_64K
 
-/* If it can be tried again nobody is to be killed for it. */
+/* It can be retried, so it must not invoke the OOM killer. */
 #define PRAM_TMPFS_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /* The two streams of a tree. */

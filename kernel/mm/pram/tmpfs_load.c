@@ -3,11 +3,11 @@
  * Loading the file tree of a tmpfs. See <linux/kho/abi/pram_tmpfs.h> for what is
  * read.
  *
- * The file system is not mounted yet: nobody else sees it, and nothing of it needs
- * a lock. It is made with the calls by which user space would make it, so that
- * limits, security modules and accounting are served, and then everything is set
- * that these calls do not let one choose. If anything fails the mount fails, and
- * the node still has all pages: none of them has been written to.
+ * The file system is not mounted yet: nobody else sees it, and nothing in it needs
+ * a lock. It is made with the calls that user space would use, so that limits,
+ * security modules and accounting work, and then PRAM sets everything that these
+ * calls do not set. If anything fails the mount fails, and the node still has all
+ * pages: none of them has been written to.
  */
 
 #define pr_fmt(fmt) "tmpfs: " fmt
@@ -614,7 +614,7 @@ static int pram_tmpfs_insert_page_copy(struct inode *inode, pgoff_t index,
 }
 
 /*
- * Somebody else has the folio, say a task that mapped it by way of /dev/pram, or
+ * The folio has another owner, such as a task that mapped it through /dev/pram, or
  * another node; or it is larger than this kernel can handle in a file.
  */
 static int pram_tmpfs_insert_copy(struct inode *inode, pgoff_t index,

@@ -203,10 +203,10 @@ int pram_save_copy(struct pram_stream *ps, struct folio *folio,
  * pram_save_folio - append a folio to a page stream
  * @ps: a stream for saving pages.
  * @folio: the folio, of any order; the caller keeps its own reference, and
- *	sees to it that nobody writes to the folio from here on.
+ *	makes sure that nobody writes to the folio from here on.
  * @flags: %PRAM_PAGE_LRU or 0.
  *
- * The folio itself is kept, or a copy of it where that cannot be: in KHO's
+ * The folio itself is kept, or a copy of it if that is impossible: in KHO's
  * scratch areas, or with %PRAM_SAVE_COPY. A copy may be made of several smaller
  * folios; on an error some of them may have been appended.
  *

@@ -18,9 +18,9 @@
  * Every ioctl takes a pointer to a structure whose first member, a __u32
  * @size, is the size of that structure as the caller knows it. A kernel that
  * knows a longer structure takes the missing part as zero; a kernel that knows
- * a shorter one insists that the rest is zero. Reserved members must be zero.
+ * a shorter one requires the rest to be zero. Reserved members must be zero.
  *
- * One errno has one meaning for all calls:
+ * Each errno has one meaning for all calls:
  *
  *  - ENOTTY: no such ioctl on this kind of file.
  *  - E2BIG: the structure has non-zero bytes that this kernel does not know.
@@ -29,19 +29,19 @@
  *  - ENAMETOOLONG: the name has no nul within %PRAM_NAME_MAX bytes.
  *  - ENOENT: no node of that name (or id), or none left to list.
  *  - EEXIST: the name is taken.
- *  - EBUSY: the node's save is not committed, or somebody is loading it.
- *  - EPERM: the node has another type than asked for; or the caller lacks
+ *  - EBUSY: the node's save is not committed, or the node is being loaded.
+ *  - EPERM: the node has another type than requested; or the caller lacks
  *    CAP_SYS_ADMIN in the initial user namespace.
- *  - EBADMSG: a checksum does not match: what was saved is damaged.
- *  - EHWPOISON: the hardware has damaged a page that is to be saved.
+ *  - EBADMSG: a checksum does not match: the saved data is damaged.
+ *  - EHWPOISON: a page to be saved has a hardware memory error.
  *  - ESTALE: the stream has ended (committed, finished or failed).
  *  - ESHUTDOWN: the machine is rebooting; nothing can be saved any more.
- *  - ENOMEM: out of memory; what the call had begun is undone.
- *  - ENOSPC: nodes would hold more than they may (max_bytes in
- *    /sys/kernel/pram); what the call had begun is undone.
+ *  - ENOMEM: out of memory; the call is undone.
+ *  - ENOSPC: nodes would exceed their limit (max_bytes in
+ *    /sys/kernel/pram); the call is undone.
  */
 
-/* The interface's version: changes when an old program would go wrong. */
+/* The interface's version: changes when old programs would no longer work. */
 #define PRAM_ABI_VERSION	1
 
 /* Longest name in bytes, including the terminating nul. */
@@ -57,7 +57,7 @@
 /* States of nodes, as reported. */
 #define PRAM_NODE_SAVING	1	/* being written, not yet committed */
 #define PRAM_NODE_READY		2	/* committed: can be loaded, survives kexec */
-#define PRAM_NODE_LOADING	3	/* somebody loads it; survives kexec */
+#define PRAM_NODE_LOADING	3	/* being loaded; survives kexec */
 #define PRAM_NODE_BROKEN	4	/* metadata damaged: can only be freed */
 
 /* Properties of nodes, as reported; part of the hand-over format. */
@@ -67,7 +67,7 @@
 #define PRAM_FEATURE_ADOPT	(1U << 0)
 /* PRAM_LOAD_MAP maps pages; PRAM_IOCTL_MAP exists. */
 #define PRAM_FEATURE_MAP	(1U << 1)
-/* Pages that several nodes have are shared by those into whom they are mapped. */
+/* Processes into which a page of several nodes is mapped share that page. */
 #define PRAM_FEATURE_SHARE	(1U << 2)
 /* PRAM_IOCTL_ADOPT_FILE exists; PRAM_LOAD_MAP puts pages into shared memory, too. */
 #define PRAM_FEATURE_ADOPT_FILE	(1U << 3)
@@ -81,14 +81,14 @@
  * @nr_broken: Output; of those, nodes that are %PRAM_NODE_BROKEN.
  * @data_pages: Output; pages of %PAGE_SIZE bytes that hold nodes' data.
  * @meta_pages: Output; pages that hold PRAM's own metadata.
- * @kexec_count: Output; kexecs since the last cold boot that PRAM was handed
- *	over by.
- * @lost_pages: Output; pages that came with this boot but belong to nodes too
+ * @kexec_count: Output; kexecs since the last cold boot in which PRAM was
+ *	handed over.
+ * @lost_pages: Output; pages handed over in this boot whose nodes are too
  *	damaged to read; they stay reserved until the next kexec. A lower bound.
  * @held_bytes: Output; memory that nodes and PRAM's own metadata hold: a frame
- *	that several nodes have counts once.
- * @max_bytes: Output; how much that may be before saving fails with ENOSPC; all
- *	ones if there is no limit.
+ *	of several nodes counts once.
+ * @max_bytes: Output; limit of @held_bytes, beyond which saving fails with
+ *	ENOSPC; all ones if there is no limit.
  */
 struct pram_ioctl_info {
 	__u32		size;
@@ -110,7 +110,7 @@ struct pram_ioctl_info {
 #define PRAM_SAVE_REPLACE	(1U << 0)
 /* Keep checksums of the data, verified before it is used after a load. */
 #define PRAM_SAVE_CHECKSUM	(1U << 1)
-/* Never take over a caller's page, always copy: its owner lives on. */
+/* Never take over a page, always copy: its owner keeps writing to it. */
 #define PRAM_SAVE_COPY		(1U << 2)
 
 /**
@@ -126,12 +126,12 @@ struct pram_ioctl_info {
  *
  * A page stream takes whole pages only: write(2) and splice(2) of multiples of
  * the page size. splice(2) may take over the pages in the pipe instead of
- * copying them, unless %PRAM_SAVE_COPY is set: the caller then guarantees that
- * nobody writes to them before the stream is committed or discarded. A byte
+ * copying them, unless %PRAM_SAVE_COPY is set: without it the caller guarantees
+ * that nobody writes to them before the stream is committed or discarded. A byte
  * stream takes any number of bytes. Both append at the file position, which is
  * always the end; lseek(2) to elsewhere fails with EINVAL.
  *
- * Errors: EEXIST, also if another save of the same name is under way.
+ * Errors: EEXIST, also while another save of the same name is in progress.
  */
 struct pram_ioctl_save {
 	__u32		size;
@@ -146,17 +146,17 @@ struct pram_ioctl_save {
 /* Only look: the node stays loadable by others and cannot be finished. */
 #define PRAM_LOAD_PEEK		(1U << 0)
 /*
- * preadv(2) may map the node's pages into the reader, copy-on-write, where the
- * destination is whole empty pages of a private mapping. Where it is a writable
- * mapping of shared memory, and the file has a hole, it may put them into the file:
- * until the stream is finished whoever touches one there by a writable mapping, or
- * writes to it, gets a copy in its place. Page streams only;
- * a kernel that cannot map copies. With PRAM_LOAD_PEEK the node stays, and while it is
- * mapped there a later load has to copy.
+ * preadv(2) may map the node's pages into the reader, copy-on-write, if the
+ * destination is whole empty pages of a private mapping. If it is a writable
+ * mapping of shared memory with a hole in the file there, preadv(2) may insert them
+ * into the file: until the stream is finished, a write to such a page, or any access
+ * through a writable mapping, replaces it by a copy. Page streams only; a kernel that
+ * cannot map copies. With PRAM_LOAD_PEEK the node stays, and while it is mapped there
+ * a later load has to copy.
  *
- * A page that several nodes have is shared by all that map it, as by relatives, if
- * one descriptor of /dev/pram has opened their streams, and all before the first
- * page is mapped. A reader that has it already at another address gets a copy.
+ * All processes that map a page of several nodes share it, like relatives, if one
+ * descriptor of /dev/pram has opened all their streams before the first page is
+ * mapped. A reader that already has the page at another address gets a copy.
  */
 #define PRAM_LOAD_MAP		(1U << 1)
 
@@ -173,8 +173,8 @@ struct pram_ioctl_save {
  * a stream that was not finished makes it loadable again, unchanged.
  *
  * The stream reads like a regular file: st_size is exact, lseek(2), pread(2),
- * preadv(2), splice(2) and sendfile(2) work, and read(2) returns 0 at the end
- * only. Where data carries checksums, they are verified before it is returned;
+ * preadv(2), splice(2) and sendfile(2) work, and read(2) returns 0 only at the
+ * end. If the data has checksums, they are verified before it is returned;
  * EBADMSG if they do not match.
  *
  * Errors: ENOENT, EBUSY, EPERM, EBADMSG if the node is broken.
@@ -189,7 +189,7 @@ struct pram_ioctl_load {
 
 #define PRAM_IOCTL_LOAD		_IO(PRAM_IOCTL_TYPE, 0x02)
 
-/* Most streams that one PRAM_IOCTL_COMMIT can end. */
+/* Maximum number of streams for one PRAM_IOCTL_COMMIT. */
 #define PRAM_COMMIT_MAX		65536
 
 /**
@@ -203,17 +203,17 @@ struct pram_ioctl_load {
  *
  * Ends all these streams at once: streams for saving are sealed, if they are
  * not yet, and committed; streams for loading are finished and their nodes
- * freed. All of it happens or, on an error, nothing, and a process that is
- * killed cannot leave a part of it done. On an error streams stay as they
- * were, but may have been sealed.
+ * freed. This is atomic: on an error nothing happens, and a killed process
+ * cannot leave it half done. On an error streams stay as they were, but may
+ * have been sealed.
  *
  * A save that was opened with %PRAM_SAVE_REPLACE replaces a node of the same
- * name if that node is being loaded by a stream of the same call. So a
- * checkpoint of several nodes replaces an older one, whole.
+ * name if a stream of the same call is loading that node. So a checkpoint of
+ * several nodes replaces an older one as a whole.
  *
  * Errors: EBADF or EINVAL for a wrong @fds, ESTALE for a stream that has ended,
- * EEXIST for a name that a node has which this call does not free, EPERM for a
- * stream that was opened to look (%PRAM_LOAD_PEEK), ENOMEM from sealing.
+ * EEXIST if a node that this call does not free has the name, EPERM for a
+ * stream opened with %PRAM_LOAD_PEEK, ENOMEM from sealing.
  */
 struct pram_ioctl_commit {
 	__u32		size;
@@ -226,8 +226,8 @@ struct pram_ioctl_commit {
 #define PRAM_IOCTL_COMMIT	_IO(PRAM_IOCTL_TYPE, 0x03)
 
 /**
- * struct pram_node_stat - what is known of a node
- * @id: a number that no other node has in this boot.
+ * struct pram_node_stat - what is known about a node
+ * @id: a number that is unique in this boot.
  * @type: PRAM_*_STREAM; 0 if the node is too damaged to tell.
  * @state: PRAM_NODE_SAVING and so on.
  * @flags: PRAM_NODE_* properties.
@@ -238,8 +238,8 @@ struct pram_ioctl_commit {
  * @meta_pages: pages that hold the node's metadata.
  * @nr_folios: folios that hold the data.
  * @adopted_pages: of @data_pages, taken over from their owner without a copy.
- * @saved_at_ns: when it was committed, CLOCK_REALTIME in nanoseconds.
- * @kexec_count: kexecs that the node has lived through.
+ * @saved_at_ns: time of the commit, CLOCK_REALTIME in nanoseconds.
+ * @kexec_count: kexecs that the node has survived.
  * @name: the node's name; empty if too damaged to tell.
  */
 struct pram_node_stat {
@@ -264,11 +264,11 @@ struct pram_node_stat {
  * @reserved: Input; must be zero.
  * @node: Input and output, see below.
  *
- * %PRAM_IOCTL_STAT describes the node whose name stands in @node.name.
- * Of a committed node and its replacement, it describes the former.
+ * %PRAM_IOCTL_STAT describes the node named @node.name; of a committed node and
+ * its replacement, the committed one.
  *
  * %PRAM_IOCTL_LIST describes the node that has the lowest id above @node.id:
- * start with 0, go on with what came back, until ENOENT. The other members of
+ * start with 0, continue with the result, until ENOENT. The other members of
  * @node are ignored on input.
  */
 struct pram_ioctl_stat {
@@ -292,7 +292,7 @@ struct pram_ioctl_stat {
  * @name: Input; the node's name, or empty.
  *
  * Frees nodes and all that they hold. Nodes that are being saved or loaded are
- * never freed: EBUSY for a single one, passed over by %PRAM_FREE_ALL.
+ * never freed: EBUSY for a single one; %PRAM_FREE_ALL skips them.
  */
 struct pram_ioctl_free {
 	__u32		size;
@@ -305,8 +305,8 @@ struct pram_ioctl_free {
 #define PRAM_IOCTL_FREE		_IO(PRAM_IOCTL_TYPE, 0x06)
 
 /*
- * Keep the pages but none of their owners' references: every page that was
- * taken over is copied now. For tasks that turn out to live on.
+ * Copy every page that was taken over now, so that the node shares none with its
+ * owner. For tasks that turn out to run on.
  */
 #define PRAM_SEAL_COPY		(1U << 0)
 
@@ -315,8 +315,8 @@ struct pram_ioctl_free {
  * @size: Input; sizeof(struct pram_ioctl_seal).
  * @flags: Input; PRAM_SEAL_* bits.
  *
- * Ends the writing: from here on write(2) fails with EPERM, and everything that
- * could fail while committing has been done. Sealing twice is no error.
+ * Ends the writing: from now on write(2) fails with EPERM, and everything in a
+ * commit that could fail has been done. Sealing twice is no error.
  */
 struct pram_ioctl_seal {
 	__u32		size;
@@ -335,7 +335,7 @@ struct pram_range {
 	__aligned_u64	len;
 };
 
-/* Most ranges that one PRAM_IOCTL_ADOPT takes. */
+/* Maximum number of ranges for one PRAM_IOCTL_ADOPT. */
 #define PRAM_ADOPT_MAX		1048576
 
 /**
@@ -347,21 +347,21 @@ struct pram_range {
  * @ranges: Input; address of an array of &struct pram_range.
  * @pages: Output; pages appended, also on an error.
  *
- * Appends the pages of these ranges, in this order, to the stream: what
- * vmsplice(2) by the task and splice(2) to the stream would do, without the
+ * Appends the pages of these ranges, in this order, to the stream, as
+ * vmsplice(2) by the task and splice(2) to the stream would do, but without the
  * pipe and with large folios whole. Pages that cannot be taken over are copied.
- * What was taken over is shared from then on, copy-on-write, as if the node were
- * a child that the task has forked: whoever writes to it later, the task
- * included, writes to a copy. The protection of a mapping does not matter, a
- * page that was never touched counts as zeros.
+ * Pages that were taken over are shared copy-on-write, as if the node were a
+ * child that the task has forked: every later write, also by the task, goes to
+ * a copy. The protection of a mapping does not matter, a page that was never
+ * touched counts as zeros.
  *
- * The task should be stopped, so that the pages are of one moment.
+ * Stop the task first, so that all pages are from the same moment.
  *
  * Errors: EBADF or EINVAL for a wrong @pidfd or @ranges, ESRCH if the task is
  * gone, EACCES if the caller may not ptrace it, EFAULT for a range that is not
- * mapped or cannot be read (memory of memfd_secret(2), too), EPERM for a byte stream
- * or a sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream holds
- * @pages of what was asked for.
+ * mapped or cannot be read (including memory of memfd_secret(2)), EPERM for a byte
+ * stream or a sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream
+ * holds the first @pages pages of the request.
  */
 struct pram_ioctl_adopt {
 	__u32		size;
@@ -381,13 +381,13 @@ struct pram_ioctl_adopt {
  * @addr: Input; where in the caller's memory, a multiple of the page size.
  * @offset: Input; where in the stream in bytes, a multiple of the page size.
  * @nr_pages: Input; number of pages.
- * @same: Output; of these, pages that were there already: the same frame, as
- *	inherited by fork(2) from a process that it has been mapped into.
+ * @same: Output; of these, pages that the caller already had: the same frame,
+ *	inherited by fork(2) from a process into which it was mapped.
  *
- * Gives the memory at @addr the contents of the stream at @offset. As preadv(2)
- * on such a stream, but memory that is there already is compared, by frame and
- * not by content, and replaced where it differs: so a copy-on-write family is
- * put together again. Pages that cannot be mapped are copied.
+ * Gives the memory at @addr the contents of the stream at @offset, like preadv(2)
+ * on such a stream. But existing memory is compared, by frame and not by content,
+ * and replaced where it differs: this restores a copy-on-write family. Pages that
+ * cannot be mapped are copied.
  *
  * Errors: EINVAL for a byte stream, one opened without %PRAM_LOAD_MAP, or a
  * range that is not in the stream; EFAULT for memory that cannot be written;
@@ -409,26 +409,26 @@ struct pram_ioctl_map {
  * @size: Input; sizeof(struct pram_ioctl_adopt_file).
  * @flags: Input; must be zero.
  * @fd: Input; a file of shared memory, open for reading: a memfd, a file of a tmpfs,
- *	a shared anonymous mapping or a segment of SysV by /proc/PID/map_files.
+ *	or a shared anonymous mapping or SysV segment opened by /proc/PID/map_files.
  * @nr_ranges: Input; number of ranges, at most %PRAM_ADOPT_MAX.
  * @ranges: Input; address of an array of &struct pram_range, with offsets in the file
  *	in place of addresses.
  * @pages: Output; pages appended, also on an error.
  *
  * Appends the pages of these ranges, in this order, to the stream, as
- * %PRAM_IOCTL_ADOPT does for private memory. The file goes on with the same pages, and
- * the stream has them, too, as long as it or its node is there: whoever writes to one
- * by way of the file, or maps it where he could, has a copy of it put into its place
- * in the file first. Pages that somebody has pinned are copied at once, as are those
- * that cannot be moved to where a node may have them. Holes count as zeros.
+ * %PRAM_IOCTL_ADOPT does for private memory. The file keeps the same pages, and
+ * shares them with the stream as long as it or its node exists: before a write through
+ * the file, or a writable mapping of the page, a copy replaces the page in the file.
+ * Pinned pages are copied at once, as are pages that cannot be moved to where a node
+ * may have them. Holes count as zeros.
  *
- * Who has mapped the file should be stopped, so that the pages are of one moment.
+ * Stop all tasks that map the file first, so that all pages are from the same moment.
  *
  * Errors: EBADF for a wrong @fd or one not open for reading, EINVAL for a file that is
- * no shared memory (hugetlb is none) or a range that is not within it, EFAULT if the
- * file becomes shorter meanwhile, EIO for what was lost in swap, EPERM for a byte
- * stream or a sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream
- * holds @pages of what was asked for.
+ * not shared memory (nor is hugetlb) or a range beyond its end, EFAULT if the file
+ * becomes shorter meanwhile, EIO for pages lost in swap, EPERM for a byte stream or a
+ * sealed one, EHWPOISON, ENOMEM, ENOSPC, EINTR. After an error the stream holds the
+ * first @pages pages of the request.
  */
 struct pram_ioctl_adopt_file {
 	__u32		size;

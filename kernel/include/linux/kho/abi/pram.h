@@ -13,8 +13,8 @@
  *
  * This is how one kernel's PRAM finds its nodes in the memory that another
  * kernel's PRAM left. It is a contract between kernels of different versions:
- * any change to it takes a new %PRAM_FORMAT_VERSION, and a kernel refuses, and
- * names, what it does not know.
+ * any change to it takes a new %PRAM_FORMAT_VERSION, and a kernel refuses and
+ * reports what it does not know.
  *
  * Everything is found from one page, the super page, whose physical address
  * Kexec HandOver (KHO) carries as the sub tree %PRAM_KHO_SUBTREE::
@@ -22,17 +22,17 @@
  *	super page -> directory pages -> node page -> map pages -> data folios
  *
  * Each of these pages and each data folio is preserved with KHO on its own.
- * Pages of metadata have order 0 and start with &struct pram_meta_hdr, which
- * says what the page is, where it should be and what its CRC32C is; nothing
- * that it says is believed before these have been verified. Pointers are
+ * Pages of metadata have order 0 and start with &struct pram_meta_hdr: the type
+ * of the page, its address and its CRC32C. The kernel verifies these before it
+ * trusts anything else in the page. Pointers are
  * physical addresses. Integers are in the byte order of the machine, which
  * kexec cannot change.
  *
  * A directory is an array and not a chain, and each node is found from the
- * directory: a damaged node page costs one node. Of a damaged super page or
- * directory page the pointers are tried nevertheless, since each page that they
- * lead to is verified: those that do not lead to a whole page of the right kind
- * are lost, and the others stay loadable.
+ * directory: a damaged node page costs one node. The kernel still tries the
+ * pointers of a damaged super page or directory page, because it verifies each
+ * target: pointers that do not lead to an undamaged page of the right type are
+ * lost, and the others stay loadable.
  */
 
 /* Name of PRAM's sub tree in KHO's root tree. */
@@ -70,7 +70,7 @@ struct pram_meta_hdr {
  * @hdr: see &struct pram_meta_hdr.
  * @page_shift: log2 of the page size in bytes; the loading kernel must agree.
  * @nr_dirs: used entries of @dirs.
- * @kexec_count: kexecs so far that PRAM was handed over by.
+ * @kexec_count: kexecs so far in which PRAM was handed over.
  * @reserved: zero.
  * @dirs: physical addresses of directory pages.
  */
@@ -103,14 +103,14 @@ struct pram_dir_ser {
  * @type: PRAM_PAGE_STREAM or PRAM_BYTE_STREAM.
  * @flags: PRAM_NODE_* properties; an unknown one makes the node unreadable.
  * @bytes: length of the data in bytes; for a page stream a multiple of the
- *	page size. The last folio may be larger than what is left of it.
+ *	page size. The last folio may be larger than the rest of it.
  * @nr_pages: pages that the data folios have together.
  * @nr_folios: entries in all map pages together.
  * @nr_maps: map pages.
  * @first_map: physical address of the first map page; 0 if @nr_maps is 0.
  * @adopted_pages: of @nr_pages, taken over without a copy.
  * @saved_at_ns: when it was committed, CLOCK_REALTIME in nanoseconds.
- * @kexec_count: kexecs that the node has lived through.
+ * @kexec_count: kexecs that the node has survived.
  * @name: nul-terminated, not empty.
  */
 struct pram_node_ser {
@@ -130,16 +130,16 @@ struct pram_node_ser {
 
 /*
  * An entry of a map page describes one data folio: its pfn, its order, and
- * PRAM_ENTRY_* flags. Together the folios of a node hold its data, in order,
- * each but the last full to its last byte. What the last one has behind the end
- * of the data is zero.
+ * PRAM_ENTRY_* flags. Together the folios of a node hold its data, in order. All
+ * but the last are full to their last byte; the last one is zero after the end of
+ * the data.
  *
- * Several nodes may have the same folio, which KHO preserves once: of their
- * entries all but at most one say so (PRAM_ENTRY_SHARED).
+ * Several nodes may have the same folio, which KHO preserves once: all but at most
+ * one of their entries say so (PRAM_ENTRY_SHARED).
  *
- * Of a large folio a node may have only some of the pages, as a task may that has
- * written to others since it was forked: then the entry's pfn is that of the first
- * one, and %PRAM_ENTRY_PAGES is their number less one. The order is that of the
+ * A node may have only some pages of a large folio, for example if its task has
+ * written to the others since it was forked. Then the entry's pfn is that of the first
+ * such page, and %PRAM_ENTRY_PAGES is their number less one. The order is that of the
  * folio, which is preserved whole, and which begins at a multiple of its size.
  */
 #define PRAM_ENTRY_PFN_BITS	40
@@ -154,10 +154,10 @@ struct pram_node_ser {
 	(PRAM_ENTRY_PFN | PRAM_ENTRY_ORDER | PRAM_ENTRY_LRU |		\
 	 PRAM_ENTRY_ADOPTED | PRAM_ENTRY_SHARED)
 
-/* Most pages of a part. */
+/* Maximum pages of a part. */
 #define PRAM_PART_PAGES		(FIELD_MAX(PRAM_ENTRY_PAGES) + 1)
 
-/* In an entry of a part more bits are known. */
+/* An entry of a part has more known bits. */
 #define PRAM_ENTRY_KNOWN_PART						\
 	(PRAM_ENTRY_KNOWN | PRAM_ENTRY_PAGES | PRAM_ENTRY_PART)
 
@@ -177,7 +177,7 @@ struct pram_node_ser {
  * @nr_entries: used elements of @entries.
  * @entries: the folios, see PRAM_ENTRY_*. In a node that is
  *	%PRAM_NODE_CHECKSUM only %PRAM_MAP_ENTRIES_CRC elements are entries,
- *	and behind them is one u32 for each: the CRC32C (seed ~0) of all bytes
+ *	followed by one u32 for each: the CRC32C (seed ~0) of all bytes
  *	of the folio, or of the part that the entry describes.
  */
 struct pram_map_ser {

@@ -11,13 +11,13 @@
  *
  * A tmpfs that is mounted with pram=NAME is saved to two PRAM nodes:
  * "shmem-2-NAME", a page stream of all folios of all files, one after the other,
- * and "shmem-1-NAME", a byte stream with checksums of all the rest. This is the
- * format of the latter, a contract between kernels of different versions: any
- * change to it takes a new %PRAM_TMPFS_VERSION, and a kernel refuses, and names,
+ * and "shmem-1-NAME", a byte stream with checksums for everything else. This is
+ * the format of the latter, a contract between kernels of different versions: any
+ * change to it takes a new %PRAM_TMPFS_VERSION, and a kernel refuses and reports
  * what it does not know.
  *
- * The stream is a sequence of records, each with &struct pram_tmpfs_rec in front
- * and padded with zeros to a multiple of 8 bytes::
+ * The stream is a sequence of records. Each begins with &struct pram_tmpfs_rec and
+ * is padded with zeros to a multiple of 8 bytes::
  *
  *	SUPER ROOT detail* entry* END
  *	entry  = LINK | NEW detail*			(not a directory)
@@ -25,10 +25,10 @@
  *	detail = XATTR | EXTENTS			(EXTENTS: regular files)
  *
  * Directories are walked depth first, each from its oldest entry to its newest: the
- * order in which they have to be made. The folios in the page stream are in the
- * order in which the extents name them. Integers
- * are in the byte order of the machine, ids of users and groups those of the
- * initial user namespace, times since 1970 in CLOCK_REALTIME.
+ * order in which entries have to be made. The folios in the page stream are in the
+ * order of the extents. Integers are in the byte order of the machine, user and
+ * group ids are those of the initial user namespace, times are in CLOCK_REALTIME
+ * since 1970.
  */
 
 #define PRAM_TMPFS_NODE_META	"shmem-1-"
@@ -150,7 +150,7 @@ struct pram_tmpfs_inode_ser {
 /**
  * struct pram_tmpfs_new_ser - an entry with an inode of its own; record NEW
  * @cookie: position in the directory, for seekdir().
- * @id: what LINK records call the inode, from 1; 0 if it has no other entry.
+ * @id: the inode's number in LINK records, from 1; 0 if it has no other entry.
  * @name_len: bytes of the name, which follows.
  * @target_len: bytes of a symlink's target, which follows that.
  * @inode: the inode.
@@ -166,8 +166,7 @@ struct pram_tmpfs_new_ser {
 /**
  * struct pram_tmpfs_link_ser - another entry of an inode; record LINK
  * @cookie: position in the directory.
- * @id: the inode, as an earlier NEW record says. The name follows, and is all
- *	that follows.
+ * @id: the inode, from an earlier NEW record. Only the name follows.
  */
 struct pram_tmpfs_link_ser {
 	u64	cookie;
@@ -177,8 +176,8 @@ struct pram_tmpfs_link_ser {
 /**
  * struct pram_tmpfs_xattr_ser - an extended attribute or ACL; record XATTR
  * @name_len: bytes of the name, which follows, without a nul.
- * @value_len: bytes of the value, which follows that. ACLs are written as the
- *	system call does it.
+ * @value_len: bytes of the value, which follows that. ACLs have the format of
+ *	the system call.
  */
 struct pram_tmpfs_xattr_ser {
 	u32	name_len;
@@ -217,7 +216,7 @@ struct pram_tmpfs_up_ser {
 };
 
 /**
- * struct pram_tmpfs_end_ser - what must have been read; record END
+ * struct pram_tmpfs_end_ser - totals to be checked; record END
  * @nr_inodes: ROOT and NEW records.
  * @nr_links: LINK records.
  * @nr_pages: pages of the page stream.
