@@ -45,7 +45,7 @@ static int begin(void)
 		return -EOPNOTSUPP;
 	}
 	if (session.settings.streams >= 0) {
-		pr_err("LUO can't serve the setting streams: leave it out, or set the backend to pram\n");
+		pr_err("LUO does not support the setting streams: leave it out, or set the backend to pram\n");
 		return -EOPNOTSUPP;
 	}
 	luo = luo_session_retrieve(&session);

@@ -1019,7 +1019,7 @@ static void test_streams(void **state)
 	close(ends[1]);
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
 	setenv("CRIU_PRAM_BACKEND", "luo", 1);
-	expect_no_restore(-EOPNOTSUPP, "LUO can't serve the setting streams");
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support the setting streams");
 	unsetenv("CRIU_PRAM_BACKEND");
 	unsetenv("CRIU_PRAM_STREAMS");
 }

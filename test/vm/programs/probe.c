@@ -649,6 +649,50 @@ int in_child(void (*fn)(void *arg), void *arg)
 	return status;
 }
 
+/* --- cases --- */
+
+static void run_case(void *arg)
+{
+	const struct probe_case *test = arg;
+
+	test->run();
+}
+
+static void run(const struct probe_case *test)
+{
+	long data = counter("data_pages"), meta = counter("meta_pages");
+	int status;
+
+	snprintf(probe_what, sizeof(probe_what), "%s", test->name);
+	status = in_child(run_case, (void *)test);
+	if (status) {
+		printf("%s: status %#x\n", probe_what, status);
+		nr_failed++;
+		/* What a case that failed has left would make all others fail. */
+		pram_free_all(dev, NULL);
+	}
+	expect(counter("data_pages") == data);
+	expect(counter("meta_pages") == meta);
+}
+
+void run_cases(const struct probe_case *cases, size_t nr, char *const *names)
+{
+	/* PRAM's directory stays once there was a node. */
+	close(save_pages("probe", 0));
+	for (size_t i = 0; i < nr && !*names; i++)
+		if (!cases[i].special)
+			run(&cases[i]);
+	for (; *names; names++) {
+		size_t i;
+
+		for (i = 0; i < nr && strcmp(*names, cases[i].name); i++)
+			;
+		if (i == nr)
+			errx(2, "there is no case '%s'", *names);
+		run(&cases[i]);
+	}
+}
+
 int probe_result(void)
 {
 	if (nr_failed)

@@ -235,6 +235,30 @@ void other_end(struct other *other);
 /* Run something in a forked process. Return: its wait status. */
 int in_child(void (*fn)(void *arg), void *arg);
 
+/* --- cases --- */
+
+/**
+ * struct probe_case - a part of what a program tests
+ * @name: its name
+ * @run: tests it, in a process of its own
+ * @special: not run unless it is named
+ */
+struct probe_case {
+	const char	*name;
+	void		(*run)(void);
+	bool		special;
+};
+
+/**
+ * run_cases() - run the cases that are named, or all but special ones
+ * @cases: the cases
+ * @nr: their number
+ * @names: the names, ended by NULL; none: all
+ *
+ * After each case PRAM must hold what it held before.
+ */
+void run_cases(const struct probe_case *cases, size_t nr, char *const *names);
+
 /* The exit status of a program that has run its tests. */
 int probe_result(void);
 

@@ -1276,11 +1276,7 @@ static void hold(size_t mib, const char *ready, const char *result)
 	}
 }
 
-static const struct test_case {
-	const char	*name;
-	void		(*run)(void);
-	bool		special;	/* only if it is asked for */
-} cases[] = {
+static const struct probe_case cases[] = {
 	{ "sorts", case_sorts, false },
 	{ "twice", case_twice, false },
 	{ "ranges", case_ranges, false },
@@ -1298,30 +1294,6 @@ static const struct test_case {
 	{ "scratch", case_scratch, true },
 };
 
-#define NR_CASES	(sizeof(cases) / sizeof(*cases))
-
-static void run_case(void *arg)
-{
-	const struct test_case *test = arg;
-
-	test->run();
-}
-
-static void run(const struct test_case *test)
-{
-	long data = counter("data_pages"), meta = counter("meta_pages");
-	int status;
-
-	snprintf(probe_what, sizeof(probe_what), "%s", test->name);
-	status = in_child(run_case, (void *)test);
-	if (status) {
-		printf("%s: status %#x\n", test->name, status);
-		nr_failed++;
-	}
-	expect(counter("data_pages") == data);
-	expect(counter("meta_pages") == meta);
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "hold")) {
@@ -1329,8 +1301,6 @@ int main(int argc, char **argv)
 		hold(strtoul(argv[2], NULL, 0), argv[3], argv[4]);
 	}
 	dev_open();
-	/* PRAM's directory stays once there was a node. */
-	close(save_pages(NODE, 0));
 	/* For memfds, where madvise() says so. */
 	write_text(SHMEM_ENABLED, "advise");
 	if (argc == 3 && !strcmp(argv[1], "save")) {
@@ -1341,17 +1311,6 @@ int main(int argc, char **argv)
 		load_all(argv[2], argc == 4);
 		return probe_result();
 	}
-	for (size_t i = 0; i < NR_CASES && argc == 1; i++)
-		if (!cases[i].special)
-			run(&cases[i]);
-	for (int arg = 1; arg < argc; arg++) {
-		size_t i;
-
-		for (i = 0; i < NR_CASES && strcmp(argv[arg], cases[i].name); i++)
-			;
-		if (i == NR_CASES)
-			errx(2, "there is no case '%s'", argv[arg]);
-		run(&cases[i]);
-	}
+	run_cases(cases, sizeof(cases) / sizeof(*cases), argv + 1);
 	return probe_result();
 }
