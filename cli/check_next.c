@@ -105,7 +105,7 @@ static void add_formats(struct check *check, const struct kernel_image *image, b
 		found = output_format("%s does not say whether it has PRAM", release);
 		check_add(check, ITEM_FORMATS, CHECK_UNKNOWN, found, "make sure that it has CONFIG_PRAM=y");
 	} else if (!image->format) {
-		found = output_format("%s has no PRAM", release);
+		found = output_format("%s does not say that it has PRAM", release);
 		check_add(check, ITEM_FORMATS, bad, found, "take a kernel that has CONFIG_PRAM=y");
 	} else if (format && strtoul(format, NULL, 10) != image->format) {
 		found = output_format("%s reads format %" PRIu32 ", this kernel hands over format %s", release,
