@@ -31,7 +31,7 @@
 #define FDS_MAX		4096U
 /* Until services have finished what they ask each other. */
 #define LINKS_MS	3000U
-#define PAUSE_MS	20U
+#define PAUSE_MS	50U
 
 struct dump {
 	const char		*unit;

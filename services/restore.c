@@ -125,6 +125,18 @@ static bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why)
 	return !*why;
 }
 
+/* Is any service still to be restored? */
+static bool any_is_due(int dev)
+{
+	struct pram_node_stat node = { .id = 0 };
+
+	while (record_next(dev, &node)) {
+		if (node.kexec_count <= 1)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The service is started afresh. From then on its checkpoint is older than its files, and must
  * never be restored, whatever comes: it has no record any more. People can still have it.
@@ -137,10 +149,13 @@ static void forget(int dev, const char *unit)
 
 	if (dev >= 0)
 		record_load(dev, unit, &record, &kexecs);
-	/* Requests to it are as welcome as ever. */
-	hold_remove(json_object_object_get(record, "ports"));
-	json_object_put(record);
 	ret = dev < 0 ? 0 : record_remove(dev, unit);
+	/* Requests to it are as welcome as ever; and those to others, if these have waited for it alone. */
+	if (dev >= 0 && any_is_due(dev))
+		hold_remove(json_object_object_get(record, "ports"));
+	else
+		hold_end();
+	json_object_put(record);
 	if (ret)
 		say(LOG_ERR, unit, "its record in PRAM can't be removed: %s; run 'pramctl rm --id' with the number that 'pramctl list --nodes' shows for it, or an old state of it may be restored",
 		    strerror(-ret));
@@ -507,18 +522,6 @@ static int give_up(struct restore *r, const char *why)
 	return 0;
 }
 
-/* Is any service still to be restored? */
-static bool any_is_due(int dev)
-{
-	struct pram_node_stat node = { .id = 0 };
-
-	while (record_next(dev, &node)) {
-		if (node.kexec_count <= 1)
-			return true;
-	}
-	return false;
-}
-
 /*
  * A request may need another service, which would refuse it before it is restored, too. So it comes
  * in when all are, or when that has taken long enough.
@@ -526,12 +529,13 @@ static bool any_is_due(int dev)
 static void let_requests_in(const struct restore *r)
 {
 	for (unsigned int n = 0; n < OTHERS_SECONDS * 1000000 / PAUSE_US; n++) {
-		if (hold_is_over())
-			return;
 		if (!any_is_due(r->dev)) {
 			hold_end();
 			return;
 		}
+		/* Some other may have ended it; that is dear to ask. */
+		if (n % 10 == 0 && hold_is_over())
+			return;
 		usleep(PAUSE_US);
 	}
 	hold_remove(json_object_object_get(r->record, "ports"));
