@@ -24,10 +24,17 @@
 #define STOP_SECONDS	90U
 /* And for a restore, where systemd can't be told that it takes longer. */
 #define START_SECONDS	300U
+/* podman is given 300 s to checkpoint a container, or to restore it, and then is to stop or start it. */
+#define CONTAINER_SECONDS 400U
 
 char *drop_in_path(const char *root, const char *unit)
 {
 	return output_format("%s" DROP_IN_DIR "/%s.d/" DROP_IN_NAME, root, unit);
+}
+
+char *drop_in_container_path(const char *root, const char *unit)
+{
+	return output_format("%s" DROP_IN_DIR "/%s.d/" DROP_IN_CONTAINER_NAME, root, unit);
 }
 
 /* ---- what is in the way ------------------------------------------------ */
@@ -218,7 +225,8 @@ static uint32_t sum_files(const struct unit *unit, const char *root)
 		const char *name = strrchr(*path, '/');
 		_cleanup_free_ char *text = NULL;
 
-		if (name && !strcmp(name + 1, DROP_IN_NAME))
+		if (name && (!strcmp(name + 1, DROP_IN_NAME) ||
+			     !strcmp(name + 1, DROP_IN_CONTAINER_NAME)))
 			continue;
 		text = sysfile_read(root, *path);
 		fprintf(out, "%s\n%s\n", *path, text ?: "");
@@ -278,6 +286,54 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 	/* criu's libraries have to be among ExecPaths= already, as the service's own are. */
 	if (unit->no_exec_paths && *unit->no_exec_paths)
 		fputs("ExecPaths=/usr/lib/pram -/usr/lib/criu\n", out);
+	fclose(out);
+	return text;
+}
+
+/* A command as the unit has it. */
+static void put_plain(FILE *out, const struct unit_command *command)
+{
+	put_word(out, command->path);
+	for (char **arg = command->argv ? command->argv + 1 : NULL; arg && *arg; arg++) {
+		fputc(' ', out);
+		put_word(out, *arg);
+	}
+	fputc('\n', out);
+}
+
+char *drop_in_container_text(const struct unit *unit, const char *root, const char *name,
+			     const char *id)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fprintf(out,
+		"# SPDX-License-Identifier: GPL-2.0-only\n"
+		"# Written by 'pramctl enable': the container is kept across a kexec. 'pramctl disable' removes it.\n"
+		DROP_IN_CONTAINER_LINE "%s %s\n"
+		SUM_LINE "%08" PRIx32 "\n"
+		"[Unit]\n"
+		"After=libpod-%s.scope libpod-conmon-%s.scope\n"
+		"[Service]\n"
+		"ExecStart=\n"
+		"ExecStart=",
+		name, id, sum_files(unit, root), id, id);
+	put_prefixes(out, unit->start.all->flags);
+	fprintf(out, SERVICE_PROGRAM " container-start %%n %s -- ", name);
+	put_plain(out, unit->start.all);
+	fprintf(out, "ExecStop=\nExecStop=-" SERVICE_PROGRAM " container-dump %%n %s\n", name);
+	for (size_t i = 0; i < unit->stop.nr; i++) {
+		fputs("ExecStop=", out);
+		put_prefixes(out, unit->stop.all[i].flags);
+		put_plain(out, &unit->stop.all[i]);
+	}
+	if (unit->timeout_stop_us < CONTAINER_SECONDS * UINT64_C(1000000))
+		fprintf(out, "TimeoutStopSec=%us\n", CONTAINER_SECONDS);
+	if (unit->timeout_start_us < CONTAINER_SECONDS * UINT64_C(1000000))
+		fprintf(out, "TimeoutStartSec=%us\n", CONTAINER_SECONDS);
 	fclose(out);
 	return text;
 }

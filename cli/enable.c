@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Services go over a kexec, or no longer. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -10,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "containers.h"
 #include "drop_in.h"
 #include "output.h"
 #include "paths.h"
@@ -22,7 +25,7 @@
 /* What a machine with enabled services needs at each boot. */
 static char *boot_units[] = {
 	"pram-pids.service", "pram-netlock.service", "pram-netlock-stop.service",
-	"pram-services.service", NULL,
+	"pram-services.service", CONTAINERS_UNIT, NULL,
 };
 
 char *services_unit_name(const char *operand)
@@ -51,6 +54,21 @@ char *services_unit_name(const char *operand)
 		return NULL;
 	}
 	return output_format("%.*s.service", (int)(dot - operand), operand);
+}
+
+/* The same of a container, which is "container:NAME". */
+static char *operand_name(const char *operand)
+{
+	const char *name = container_name(operand);
+
+	if (!name)
+		return services_unit_name(operand);
+	/* As podman has them; none of these is an option of podman's, or a path. */
+	if (isalnum((unsigned char)*name) &&
+	    !name[strspn(name, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-")])
+		return output_format("%s", operand);
+	pramctl_error("%s: is no name of a container", operand);
+	return NULL;
 }
 
 /* Loads a unit that must be there. */
@@ -106,7 +124,7 @@ static void remove_drop_in(const char *path)
 }
 
 /* Nothing is written before it is clear that it can work. */
-static enum pramctl_exit refuse(const char *name, struct json_object *obstacles)
+enum pramctl_exit services_refuse(const char *name, struct json_object *obstacles)
 {
 	const size_t nr = json_object_array_length(obstacles);
 
@@ -127,10 +145,17 @@ static enum pramctl_exit reload(const char *path)
 	return PRAMCTL_FAILED;
 }
 
-static enum pramctl_exit write_drop_in(const struct pramctl_args *args, const struct unit *unit,
-				       const char *path)
+/* What has to be there when the machine goes down. */
+static int start_boot_units(char error[UNIT_ERROR_MAX])
 {
-	_cleanup_free_ char *text = drop_in_text(unit, args->root, args->no_private_users);
+	int ret = unit_files_enable(boot_units, true, error);
+
+	ret = ret ?: unit_start("pram-netlock-stop.service", "fail", error);
+	return ret ?: unit_start(CONTAINERS_UNIT, "fail", error);
+}
+
+enum pramctl_exit services_install(const char *name, const char *path, const char *text)
+{
 	enum pramctl_exit status;
 	char error[UNIT_ERROR_MAX];
 	struct unit again;
@@ -144,15 +169,14 @@ static enum pramctl_exit write_drop_in(const struct pramctl_args *args, const st
 	if (status)
 		return status;
 	/* systemd must have taken it as it was meant. */
-	ret = unit_load(unit->id, &again, error);
+	ret = unit_load(name, &again, error);
 	if (!ret && !strcmp(again.load_state, "loaded")) {
 		unit_free(&again);
-		if (!unit_files_enable(boot_units, true, error) &&
-		    !unit_start("pram-netlock-stop.service", "fail", error))
+		if (!start_boot_units(error))
 			return PRAMCTL_OK;
-		pramctl_error("%s: %s; install pram-services, the units and programs of services/", unit->id, error);
+		pramctl_error("%s: %s; install pram-services, the units and programs of services/", name, error);
 	} else {
-		pramctl_error("%s: systemd does not load it with %s: %s", unit->id, path,
+		pramctl_error("%s: systemd does not load it with %s: %s", name, path,
 			      ret ? error : again.load_state);
 		unit_free(&again);
 	}
@@ -163,13 +187,17 @@ static enum pramctl_exit write_drop_in(const struct pramctl_args *args, const st
 
 static enum pramctl_exit enable(const struct pramctl_args *args, const char *name)
 {
-	_cleanup_free_ char *path = NULL, *old = NULL;
+	_cleanup_free_ char *path = NULL, *old = NULL, *text = NULL;
 	enum pramctl_exit status;
 	struct unit unit;
 
 	status = load(name, &unit);
 	if (status)
 		goto out;
+	if (containers_runs(args->root, &unit)) {
+		status = containers_enable_unit(args, &unit);
+		goto out;
+	}
 	/* It may have been named by an alias. */
 	path = drop_in_path(args->root, unit.id);
 	old = sysfile_read("", path);
@@ -183,9 +211,11 @@ static enum pramctl_exit enable(const struct pramctl_args *args, const char *nam
 		}
 		goto out;
 	}
-	status = refuse(unit.id, drop_in_obstacles(&unit, args->no_private_users));
-	if (!status)
-		status = write_drop_in(args, &unit, path);
+	status = services_refuse(unit.id, drop_in_obstacles(&unit, args->no_private_users));
+	if (status)
+		goto out;
+	text = drop_in_text(&unit, args->root, args->no_private_users);
+	status = services_install(unit.id, path, text);
 	if (!status) {
 		printf("%s will be kept across the next kexec\n", unit.id);
 		/* Its pid may be one that the next boot uses itself. */
@@ -203,12 +233,64 @@ enum pramctl_exit pramctl_enable(const struct pramctl_args *args)
 	enum pramctl_exit worst = PRAMCTL_OK;
 
 	for (size_t i = 0; i < args->nr; i++) {
-		_cleanup_free_ char *name = services_unit_name(args->operands[i]);
-		enum pramctl_exit status = name ? enable(args, name) : PRAMCTL_USAGE;
+		_cleanup_free_ char *name = operand_name(args->operands[i]);
+		enum pramctl_exit status = !name ? PRAMCTL_USAGE :
+					   container_name(name) ? containers_enable(args, name) :
+								  enable(args, name);
 
 		worst = worst ?: status;
 	}
 	return worst;
+}
+
+/* Each entry of a directory that ends so: called for with what is before that, and @prefix before it. */
+static void for_each_entry(const char *dir, const char *end, const char *prefix,
+			   void (*call)(const char *name, void *arg), void *arg)
+{
+	struct dirent **entries;
+	int nr = scandir(dir, &entries, NULL, alphasort);
+
+	for (int i = 0; i < nr; i++) {
+		const char *name = entries[i]->d_name;
+		const size_t len = strlen(name);
+
+		if (len > strlen(end) && !strcmp(name + len - strlen(end), end)) {
+			_cleanup_free_ char *whole =
+				output_format("%s%.*s", prefix, (int)(len - strlen(end)), name);
+
+			call(whole, arg);
+		}
+		free(entries[i]);
+	}
+	if (nr >= 0)
+		free(entries);
+}
+
+struct for_each {
+	const char	*root;
+	void		(*call)(const char *unit, void *arg);
+	void		*arg;
+};
+
+static void call_if_enabled(const char *name, void *arg)
+{
+	_cleanup_free_ char *unit = output_format("%s.service", name);
+	const struct for_each *each = arg;
+	_cleanup_free_ char *path = drop_in_path(each->root, unit);
+	_cleanup_free_ char *container = drop_in_container_path(each->root, unit);
+
+	if (!access(path, F_OK) || !access(container, F_OK))
+		each->call(unit, each->arg);
+}
+
+void services_for_each(const char *root, void (*call)(const char *unit, void *arg), void *arg)
+{
+	struct for_each each = { .root = root, .call = call, .arg = arg };
+	_cleanup_free_ char *dir = output_format("%s" DROP_IN_DIR, root);
+	_cleanup_free_ char *containers = output_format("%s" CONTAINERS_DIR, root);
+
+	for_each_entry(dir, ".service.d", "", call_if_enabled, &each);
+	for_each_entry(containers, CONTAINERS_SUFFIX, CONTAINER_PREFIX, call, arg);
 }
 
 static void count(const char *unit, void *arg)
@@ -254,11 +336,20 @@ static enum pramctl_exit disable(const struct pramctl_args *args, const char *na
 	size_t left = 0;
 	bool known;
 
-	/* A unit that is not there any more can be disabled, too. */
-	known = !unit_load(name, &unit, error) && *unit.id;
-	id = output_format("%s", known ? unit.id : name);
-	path = drop_in_path(args->root, id);
-	unit_free(&unit);
+	if (container_name(name)) {
+		id = output_format("%s", name);
+		path = containers_path(args->root, container_name(name));
+	} else {
+		/* A unit that is not there any more can be disabled, too. */
+		known = !unit_load(name, &unit, error) && *unit.id;
+		id = output_format("%s", known ? unit.id : name);
+		path = drop_in_path(args->root, id);
+		unit_free(&unit);
+		if (access(path, F_OK)) {
+			free(path);
+			path = drop_in_container_path(args->root, id);
+		}
+	}
 	if (access(path, F_OK)) {
 		pramctl_error("%s: is not enabled; 'pramctl services' lists those that are", name);
 		return PRAMCTL_NOT_FOUND;
@@ -270,7 +361,7 @@ static enum pramctl_exit disable(const struct pramctl_args *args, const char *na
 	remove_drop_in(path);
 	status = reload(path);
 	status = status ?: forget(args, id);
-	enabled_for_each(args->root, count, &left);
+	services_for_each(args->root, count, &left);
 	if (!left && unit_files_enable(boot_units, false, error)) {
 		pramctl_error("%s", error);
 		status = status ?: PRAMCTL_FAILED;
@@ -283,7 +374,7 @@ enum pramctl_exit pramctl_disable(const struct pramctl_args *args)
 	enum pramctl_exit worst = PRAMCTL_OK;
 
 	for (size_t i = 0; i < args->nr; i++) {
-		_cleanup_free_ char *name = services_unit_name(args->operands[i]);
+		_cleanup_free_ char *name = operand_name(args->operands[i]);
 		enum pramctl_exit status = name ? disable(args, name) : PRAMCTL_USAGE;
 
 		worst = worst ?: status;

@@ -79,7 +79,7 @@ const struct pramctl_command pramctl_commands[] = {
 		pramctl_stats,
 	},
 	{
-		"enable", "UNIT...", "keep services across a kexec", 1, SIZE_MAX,
+		"enable", "UNIT...", "keep services or container:NAME across a kexec", 1, SIZE_MAX,
 		{
 			{ "no-private-users", NULL, "turn PrivateUsers= off", ARG(no_private_users) },
 			OPTION_ROOT,

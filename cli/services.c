@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "containers.h"
 #include "drop_in.h"
 #include "output.h"
 #include "paths.h"
@@ -233,6 +234,8 @@ static void add_service(const char *name, void *arg)
 	struct unit unit;
 
 	output_add_string(service, "unit", name);
+	if (containers_describe(listing->root, name, service, obstacles))
+		goto known;
 	if (unit_load(name, &unit, error)) {
 		output_add_string(service, "state", "unknown");
 		add_obstacle(obstacles, error);
@@ -246,6 +249,7 @@ static void add_service(const char *name, void *arg)
 		look_at_unit(&unit, listing->root, service, obstacles);
 	}
 	unit_free(&unit);
+known:
 	output_add_bool(service, "checkpoint",
 			listing->dev >= 0 && record_has_checkpoint(listing->dev, name));
 	add_history(service, listing->root, name);
@@ -260,14 +264,17 @@ static struct json_object *list_services(const char *root)
 	struct listing listing = { .root = root, .dev = dev, .services = output_new_array() };
 
 	/* Without PRAM nothing is in it; what is enabled can be told nevertheless. */
-	enabled_for_each(root, add_service, &listing);
+	services_for_each(root, add_service, &listing);
 	return listing.services;
 }
 
 /* Has criu try: what is in the way, to be freed; or NULL. */
-static char *try_dump(const char *unit)
+static char *try_dump(const char *unit, struct json_object *container)
 {
-	char *argv[] = { SERVICE_PROGRAM, "try", (char *)unit, NULL };
+	char *argv[] = {
+		SERVICE_PROGRAM, container ? "container-try" : "try", (char *)unit,
+		container ? (char *)json_object_get_string(container) : NULL, NULL,
+	};
 	posix_spawn_file_actions_t actions;
 	int out[2], status, ret;
 	char text[1024] = "";
@@ -304,7 +311,7 @@ static void check_service(struct check *check, struct json_object *service,
 
 	/* Only if nothing else is known that would keep it from being dumped. */
 	if (!nr && runs && check->args->try_dump) {
-		tried = try_dump(unit);
+		tried = try_dump(unit, json_object_object_get(service, "container"));
 		if (tried)
 			add_obstacle(obstacles, tried);
 		nr = json_object_array_length(obstacles);

@@ -195,7 +195,7 @@ enum pramctl_exit pramctl_timeline(const struct pramctl_args *args)
 	struct timeline timeline = { .root = args->root, .services = output_new_array() };
 	struct json_object *object;
 
-	enabled_for_each(args->root, add_service, &timeline);
+	services_for_each(args->root, add_service, &timeline);
 	if (args->json) {
 		object = output_new_object();
 		output_add(object, "services", timeline.services);

@@ -201,14 +201,14 @@ static void look_at_deleted(struct look *look, pid_t pid, const char *link, cons
 	struct statvfs fs;
 
 	if (st->st_nlink) {
-		refuse(look, pid, "%.200s, which has another name: have it close that", path);
+		refuse(look, pid, "%.200s, which has another name: make it close the file", path);
 		return;
 	}
 	if (bytes > GHOST_MAX)
 		refuse(look, pid, "%.200s, of %" PRIu64 " MiB, which is more than criu keeps of a deleted file: restart it",
 		       path, bytes >> 20);
 	else if (fs_type != TMPFS_MAGIC && !statvfs(link, &fs) && fs.f_flag & ST_RDONLY)
-		refuse(look, pid, "%.200s, which can't be made again where it may not write: restart it",
+		refuse(look, pid, "%.200s, which can't be created again on its read-only file system: restart it",
 		       path);
 }
 
@@ -225,7 +225,7 @@ static void look_at_refused(struct look *look, pid_t pid, const char *link, bool
 		return;
 	path[len] = 0;
 	if (!strncmp(path, "/secretmem", 10)) {
-		refuse(look, pid, "memory of memfd_secret(2), which nobody can read for it");
+		refuse(look, pid, "memory of memfd_secret(2), which no other process can read");
 	} else if (!strncmp(path, anon, strlen(anon))) {
 		look_at_anon_inode(look, pid, path + strlen(anon));
 	} else if (S_ISSOCK(st.st_mode)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "record.h"
 #include "service.h"
 #include "util.h"
 
@@ -44,6 +46,57 @@ uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+/* ---- how it went ------------------------------------------------------- */
+
+void history_restored(const char *unit, struct json_object *record, uint64_t start, uint64_t restored,
+		      const char *result, const char *reason)
+{
+	struct json_object *history = json_object_new_object();
+	const uint64_t frozen = record_number(record, "frozen_ns");
+	const uint64_t now = now_ns();
+	struct timespec up;
+
+	json_object_object_add(history, "result", json_object_new_string(result));
+	if (reason)
+		json_object_object_add(history, "reason", json_object_new_string(reason));
+	json_object_object_add(history, "dumped_ns", json_object_new_uint64(frozen));
+	json_object_object_add(history, "dump_ms", json_object_new_uint64(
+		(record_number(record, "dumped_ns") - frozen) / 1000000));
+	if (record_number(record, "down_ns"))
+		json_object_object_add(history, "down_ns", json_object_new_uint64(
+			record_number(record, "down_ns")));
+	json_object_object_add(history, "from_kernel",
+			       json_object_new_string(record_text(record, "kernel")));
+	/* When this kernel began to keep time. */
+	if (!clock_gettime(CLOCK_BOOTTIME, &up))
+		json_object_object_add(history, "boot_ns", json_object_new_uint64(
+			now - up.tv_sec * UINT64_C(1000000000) - up.tv_nsec));
+	json_object_object_add(history, "ended_ns", json_object_new_uint64(now));
+	json_object_object_add(history, "restore_ms", json_object_new_uint64(
+		((restored ?: now) - start) / 1000000));
+	if (restored)
+		json_object_object_add(history, "others_ms", json_object_new_uint64((now - restored) / 1000000));
+	if (!strcmp(result, "restored"))
+		json_object_object_add(history, "blackout_ms", json_object_new_uint64(
+			now > frozen ? (now - frozen) / 1000000 : 0));
+	if (record_history_save(unit, history))
+		say(LOG_WARNING, unit, RECORD_HISTORY_DIR "/%s.json can't be written: 'pramctl services' won't know of this",
+		    unit);
+	json_object_put(history);
+}
+
+/* The journal may be gone in the next boot. */
+void history_not_dumped(const char *unit, const char *reason)
+{
+	struct json_object *history = json_object_new_object();
+
+	json_object_object_add(history, "result", json_object_new_string("not dumped"));
+	json_object_object_add(history, "reason", json_object_new_string(reason));
+	json_object_object_add(history, "dumped_ns", json_object_new_uint64(now_ns()));
+	record_history_save(unit, history);
+	json_object_put(history);
 }
 
 /* ---- small files ------------------------------------------------------- */

@@ -174,7 +174,7 @@ static void run_child(const struct criu_run *run, int program, int logs, int nul
 }
 
 /* The first error in criu's log that is one: of the tun device it says the same on success. */
-static char *first_error(int logs, const char *name)
+char *criu_first_error(int logs, const char *name)
 {
 	int fd = openat(logs, name, O_RDONLY | O_CLOEXEC);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
@@ -278,7 +278,7 @@ int criu_run(const struct criu_run *run, char **why)
 			*why = NULL;
 		return ret;
 	}
-	*why = first_error(logs, run->log);
+	*why = criu_first_error(logs, run->log);
 	if (!*why && asprintf(why, WIFSIGNALED(status) ? "criu was ended by signal %d" :
 			      "criu has ended with status %d, before it has logged anything",
 			      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) < 0)

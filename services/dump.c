@@ -55,7 +55,7 @@ static bool kexec_is_ready(void)
 }
 
 /* Is the machine going down for a kexec? */
-static bool is_kexec(const char *unit)
+bool is_kexec(const char *unit)
 {
 	char error[UNIT_ERROR_MAX];
 	int ret = unit_has_job("kexec.target", "start", error);
@@ -69,18 +69,6 @@ static bool is_kexec(const char *unit)
 		return false;
 	}
 	return ret;
-}
-
-/* For "pramctl services"; the journal may be gone in the next boot. */
-static void write_history(const struct dump *d, const char *reason)
-{
-	struct json_object *history = json_object_new_object();
-
-	json_object_object_add(history, "result", json_object_new_string("not dumped"));
-	json_object_object_add(history, "reason", json_object_new_string(reason));
-	json_object_object_add(history, "dumped_ns", json_object_new_uint64(now_ns()));
-	record_history_save(d->unit, history);
-	json_object_put(history);
 }
 
 /* Says why it is stopped as ever. */
@@ -100,7 +88,7 @@ static void stopped(const struct dump *d, const char *text, ...)
 		return;
 	}
 	say(LOG_ERR, d->unit, "it is stopped, not dumped: %s", why ?: "out of memory");
-	write_history(d, why ?: "out of memory");
+	history_not_dumped(d->unit, why ?: "out of memory");
 }
 
 static void add_arg(struct dump *d, char *arg)
@@ -359,7 +347,7 @@ static int look_at_tasks(struct dump *d, const char *control_group)
 
 		if (family) {
 			memcpy(family, tasks.pids, tasks.nr * sizeof(*family));
-			sockets_look(family, addresses, ports);
+			sockets_look(family, addresses, ports, NULL);
 		}
 		free(family);
 	}
@@ -417,15 +405,14 @@ static void add_args(struct dump *d)
 /* No request comes to any of the services any more; 0 or -errno. */
 static int hold(const struct unit_tasks *units, size_t nr)
 {
-	struct json_object *addresses = json_object_new_array(), *ports = json_object_new_array();
+	struct json_object *ports = json_object_new_array();
 	int ret;
 
 	for (size_t i = 0; i < nr; i++) {
 		if (units[i].pids && *units[i].pids && in_our_net(*units[i].pids))
-			sockets_look(units[i].pids, addresses, ports);
+			sockets_look(units[i].pids, NULL, ports, NULL);
 	}
 	ret = hold_add(ports);
-	json_object_put(addresses);
 	json_object_put(ports);
 	return ret;
 }

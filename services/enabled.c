@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "podman.h"
 #include "unit.h"
 #include "util.h"
 
@@ -38,9 +39,18 @@ void enabled_for_each(const char *root, void (*call)(const char *unit, void *arg
 
 bool enabled_is(const char *unit)
 {
-	_cleanup_free_ char *path = NULL;
+	static const char *const names[] = { DROP_IN_NAME, DROP_IN_CONTAINER_NAME };
+	bool is = false;
 
-	if (asprintf(&path, DROP_IN_DIR "/%s.d/" DROP_IN_NAME, unit) < 0)
-		path = NULL;
-	return path && !access(path, F_OK);
+	/* Containers have a way of their own to be started. */
+	if (container_name(unit))
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && !is; i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, DROP_IN_DIR "/%s.d/%s", unit, names[i]) < 0)
+			path = NULL;
+		is = path && !access(path, F_OK);
+	}
+	return is;
 }

@@ -192,6 +192,54 @@ void hold_remove(struct json_object *ports)
 	}
 }
 
+/* ---- all that arrives --------------------------------------------------- */
+
+int lock_arriving(const char *unit, struct json_object *rules)
+{
+	_cleanup_free_ char *commands = NULL;
+	char table[NEW_TABLE_MAX];
+	size_t size;
+	FILE *out = open_memstream(&commands, &size);
+
+	if (!out)
+		return -ENOMEM;
+	new_table_name(unit, table);
+	fprintf(out, "add table %s\ndelete table %s\nadd table %s\n", table, table, table);
+	/* Before connection tracking, which is not to know of any of it, and before destinations are changed. */
+	fprintf(out, "add chain %s arriving { type filter hook prerouting priority raw; }\n", table);
+	for (size_t i = 0; i < json_object_array_length(rules); i++)
+		fprintf(out, "add rule %s arriving iifname != \"lo\" %s drop\n", table,
+			json_object_get_string(json_object_array_get_idx(rules, i)));
+	if (fclose(out))
+		return -ENOMEM;
+	return nft_run(commands, NULL);
+}
+
+void lock_note(int dev, const char *unit, const char *checkpoint, struct json_object *record)
+{
+	_cleanup_free_ char *ours = lock_of_new(unit), *criu = lock_table_of(dev, checkpoint);
+	_cleanup_free_ char *list = NULL, *theirs = NULL, *all = NULL;
+	char table[NEW_TABLE_MAX];
+
+	if (!ours) {
+		say(LOG_WARNING, unit, "its lock can't be read: peers may be reset");
+		return;
+	}
+	if (criu && asprintf(&list, "list table %s", criu) < 0)
+		list = NULL;
+	/* In a network of the container's own it is gone, with that network. */
+	if (list && nft_run(list, &theirs)) {
+		free(theirs);
+		theirs = NULL;
+	}
+	if (asprintf(&all, "%s%s", ours, theirs ?: "") < 0)
+		all = NULL;
+	new_table_name(unit, table);
+	mark_write(LOCK_DIR, unit, table);
+	json_object_object_add(record, "table", json_object_new_string(table));
+	json_object_object_add(record, "lock", json_object_new_string(all ?: ours));
+}
+
 /* ---- those that are there ----------------------------------------------- */
 
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", in hex. */
@@ -348,12 +396,15 @@ static void remove_one(const char *unit, bool late)
 {
 	_cleanup_free_ char *table = mark_read(LOCK_DIR, unit);
 	char of_new[NEW_TABLE_MAX];
+	bool there;
 
 	mark_remove(LOCK_DIR, unit);
 	new_table_name(unit, of_new);
-	remove_table(unit, of_new);
+	there = remove_table(unit, of_new);
 	/* As a rule CRIU has removed it. */
-	if (table && remove_table(unit, table) && late)
+	if (table && remove_table(unit, table))
+		there = true;
+	if (there && late)
 		say(LOG_WARNING, unit, "was not restored in time: its connections are not locked any more, peers will be reset");
 }
 

@@ -59,6 +59,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strncmp(argv[1], "container", strlen("container")))
+		return container_main(argc, argv);
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(*verbs); i++) {
 		if (strcmp(argv[1], verbs[i].name))
 			continue;
@@ -69,6 +71,7 @@ int main(int argc, char **argv)
 	}
 	fputs("usage: pram-service pids|down|lock|relock|unlock|start\n"
 	      "       pram-service unlock|dump|try|prepare|restore|release UNIT\n"
+	      "       pram-service container...\n"
 	      "Only PRAM's units call it; users have pramctl(8).\n", stderr);
 	return 2;
 }

@@ -101,12 +101,31 @@ const char *record_next(int dev, struct pram_node_stat *node)
 	return NULL;
 }
 
+/* A container's is called as podman has it. */
+static int checkpoint_name(int dev, const char *unit, char name[PRAM_NAME_MAX])
+{
+	struct json_object *record = NULL;
+	const char *named = "";
+	uint64_t kexecs;
+	int ret;
+
+	if (!record_load(dev, unit, &record, &kexecs))
+		named = record_text(record, "checkpoint");
+	if (*named)
+		ret = snprintf(name, PRAM_NAME_MAX, "%s", named) < PRAM_NAME_MAX ? 0 : -ENAMETOOLONG;
+	else
+		ret = record_name(unit, name);
+	json_object_put(record);
+	return ret;
+}
+
 bool record_has_checkpoint(int dev, const char *unit)
 {
 	char name[PRAM_NAME_MAX], node_name[PRAM_NAME_MAX];
 	struct pram_node_stat node;
 
-	return !record_name(unit, name) && !pram_checkpoint_node_name(node_name, name, NULL) &&
+	return !checkpoint_name(dev, unit, name) &&
+	       !pram_checkpoint_node_name(node_name, name, NULL) &&
 	       !pram_stat(dev, node_name, &node) && node.state == PRAM_NODE_READY;
 }
 

@@ -18,10 +18,10 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "podman.h"
 #include "pram-exec.h"
 #include "record.h"
 #include "service.h"
@@ -68,50 +68,16 @@ static int set_why(char **why, int ret, const char *format, ...)
 
 static void write_history(const struct restore *r, const char *result, const char *reason)
 {
-	struct json_object *history = json_object_new_object();
-	const uint64_t frozen = record_number(r->record, "frozen_ns");
-	const uint64_t now = now_ns();
-	struct timespec up;
-
-	json_object_object_add(history, "result", json_object_new_string(result));
-	if (reason)
-		json_object_object_add(history, "reason", json_object_new_string(reason));
-	json_object_object_add(history, "dumped_ns", json_object_new_uint64(frozen));
-	json_object_object_add(history, "dump_ms", json_object_new_uint64(
-		(record_number(r->record, "dumped_ns") - frozen) / 1000000));
-	if (record_number(r->record, "down_ns"))
-		json_object_object_add(history, "down_ns", json_object_new_uint64(
-			record_number(r->record, "down_ns")));
-	json_object_object_add(history, "from_kernel",
-			       json_object_new_string(record_text(r->record, "kernel")));
-	/* When this kernel began to keep time. */
-	if (!clock_gettime(CLOCK_BOOTTIME, &up))
-		json_object_object_add(history, "boot_ns", json_object_new_uint64(
-			now - up.tv_sec * UINT64_C(1000000000) - up.tv_nsec));
-	json_object_object_add(history, "ended_ns", json_object_new_uint64(now));
-	json_object_object_add(history, "restore_ms", json_object_new_uint64(
-		((r->restored ?: now) - r->start) / 1000000));
-	if (r->restored) {
-		json_object_object_add(history, "others_ms", json_object_new_uint64(
-			(now - r->restored) / 1000000));
-		json_object_object_add(history, "blackout_ms", json_object_new_uint64(
-			now > frozen ? (now - frozen) / 1000000 : 0));
-	}
-	if (record_history_save(r->unit, history))
-		say(LOG_WARNING, r->unit, RECORD_HISTORY_DIR "/%s.json can't be written: 'pramctl services' won't know of this",
-		    r->unit);
-	json_object_put(history);
+	history_restored(r->unit, r->record, r->start, r->restored, result, reason);
 }
 
 /* ---- prepare ----------------------------------------------------------- */
 
 /*
- * Is there something to be restored? If not, @why says so where it is worth saying.
- *
  * A record that has lived through no kexec is of this boot: the kexec was called off after
  * the dump. Nobody has started the service since, for that removes the record.
  */
-static bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why)
+bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why)
 {
 	_cleanup_free_ char *tried = mark_read(TRIED_DIR, unit);
 
@@ -141,7 +107,7 @@ static bool any_is_due(int dev)
  * The service is started afresh. From then on its checkpoint is older than its files, and must
  * never be restored, whatever comes: it has no record any more. People can still have it.
  */
-static void forget(int dev, const char *unit)
+void service_forget(int dev, const char *unit)
 {
 	struct json_object *record = NULL;
 	uint64_t kexecs;
@@ -187,13 +153,13 @@ int service_prepare(const char *unit)
 	if (ret) {
 		say(LOG_ERR, unit, "it is started afresh: its record in PRAM can't be read: %s; 'pramctl list' shows what there is",
 		    strerror(-ret));
-		forget(dev, unit);
+		service_forget(dev, unit);
 		return 0;
 	}
 	if (!is_due(dev, unit, kexecs, &why)) {
 		if (why)
 			say(LOG_WARNING, unit, "it is started afresh, not restored: %s", why);
-		forget(dev, unit);
+		service_forget(dev, unit);
 		return 0;
 	}
 	/* All other services go on, or have never been stopped. */
@@ -208,7 +174,7 @@ int service_prepare(const char *unit)
 	if (ret) {
 		say(LOG_ERR, unit, "it is started afresh: " RUN_DIR " can't be written: %s",
 		    strerror(-ret));
-		forget(dev, unit);
+		service_forget(dev, unit);
 		return 0;
 	}
 	if (asprintf(&helper, "pram-restore@%s.service", unit) < 0)
@@ -216,7 +182,7 @@ int service_prepare(const char *unit)
 	ret = helper ? unit_start(helper, "replace", error) : -ENOMEM;
 	if (ret) {
 		say(LOG_ERR, unit, "it is started afresh: %s", helper ? error : "out of memory");
-		forget(dev, unit);
+		service_forget(dev, unit);
 	}
 	return 0;
 }
@@ -516,7 +482,7 @@ static int give_up(struct restore *r, const char *why)
 	else
 		say(LOG_ERR, r->unit, "it is started afresh: %s; see " LOG_DIR "/%s/restore.log",
 		    why ?: "out of memory", r->unit);
-	forget(r->dev, r->unit);
+	service_forget(r->dev, r->unit);
 	if (r->waiter_fd >= 0)
 		pidfd_send_signal(r->waiter_fd, PRAM_EXEC_START, NULL, 0);
 	return 0;
@@ -658,22 +624,23 @@ int service_start_all(void)
 
 	while (dev >= 0 && (unit = record_next(dev, &node))) {
 		_cleanup_free_ char *tried = mark_read(TRIED_DIR, unit);
+		_cleanup_free_ char *starter = container_starter(unit);
 		char error[UNIT_ERROR_MAX];
 		struct unit loaded;
 
-		if (tried || node.kexec_count != 1)
+		if (tried || node.kexec_count != 1 || !starter)
 			continue;
 		/* It was started, or will be, without anybody to ask for its checkpoint. */
 		if (!enabled_is(unit)) {
 			say(LOG_WARNING, unit, "it is not restored, as it is not enabled any more; 'pramctl export service:%s DIR' has its memory, 'pramctl rm service:%s' frees it",
 			    unit, unit);
-			forget(dev, unit);
+			service_forget(dev, unit);
 			continue;
 		}
-		if (unit_load(unit, &loaded, error) || strcmp(loaded.load_state, "loaded")) {
+		if (unit_load(starter, &loaded, error) || strcmp(loaded.load_state, "loaded")) {
 			say(LOG_ERR, unit, "it is not restored: systemd does not know it any more");
-			forget(dev, unit);
-		} else if (!strcmp(loaded.active_state, "inactive") && unit_start(unit, "fail", error))
+			service_forget(dev, unit);
+		} else if (!strcmp(loaded.active_state, "inactive") && unit_start(starter, "fail", error))
 			say(LOG_ERR, unit, "it can't be started for the restore: %s", error);
 		unit_free(&loaded);
 	}

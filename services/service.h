@@ -30,6 +30,11 @@ void say(int priority, const char *unit, const char *format, ...)
 
 uint64_t now_ns(void);
 
+/* For "pramctl services": how it went. @record is that of the dump, @start when the restore began. */
+void history_restored(const char *unit, struct json_object *record, uint64_t start, uint64_t restored,
+		      const char *result, const char *reason);
+void history_not_dumped(const char *unit, const char *reason);
+
 /* ---- small files ------------------------------------------------------- */
 
 /* Makes DIR/UNIT with this text, and DIR: 0 or -errno. */
@@ -84,6 +89,9 @@ struct criu_run {
  */
 int criu_run(const struct criu_run *run, char **why);
 
+/* The first error in a log of criu's, in the directory @logs: to be freed, or NULL. */
+char *criu_first_error(int logs, const char *name);
+
 /* ---- sockets of tasks -------------------------------------------------- */
 
 /**
@@ -91,8 +99,12 @@ int criu_run(const struct criu_run *run, char **why);
  * @pids: the tasks, ended by 0
  * @addresses: an array of text: local addresses, each once, without loopback and wildcards
  * @ports: an array of numbers: those that they listen on, each once
+ * @rules: an array of text: a rule of nftables for what arrives for each connection
+ *
+ * Any array may be %NULL.
  */
-void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_object *ports);
+void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_object *ports,
+		  struct json_object *rules);
 
 /* Can sockets be bound to all of these addresses by now? The first one that cannot, or NULL. */
 const char *sockets_missing_address(struct json_object *addresses);
@@ -174,12 +186,31 @@ void hold_end(void);
 /* Is it over? */
 bool hold_is_over(void);
 
+/*
+ * From now on nothing arrives that one of these rules of nftables holds for, an array of text: 0 or
+ * -errno. For what has a network of its own, which is gone until it is restored.
+ */
+int lock_arriving(const char *unit, struct json_object *rules);
+/* Puts that lock into the record, with CRIU's own of this checkpoint, if it has made one here. */
+void lock_note(int dev, const char *unit, const char *checkpoint, struct json_object *record);
+
 /* Puts up the locks of all services that come out of a kexec: at boot. */
 int lock_all(int dev);
 /* Puts up again, on the way down, those of services that were just dumped, if they are gone. */
 int lock_again(int dev);
 /* Removes what is left of them: of one service, or of all that nobody restores (NULL). */
 void lock_remove(const char *unit);
+
+/* ---- once only --------------------------------------------------------- */
+
+/* Is the machine going down for a kexec that keeps what is in PRAM? */
+bool is_kexec(const char *unit);
+
+/* Is there something to be restored? If not, @why says so where it is worth saying. */
+bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why);
+
+/* It runs, and its record must never be used again: nor its lock, nor its marks. */
+void service_forget(int dev, const char *unit);
 
 /* ---- the verbs --------------------------------------------------------- */
 
@@ -191,5 +222,7 @@ int service_release(const char *unit);
 int service_pids(void);
 int service_down(void);
 int service_start_all(void);
+/* Those of containers, with their arguments. */
+int container_main(int argc, char **argv);
 
 #endif /* PRAM_SERVICES_SERVICE_H */

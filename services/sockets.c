@@ -73,43 +73,53 @@ static void add_number(struct json_object *array, int number)
 	json_object_array_add(array, json_object_new_int(number));
 }
 
-/* An address as /proc has it: words of 32 bits in this machine's byte order, in hex. */
-static void add_address(struct json_object *addresses, const char *hex)
+/*
+ * An address as /proc has it: words of 32 bits in this machine's byte order, in hex. Is it one of
+ * others, and not of loopback, or a wildcard?
+ */
+static bool address_text(const char *hex, char text[INET6_ADDRSTRLEN])
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const bool v6 = strlen(hex) > 8;
 	struct in6_addr address = { 0 };
-	char text[INET6_ADDRSTRLEN];
 	const void *v4 = &address;
 	uint32_t words[4] = { 0 };
 
 	for (int i = 0; i < (v6 ? 4 : 1); i++) {
 		if (sscanf(hex + 8 * i, "%8x", &words[i]) != 1)
-			return;
+			return false;
 	}
 	memcpy(&address, words, sizeof(address));
-	if (v6 && memcmp(&address, mapped, sizeof(mapped))) {
-		if (IN6_IS_ADDR_UNSPECIFIED(&address) || IN6_IS_ADDR_LOOPBACK(&address) ||
-		    /* It would need its interface. */
-		    IN6_IS_ADDR_LINKLOCAL(&address))
-			return;
-		if (inet_ntop(AF_INET6, &address, text, sizeof(text)))
-			add_text(addresses, text);
-		return;
-	}
+	if (v6 && memcmp(&address, mapped, sizeof(mapped)))
+		return !IN6_IS_ADDR_UNSPECIFIED(&address) && !IN6_IS_ADDR_LOOPBACK(&address) &&
+		       /* It would need its interface. */
+		       !IN6_IS_ADDR_LINKLOCAL(&address) &&
+		       inet_ntop(AF_INET6, &address, text, INET6_ADDRSTRLEN);
 	if (v6)
 		v4 = (const uint8_t *)&address + sizeof(mapped);
-	if (!*(const uint32_t *)v4 || *(const uint8_t *)v4 == 127)
+	return *(const uint32_t *)v4 && *(const uint8_t *)v4 != 127 &&
+	       inet_ntop(AF_INET, v4, text, INET6_ADDRSTRLEN);
+}
+
+/* For what comes from the other end of a connection. */
+static void add_rule(struct json_object *rules, const char *remote, unsigned int remote_port,
+		     unsigned int port)
+{
+	char address[INET6_ADDRSTRLEN], rule[128];
+
+	if (!address_text(remote, address))
 		return;
-	if (inet_ntop(AF_INET, v4, text, sizeof(text)))
-		add_text(addresses, text);
+	snprintf(rule, sizeof(rule), "%s saddr %s tcp sport %u tcp dport %u",
+		 strchr(address, ':') ? "ip6" : "ip", address, remote_port, port);
+	add_text(rules, rule);
 }
 
 static void look_at_table(pid_t pid, const char *name, const struct inodes *inodes,
-			  struct json_object *addresses, struct json_object *ports)
+			  struct json_object *addresses, struct json_object *ports,
+			  struct json_object *rules)
 {
-	char path[64], local[64], *line = NULL;
-	unsigned int port, state;
+	char path[64], local[64], remote[64], address[INET6_ADDRSTRLEN], *line = NULL;
+	unsigned int port, remote_port, state;
 	unsigned long inode;
 	size_t size = 0;
 	FILE *file;
@@ -118,19 +128,24 @@ static void look_at_table(pid_t pid, const char *name, const struct inodes *inod
 	file = fopen(path, "re");
 	while (file && getline(&line, &size, file) > 0) {
 		/* Number, local, remote, state, queues, timer, retransmits, user, timeout, inode. */
-		if (sscanf(line, " %*d: %63[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", local,
-			   &port, &state, &inode) != 4 || !has_inode(inodes, inode))
+		if (sscanf(line, " %*d: %63[0-9A-F]:%x %63[0-9A-F]:%x %x %*s %*s %*s %*s %*s %lu",
+			   local, &port, remote, &remote_port, &state, &inode) != 6 ||
+		    !has_inode(inodes, inode))
 			continue;
-		add_address(addresses, local);
-		if (state == TCP_LISTEN_STATE)
+		if (addresses && address_text(local, address))
+			add_text(addresses, address);
+		if (ports && state == TCP_LISTEN_STATE)
 			add_number(ports, port);
+		if (rules && state != TCP_LISTEN_STATE)
+			add_rule(rules, remote, remote_port, port);
 	}
 	free(line);
 	if (file)
 		fclose(file);
 }
 
-void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_object *ports)
+void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_object *ports,
+		  struct json_object *rules)
 {
 	struct inodes inodes = { .nr = 0 };
 
@@ -138,8 +153,8 @@ void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_
 		add_inodes(&inodes, *pid);
 	/* They are all in one network namespace: the unit's. */
 	if (*pids) {
-		look_at_table(*pids, "tcp", &inodes, addresses, ports);
-		look_at_table(*pids, "tcp6", &inodes, addresses, ports);
+		look_at_table(*pids, "tcp", &inodes, addresses, ports, rules);
+		look_at_table(*pids, "tcp6", &inodes, addresses, ports, rules);
 	}
 	free(inodes.all);
 }

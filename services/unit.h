@@ -64,11 +64,13 @@ struct unit {
 /* The drop-in of an enabled service, UNIT.d/NAME. */
 #define DROP_IN_DIR	"/etc/systemd/system"
 #define DROP_IN_NAME	"50-pram.conf"
+/* That of a unit that runs a container of podman's, which podman checkpoints. */
+#define DROP_IN_CONTAINER_NAME	"50-pram-container.conf"
 
-/* Calls @call for each enabled service of the system that lies in @root, by its name. */
+/* Calls @call for each enabled service of the system that lies in @root, by its name; for no container. */
 void enabled_for_each(const char *root, void (*call)(const char *unit, void *arg), void *arg);
 
-/* Is this one, of the system that runs? */
+/* Is this one, of the system that runs, or this container? */
 bool enabled_is(const char *unit);
 
 /* A word for what is wrong, for messages. */

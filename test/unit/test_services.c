@@ -74,7 +74,8 @@ int __wrap_unit_start(const char *name, const char *mode, char *error)
 	(void)mode;
 	(void)error;
 	/* Above all no kexec. */
-	assert_string_equal(name, "pram-netlock-stop.service");
+	if (strcmp(name, "pram-containers.service"))
+		assert_string_equal(name, "pram-netlock-stop.service");
 	return 0;
 }
 
@@ -497,6 +498,185 @@ static void put_kernel(const char *path, const struct test_kernel *kernel)
 	test_put_kernel(full, kernel);
 }
 
+/* ---- containers ---------------------------------------------------------- */
+
+#define CONTAINER_DROP_IN \
+	"etc/systemd/system/pram-containers.service.d/web.container.conf"
+
+/* A podman that says of any container but "gone" what is in a file. */
+static void put_podman(void)
+{
+	char text[512], path[256];
+
+	snprintf(text, sizeof(text),
+		 "#!/bin/sh\n[ \"$5\" != gone ] || { echo 'Error: no such container gone' >&2; exit 125; }\ncat %s/inspect\n",
+		 scratch);
+	put("bin/podman", text);
+	snprintf(path, sizeof(path), "%s/bin/podman", scratch);
+	assert_int_equal(chmod(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/bin:/usr/bin:/bin", scratch);
+	setenv("PATH", path, 1);
+	snprintf(text, sizeof(text), "libdir %s/plugins\n", scratch);
+	put("container.conf", text);
+	put("plugins/pram_plugin.so", "");
+}
+
+/* What it says: a container that can be enabled, but for @instead in the place of @of. */
+static void put_container(const char *of, const char *instead)
+{
+	char *text, *found;
+
+	assert_true(asprintf(&text,
+		"[ { \"Id\": \"0123abc\", \"Name\": \"web\", \"Pod\": \"\", \"OCIRuntime\": \"runc\", \"IsInfra\": false, \"StaticDir\": \"%s\","
+		" \"Config\": { \"Annotations\": { \"org.criu.config\": \"%s/container.conf\" } },"
+		" \"State\": { \"Status\": \"exited\", \"Running\": false, \"Pid\": 0 },"
+		" \"HostConfig\": { \"NetworkMode\": \"bridge\", \"PidMode\": \"private\", \"UsernsMode\": \"\", \"AutoRemove\": false,"
+		" \"PortBindings\": { \"80/tcp\": [ { \"HostIp\": \"\", \"HostPort\": \"8080\" } ] } } } ]\n",
+		scratch, scratch) > 0);
+	found = of ? strstr(text, of) : NULL;
+	if (found) {
+		char *whole;
+
+		assert_true(asprintf(&whole, "%.*s%s%s", (int)(found - text), text, instead,
+				     found + strlen(of)) > 0);
+		free(text);
+		text = whole;
+	} else {
+		assert_null(of);
+	}
+	put("inspect", text);
+	free(text);
+}
+
+static void expect_container_refused(const char *of, const char *instead, const char *reason)
+{
+	put_container(of, instead);
+	assert_int_equal(run("enable", NULL, "container:web"), PRAMCTL_FAILED);
+	if (!strstr(output, reason) || strncmp(output, "pramctl: container:web: ", 24))
+		fail_msg("\"%s\" should say \"%s\"", output, reason);
+	assert_null(get("etc/systemd/system/pram-containers.service.d"));
+	assert_int_equal(reloads, 0);
+}
+
+static void test_container_refused(void **state)
+{
+	(void)state;
+	put_podman();
+	expect_container_refused("\"org.criu.config\"", "\"other\"", "podman run --annotation org.criu.config=");
+	expect_container_refused("container.conf", "none.conf", "none.conf: No such file");
+	expect_container_refused("container.conf", "inspect", "by which criu does not take PRAM's plugin");
+	expect_container_refused("\"runc\"", "\"/usr/bin/crun\"", "with --runtime runc");
+	expect_container_refused("\"AutoRemove\": false", "\"AutoRemove\": true", "made with --rm");
+	expect_container_refused("\"IsInfra\": false", "\"IsInfra\": true", "it is a pod's own container");
+	expect_container_refused("\"bridge\"", "\"container:ff\"", "--network container:ff");
+	expect_container_refused("\"UsernsMode\": \"\"", "\"UsernsMode\": \"private\"", "without --userns");
+	expect_container_refused("\"private\"", "\"host\"", "--pid host");
+	expect_container_refused("[ {", "{", "can't be read");
+	assert_int_equal(run("enable", NULL, "container:gone"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "container:gone: no such container gone"));
+	assert_int_equal(run("enable", NULL, "container:../x"), PRAMCTL_USAGE);
+	assert_int_equal(run("enable", NULL, "container:-a"), PRAMCTL_USAGE);
+	assert_int_equal(run("disable", NULL, "container:"), PRAMCTL_USAGE);
+	assert_int_equal(run("disable", NULL, "container:web"), PRAMCTL_NOT_FOUND);
+}
+
+static void test_container(void **state)
+{
+	char *text;
+
+	(void)state;
+	put_podman();
+	put_container(NULL, NULL);
+	systemd_unit.id = "pram-containers.service";
+	/* By its id, as well. */
+	assert_int_equal(run("enable", NULL, "container:0123"), PRAMCTL_OK);
+	assert_non_null(strstr(output, "container:web will be kept across the next kexec"));
+	text = get(CONTAINER_DROP_IN);
+	assert_non_null(text);
+	expect_line(text, "After=libpod-0123abc.scope libpod-conmon-0123abc.scope", true);
+	free(text);
+	assert_int_equal(run("enable", NULL, "container:web"), PRAMCTL_OK);
+	assert_non_null(strstr(output, "is already enabled"));
+	/* What others have there is no container. */
+	put("etc/systemd/system/pram-containers.service.d/override.conf", "[Unit]\n");
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_null(strstr(output, "override"));
+	assert_null(strstr(output, ": problem: "));
+	assert_non_null(strstr(output, "container:web"));
+	assert_non_null(strstr(output, "exited"));
+	put_container("0123abc", "4567def");
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "container:web: problem: it was made anew since"));
+	assert_int_equal(run("enable", NULL, "container:web"), PRAMCTL_OK);
+	text = get(CONTAINER_DROP_IN);
+	expect_line(text, "After=libpod-4567def.scope libpod-conmon-4567def.scope", true);
+	free(text);
+	assert_int_equal(run("disable", NULL, "container:web"), PRAMCTL_OK);
+	assert_null(get(CONTAINER_DROP_IN));
+	assert_non_null(text = get("etc/systemd/system/pram-containers.service.d/override.conf"));
+	free(text);
+}
+
+/* A unit as "podman generate systemd" writes it; others that call podman are told why not. */
+static void test_container_of_unit(void **state)
+{
+	char *start[] = { "/usr/bin/podman", "start", "web", NULL };
+	char *stop[] = { "/usr/bin/podman", "stop", "-t", "10", "web", NULL };
+	char *again[] = { "/usr/bin/podman", "run", "--rm", "--replace", "-d", "image", NULL };
+	char *pod[] = { "/usr/bin/podman", "pod", "start", "start", NULL };
+	char *drop_ins[] = { "/etc/systemd/system/daemon.service.d/50-pram-container.conf", NULL };
+	char *text;
+
+	(void)state;
+	put_podman();
+	put_container(NULL, NULL);
+	start_command = (struct unit_command){ "/usr/bin/podman", again, no_flags };
+	stop_command = (struct unit_command){ "/usr/bin/podman", stop, ignore_flags };
+	systemd_unit.type = "forking";
+	systemd_unit.pid_file = "/run/conmon.pid";
+	systemd_unit.timeout_stop_us = 70000000;
+	systemd_unit.timeout_start_us = UINT64_MAX;
+	systemd_unit.stop = (struct unit_commands){ &stop_command, 1 };
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "podman makes its container anew at each start"));
+	start_command.argv = pod;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	start_command.argv = start;
+	systemd_unit.type = "notify";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "is not Type=forking with PIDFile="));
+	systemd_unit.type = "forking";
+	put_container("\"org.criu.config\"", "\"other\"");
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_null(get("etc/systemd/system/daemon.service.d"));
+	assert_int_equal(reloads, 0);
+
+	put_container(NULL, NULL);
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	text = get(*drop_ins);
+	assert_non_null(text);
+	expect_line(text, "ExecStart=/usr/lib/pram/pram-service container-start %n web -- \"/usr/bin/podman\" \"start\" \"web\"", true);
+	expect_line(text, "ExecStop=-/usr/lib/pram/pram-service container-dump %n web", true);
+	expect_line(text, "ExecStop=-\"/usr/bin/podman\" \"stop\" \"-t\" \"10\" \"web\"", true);
+	expect_line(text, "After=libpod-0123abc.scope libpod-conmon-0123abc.scope", true);
+	expect_line(text, "TimeoutStopSec=400s", true);
+	assert_null(strstr(text, "TimeoutStartSec="));
+	free(text);
+	/* systemd has it with the drop-in from then on. */
+	systemd_unit.drop_in_paths = drop_ins;
+	start_command.path = "/usr/lib/pram/pram-service";
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_null(strstr(output, ": problem: "));
+	assert_non_null(strstr(output, "daemon.service"));
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	assert_non_null(strstr(output, "is already enabled"));
+	put("lib/systemd/system/daemon.service", "[Service]\nType=forking\n");
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "daemon.service: problem: its files have changed since"));
+	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
+	assert_null(get("etc/systemd/system/daemon.service.d"));
+}
+
 static void test_kexec(void **state)
 {
 	static const struct test_kernel has_pram = { .format = 1, .kho = "kho-v4" };
@@ -542,6 +722,9 @@ int main(void)
 		cmocka_unit_test_setup(test_check_services, setup),
 		cmocka_unit_test_setup(test_links, setup),
 		cmocka_unit_test_setup(test_timeline, setup),
+		cmocka_unit_test_setup(test_container_refused, setup),
+		cmocka_unit_test_setup(test_container, setup),
+		cmocka_unit_test_setup(test_container_of_unit, setup),
 		cmocka_unit_test_setup(test_kexec, setup),
 	};
 	char command[64];
