@@ -56,7 +56,8 @@ static void look_at_families(const struct unit *unit, const struct pram_tasks *t
 	for (pid_t *pid = all; pid && *pid; pid++) {
 		_cleanup_free_ char *text = NULL, *path = output_format("/proc/%d", *pid);
 
-		if (is_among(*pid, tasks) || access(path, F_OK))
+		/* It may have begun, or ended, since these were looked at. */
+		if (is_among(*pid, tasks) || access(path, F_OK) || is_descendant(*pid, unit->main_pid))
 			continue;
 		text = output_format("process %d is not a descendant of the main process %" PRIu32 ": only one process family can be dumped",
 				     *pid, unit->main_pid);

@@ -336,7 +336,8 @@ static int look_at_tasks(struct dump *d, const char *control_group)
 		char path[32];
 
 		snprintf(path, sizeof(path), "/proc/%d", *pid);
-		if (is_among(*pid, &tasks) || access(path, F_OK))
+		/* It may have begun, or ended, since these were looked at. */
+		if (is_among(*pid, &tasks) || access(path, F_OK) || is_descendant(*pid, d->pid))
 			continue;
 		stopped(d, "process %d is not a descendant of the main process %d", *pid,
 			d->pid);

@@ -108,6 +108,9 @@ int unit_has_job(const char *name, const char *type, char error[UNIT_ERROR_MAX])
 /* Its control group, to be freed; empty, or NULL, if it has none. */
 char *unit_control_group(const char *name);
 
+/* Is this process @root, or descended from it? One that has ended is no matter, and is. */
+bool is_descendant(pid_t pid, pid_t root);
+
 /* All that is in a unit's control group and below, ended by 0: to be freed, or NULL. */
 pid_t *cgroup_pids(const char *control_group);
 

@@ -459,6 +459,25 @@ static pid_t start_client(const struct sockaddr_un *address)
 	return pid;
 }
 
+/* Whoever has just been forked by a service is of it. */
+static void test_descendant(void **state)
+{
+	pid_t child = fork();
+
+	(void)state;
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	assert_true(is_descendant(child, getpid()));
+	assert_true(is_descendant(child, getppid()));
+	assert_true(is_descendant(child, child));
+	assert_false(is_descendant(getpid(), child));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_true(is_descendant(child, getpid()));
+}
+
 /* A connection to another service that stays. One within the service is no matter. */
 static void test_links(void **state)
 {
@@ -720,6 +739,7 @@ int main(void)
 		cmocka_unit_test_setup(test_drop_in_of_others, setup),
 		cmocka_unit_test_setup(test_stale, setup),
 		cmocka_unit_test_setup(test_check_services, setup),
+		cmocka_unit_test(test_descendant),
 		cmocka_unit_test_setup(test_links, setup),
 		cmocka_unit_test_setup(test_timeline, setup),
 		cmocka_unit_test_setup(test_container_refused, setup),
