@@ -9,8 +9,11 @@
 /* Where KHO says what it does. */
 #define CHECK_KHO_DIR	"/sys/kernel/debug/kho/out"
 
-/* A line that says if KHO has room for that kernel and, if not %NULL, initrd. */
-void check_add_images(struct check *check, const char *kernel, const char *initrd);
+/*
+ * Lines about a kernel that may be the next: does it read what this one hands over, and has KHO room
+ * for it and, if not %NULL, the initrd? @needed: there is something to be handed over.
+ */
+void check_add_images(struct check *check, const char *kernel, const char *initrd, bool needed);
 
 /* What a kexec or a reboot would lose: check --kexec, check --reboot. */
 enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args);

@@ -218,7 +218,8 @@ enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args)
 	add_nodes(&check, &held);
 	mounted = add_mounts(&check);
 	if (args->nr)
-		check_add_images(&check, args->operands[0], args->nr > 1 ? args->operands[1] : NULL);
+		check_add_images(&check, args->operands[0], args->nr > 1 ? args->operands[1] : NULL,
+				 held.nodes || mounted);
 	if (args->kexec && (held.nodes || mounted))
 		add_next_kernel(&check);
 	if (args->kexec)

@@ -119,6 +119,15 @@ static void check_commands(struct json_object *obstacles, const struct unit *uni
 	}
 }
 
+/* Can systemd lend it to the restored service? */
+static bool is_lent(const char *socket)
+{
+	const char *type = strstr(socket, " (");
+
+	return type && (!strncmp(type, " (Stream ", 9) || !strncmp(type, " (Datagram ", 11) ||
+			!strncmp(type, " (SequentialPacket ", 19));
+}
+
 struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_users)
 {
 	struct json_object *obstacles = output_new_array();
@@ -131,9 +140,11 @@ struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_u
 	check_sandbox(obstacles, unit, no_private_users);
 	if (!has_drop_in(unit))
 		check_commands(obstacles, unit);
-	for (char **socket = unit->sockets; socket && *socket; socket++)
-		add(obstacles, "%s: sockets that systemd listens on can't be kept; disable the socket unit and let the service listen itself",
-		    *socket);
+	for (char **socket = unit->sockets; socket && *socket; socket++) {
+		if (!is_lent(*socket))
+			add(obstacles, "%s: of what systemd listens on for it only sockets of the types Stream, Datagram and SequentialPacket are kept, without Accept=yes",
+			    *socket);
+	}
 	if (unit->fd_store_max)
 		add(obstacles, "FileDescriptorStoreMax=%" PRIu32 ": descriptors that it has stored in systemd would be lost",
 		    unit->fd_store_max);

@@ -9,11 +9,6 @@
 
 #include "unit.h"
 
-#define DROP_IN_DIR	"/etc/systemd/system"
-#define DROP_IN_NAME	"50-pram.conf"
-
-/* That of a unit that runs a container of podman's, which podman checkpoints. */
-#define DROP_IN_CONTAINER_NAME	"50-pram-container.conf"
 /* In a drop-in about a container: its name and its id. */
 #define DROP_IN_CONTAINER_LINE	"# container: "
 

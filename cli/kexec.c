@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "kernel_image.h"
 #include "kho.h"
 #include "output.h"
 #include "pramctl.h"
@@ -30,48 +31,13 @@
  * struct next - the kernel to be loaded
  * @kernel: its path
  * @initrd: its path, or %NULL if it has none
- * @config: the text of its configuration, or %NULL if that is not there
  * @cmdline: its command line
  */
 struct next {
 	char	*kernel;
 	char	*initrd;
-	char	*config;
 	char	*cmdline;
 };
-
-static bool is_set(const char *config, const char *option)
-{
-	_cleanup_free_ char *line = output_format("\n%s=y\n", option);
-
-	return strstr(config, line);
-}
-
-static bool has_pram(const char *config)
-{
-	return config && is_set(config, "CONFIG_PRAM") && is_set(config, "CONFIG_KEXEC_HANDOVER");
-}
-
-/* The configuration beside a kernel, vmlinuz-VERSION: config-VERSION. */
-static char *config_of(const char *kernel)
-{
-	const char *name = strrchr(kernel, '/');
-	_cleanup_free_ char *path = NULL;
-	char *text, *whole;
-
-	name = name ? name + 1 : kernel;
-	if (strncmp(name, KERNEL_PREFIX, strlen(KERNEL_PREFIX)))
-		return NULL;
-	path = output_format("%.*sconfig-%s", (int)(name - kernel), kernel,
-			     name + strlen(KERNEL_PREFIX));
-	text = sysfile_read("", path);
-	if (!text)
-		return NULL;
-	/* Lines have a newline at both ends then. */
-	whole = output_format("\n%s\n", text);
-	free(text);
-	return whole;
-}
 
 static char *initrd_of(const char *kernel)
 {
@@ -105,9 +71,10 @@ static char *newest_kernel(const char *root)
 	for (int i = nr - 1; i >= 0; i--) {
 		if (!found) {
 			char *path = output_format("%s/%s", dir, entries[i]->d_name);
-			_cleanup_free_ char *config = config_of(path);
+			struct kernel_image image;
 
-			if (has_pram(config))
+			/* One that reads another format is found, and refused. */
+			if (!kernel_image_read(path, &image) && image.format)
 				found = path;
 			else
 				free(path);
@@ -117,7 +84,7 @@ static char *newest_kernel(const char *root)
 	if (nr >= 0)
 		free(entries);
 	if (!found)
-		pramctl_error("%s has no kernel whose configuration, config-VERSION beside vmlinuz-VERSION, has CONFIG_PRAM=y: install one, or name the file of a kernel",
+		pramctl_error("%s has no vmlinuz-VERSION that says that it has PRAM: install a kernel with CONFIG_PRAM=y, or name the file of one",
 			      dir);
 	return found;
 }
@@ -139,17 +106,14 @@ static enum pramctl_exit choose(const struct pramctl_args *args, struct next *ne
 			      strerror(errno));
 		return PRAMCTL_NOT_FOUND;
 	}
-	next->config = config_of(next->kernel);
 	next->initrd = args->initrd ? output_format("%s", args->initrd) : initrd_of(next->kernel);
 	return PRAMCTL_OK;
 }
 
 /* That of this kernel, without what the boot loader has put before it. */
-static char *command_line(const struct pramctl_args *args, const struct next *next)
+static char *command_line(const struct pramctl_args *args)
 {
 	_cleanup_free_ char *now = sysfile_read(args->root, "/proc/cmdline");
-	const bool by_default =
-		next->config && is_set(next->config, "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT");
 	char *rest = now, *word, *line = output_format("%s", "");
 
 	while (now && (word = strsep(&rest, " "))) {
@@ -167,7 +131,8 @@ static char *command_line(const struct pramctl_args *args, const struct next *ne
 		free(line);
 		line = longer;
 	}
-	if (!pram_kho_asked(line, by_default)) {
+	/* It may be on by default there; to say so does no harm. */
+	if (!pram_kho_asked(line, false)) {
 		char *longer = output_format("%s kho=on", line);
 
 		free(line);
@@ -182,16 +147,7 @@ static void check_next(struct check *check, const struct next *next)
 	check_add(check, "initrd", CHECK_OK, next->initrd ?: "none", "");
 	check_add(check, "command line", strlen(next->cmdline) < CMDLINE_MAX ? CHECK_OK : CHECK_MISSING,
 		  next->cmdline, "it is too long");
-	if (!next->config)
-		check_add(check, "PRAM", CHECK_UNKNOWN,
-			  "the kernel's configuration is not beside it", "make sure that it has CONFIG_PRAM=y");
-	else if (has_pram(next->config))
-		check_add(check, "PRAM", CHECK_OK, "CONFIG_PRAM=y", "");
-	else
-		check_add(check, "PRAM", CHECK_MISSING,
-			  "its configuration lacks CONFIG_PRAM=y or CONFIG_KEXEC_HANDOVER=y",
-			  "use a kernel that has them");
-	check_add_images(check, next->kernel, next->initrd);
+	check_add_images(check, next->kernel, next->initrd, true);
 }
 
 static enum pramctl_exit load(const struct next *next)
@@ -243,7 +199,7 @@ enum pramctl_exit pramctl_kexec(const struct pramctl_args *args)
 	enum pramctl_exit status = choose(args, &next);
 
 	if (!status) {
-		next.cmdline = command_line(args, &next);
+		next.cmdline = command_line(args);
 		check.items = output_new_array();
 		check_next(&check, &next);
 		/* One that is in trouble is started as ever; that does not keep others from going on. */
@@ -259,7 +215,6 @@ enum pramctl_exit pramctl_kexec(const struct pramctl_args *args)
 	}
 	free(next.kernel);
 	free(next.initrd);
-	free(next.config);
 	free(next.cmdline);
 	return status;
 }

@@ -98,7 +98,11 @@ const struct pramctl_command pramctl_commands[] = {
 	},
 	{
 		"timeline", "", "show where the time of the last kexec went", 0, 0,
-		{ OPTION_JSON, OPTION_ROOT },
+		{
+			OPTION_JSON,
+			{ "svg", NULL, "print a picture, as SVG", ARG(svg) },
+			OPTION_ROOT,
+		},
 		pramctl_timeline,
 	},
 	{

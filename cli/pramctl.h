@@ -38,6 +38,7 @@ enum pramctl_exit {
  * @try_dump: --try
  * @no_private_users: --no-private-users
  * @dry_run: --dry-run
+ * @svg: --svg
  * @initrd: --initrd or %NULL
  * @append: --append or %NULL
  * @root: --root or ""; to be put before absolute paths
@@ -63,6 +64,7 @@ struct pramctl_args {
 	bool		try_dump;
 	bool		no_private_users;
 	bool		dry_run;
+	bool		svg;
 	const char	*root;
 	const char	*initrd;
 	const char	*append;

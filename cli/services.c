@@ -19,10 +19,13 @@
 #include "paths.h"
 #include "pramctl.h"
 #include "record.h"
+#include "service.h"
 #include "services.h"
 #include "sysfile.h"
 #include "tasks.h"
 #include "util.h"
+
+#define LINKS_PAUSE_US	500000
 
 struct listing {
 	const char		*root;
@@ -53,7 +56,8 @@ static void look_at_families(const struct unit *unit, const struct pram_tasks *t
 	for (pid_t *pid = all; pid && *pid; pid++) {
 		_cleanup_free_ char *text = NULL, *path = output_format("/proc/%d", *pid);
 
-		if (is_among(*pid, tasks) || access(path, F_OK))
+		/* It may have begun, or ended, since these were looked at. */
+		if (is_among(*pid, tasks) || access(path, F_OK) || is_descendant(*pid, unit->main_pid))
 			continue;
 		text = output_format("process %d is not a descendant of the main process %" PRIu32 ": only one process family can be dumped",
 				     *pid, unit->main_pid);
@@ -89,6 +93,53 @@ static void look_at_private_tmp(pid_t pid, struct json_object *obstacles)
 		free(entries);
 }
 
+/* Descriptors 0 to 2 are systemd's, and have others in the next start. */
+static void add_standard(pid_t pid, struct json_object *external)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		_cleanup_free_ char *path = output_format("/proc/%d/fd/%d", pid, fd);
+		char link[64];
+		ssize_t len = readlink(path, link, sizeof(link) - 1);
+		struct json_object *entry;
+
+		link[len > 0 ? len : 0] = 0;
+		if (strncmp(link, "socket:", 7))
+			continue;
+		entry = output_new_object();
+		output_add_string(entry, "key", link);
+		output_append(external, entry);
+	}
+}
+
+/*
+ * What it asks another process is over in a moment, and waited for at the dump. If the same connection
+ * is there again, it stays.
+ */
+static void look_at_links(const struct pram_tasks *tasks, struct json_object *obstacles)
+{
+	struct unit_tasks self = { .pids = calloc(tasks->nr + 1, sizeof(*self.pids)) };
+	struct json_object *external = json_object_new_array();
+	_cleanup_free_ char *found = NULL, *text = NULL;
+	struct links first, again = { .own = false };
+
+	for (size_t i = 0; self.pids && i < tasks->nr; i++) {
+		self.pids[i] = tasks->pids[i];
+		add_standard(tasks->pids[i], external);
+	}
+	links_look(&self, 1, 0, external, &first);
+	if (first.own && first.peer) {
+		usleep(LINKS_PAUSE_US);
+		links_look(&self, 1, 0, external, &again);
+	}
+	if (again.own && again.pid == first.pid && again.peer == first.peer) {
+		found = links_text(&first);
+		text = output_format("%s: it can't be dumped while that is there", found ?: "");
+		add_obstacle(obstacles, text);
+	}
+	json_object_put(external);
+	free(self.pids);
+}
+
 /* What is known of its tasks. */
 static void look_at_tasks(const struct unit *unit, struct json_object *service,
 			  struct json_object *obstacles)
@@ -106,6 +157,7 @@ static void look_at_tasks(const struct unit *unit, struct json_object *service,
 				  pram_tasks_copied(&tasks, false, check_features(), &least));
 	}
 	look_at_families(unit, &tasks, obstacles);
+	look_at_links(&tasks, obstacles);
 	for (size_t i = 0; i < tasks.nr_refused; i++) {
 		_cleanup_free_ char *refused =
 			output_format("process %d has %s", tasks.refused[i].pid, tasks.refused[i].what);
@@ -164,7 +216,7 @@ static void add_history(struct json_object *service, const char *root, const cha
 {
 	static const char *const copied[] = {
 		"result", "reason", "dumped_ns", "ended_ns", "dump_ms", "restore_ms",
-		"blackout_ms", "from_kernel", "down_ns", "boot_ns",
+		"others_ms", "blackout_ms", "from_kernel", "down_ns", "boot_ns",
 	};
 	struct json_object *history = record_history_load(root, unit), *value;
 

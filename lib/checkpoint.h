@@ -294,6 +294,18 @@ int pram_reader_pages(const struct pram_checkpoint_reader *r, const char *image)
 int pram_reader_finish(struct pram_checkpoint_reader *r);
 
 /**
+ * pram_reader_send() - have another process finish it
+ * @r: the reader; page nodes are opened here if they are not yet
+ * @socket: see pram_streams_send()
+ *
+ * The receiver frees the checkpoint by pram_commit() of all streams, or puts it back by
+ * closing them. pram_reader_close() is still to be called.
+ *
+ * Return: 0 or -errno.
+ */
+int pram_reader_send(struct pram_checkpoint_reader *r, int socket);
+
+/**
  * pram_reader_close() - end a reader
  * @r: the reader, freed here; may be %NULL
  *

@@ -12,6 +12,7 @@
 #include "checkpoint_index.h"
 #include "checkpoint_nodes.h"
 #include "pram.h"
+#include "streams.h"
 #include "util.h"
 
 struct pram_checkpoint_reader {
@@ -153,21 +154,37 @@ int pram_reader_pages(const struct pram_checkpoint_reader *r, const char *image)
 	return -ENOENT;
 }
 
+/* All streams, r->pages.nr + 1 of them, to be freed: 0 or -errno. */
+static int all_streams(struct pram_checkpoint_reader *r, int **fds)
+{
+	int ret = pram_reader_open_pages(r);
+
+	*fds = NULL;
+	if (ret)
+		return ret;
+	*fds = calloc(r->pages.nr + 1, sizeof(**fds));
+	if (!*fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->pages.nr; i++)
+		(*fds)[i] = r->pages.fds[i];
+	(*fds)[r->pages.nr] = r->stream;
+	return 0;
+}
+
 int pram_reader_finish(struct pram_checkpoint_reader *r)
 {
 	_cleanup_free_ int *fds = NULL;
-	int ret;
+	int ret = all_streams(r, &fds);
 
-	ret = pram_reader_open_pages(r);
-	if (ret)
-		return ret;
-	fds = calloc(r->pages.nr + 1, sizeof(*fds));
-	if (!fds)
-		return -ENOMEM;
-	for (size_t i = 0; i < r->pages.nr; i++)
-		fds[i] = r->pages.fds[i];
-	fds[r->pages.nr] = r->stream;
-	return pram_commit(r->dev, fds, r->pages.nr + 1);
+	return ret ?: pram_commit(r->dev, fds, r->pages.nr + 1);
+}
+
+int pram_reader_send(struct pram_checkpoint_reader *r, int socket)
+{
+	_cleanup_free_ int *fds = NULL;
+	int ret = all_streams(r, &fds);
+
+	return ret ?: pram_streams_send(socket, fds, r->pages.nr + 1);
 }
 
 void pram_reader_close(struct pram_checkpoint_reader *r)

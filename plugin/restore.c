@@ -379,6 +379,14 @@ int pram_restore_finish(void)
 
 	if (restore.session.settings.keep) {
 		pr_info("checkpoint \"%s\" is kept\n", restore.session.name);
+	} else if (restore.session.settings.streams >= 0) {
+		ret = pram_reader_send(restore.reader, restore.session.settings.streams);
+		if (ret)
+			pr_err("checkpoint \"%s\" can't be handed to whoever was to finish it: %s\n",
+			       restore.session.name, strerror(-ret));
+		else
+			pr_info("checkpoint \"%s\" is restored, and freed by whom its streams were sent to\n",
+				restore.session.name);
 	} else {
 		ret = pram_reader_finish(restore.reader);
 		if (ret)

@@ -40,6 +40,7 @@ static const struct setting {
 	SETTING(files,     "FILES",     BOOL),
 	SETTING(marker,    "MARKER",    BOOL),
 	SETTING(fd,        "FD",        FD),
+	SETTING(streams,   "STREAMS",   FD),
 	{ "backend", ENV_PREFIX "BACKEND", SETTING_BACKEND, offsetof(struct pram_settings, luo) },
 #undef SETTING
 };
@@ -95,7 +96,7 @@ static int set(struct pram_settings *settings, const struct setting *setting, co
 
 		fd = strtoull(value, &end, 10);
 		if (!isdigit((unsigned char)*value) || *end || fd > INT_MAX)
-			return refuse(error, "%s: %s is \"%.64s\": it must be the number of a descriptor of /dev/pram",
+			return refuse(error, "%s: %s is \"%.64s\": it must be the number of a descriptor",
 				      where, what, value);
 		*member = fd;
 	} else if (setting->type == SETTING_BOOL) {
@@ -261,7 +262,7 @@ int pram_settings_load(struct pram_settings *settings, char *const *environment,
 	const char *file = NULL;
 	int ret;
 
-	*settings = (struct pram_settings){ .map = true, .fd = -1 };
+	*settings = (struct pram_settings){ .map = true, .fd = -1, .streams = -1 };
 
 	for (char *const *v = environment; *v && !file; v++)
 		file = variable_value(*v, PRAM_SETTINGS_FILE_ENV);
@@ -293,5 +294,5 @@ void pram_settings_print(const struct pram_settings *settings, char *line, size_
 void pram_settings_free(struct pram_settings *settings)
 {
 	free(settings->name);
-	*settings = (struct pram_settings){ .fd = -1 };
+	*settings = (struct pram_settings){ .fd = -1, .streams = -1 };
 }

@@ -37,6 +37,7 @@ enum pram_adopt {
  * @files: restore ordinary images if there is no checkpoint
  * @marker: dump: leave an inventory in the images directory
  * @fd: a descriptor of /dev/pram that criu has inherited, or -1 to open it
+ * @streams: restore: a socket to whom the checkpoint's streams are sent, who finishes it; or -1
  * @luo: keep checkpoints in memfds that LUO preserves, not in PRAM
  */
 struct pram_settings {
@@ -49,6 +50,7 @@ struct pram_settings {
 	bool		files;
 	bool		marker;
 	int		fd;
+	int		streams;
 	bool		luo;
 };
 

@@ -64,3 +64,23 @@ pid_t *cgroup_pids(const char *control_group)
 		add_pids(dir, &pids, &nr);
 	return pids;
 }
+
+bool is_descendant(pid_t pid, pid_t root)
+{
+	while (pid > 1 && pid != root) {
+		char path[32], line[512], *end;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+		file = fopen(path, "re");
+		/* It has ended. */
+		if (!file)
+			return true;
+		end = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+		fclose(file);
+		/* Behind its name, which may have anything in it. */
+		if (!end || sscanf(end, ") %*c %d", &pid) != 1)
+			return true;
+	}
+	return pid == root;
+}

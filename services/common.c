@@ -50,7 +50,7 @@ uint64_t now_ns(void)
 
 /* ---- how it went ------------------------------------------------------- */
 
-void history_restored(const char *unit, struct json_object *record, uint64_t start,
+void history_restored(const char *unit, struct json_object *record, uint64_t start, uint64_t restored,
 		      const char *result, const char *reason)
 {
 	struct json_object *history = json_object_new_object();
@@ -74,7 +74,10 @@ void history_restored(const char *unit, struct json_object *record, uint64_t sta
 		json_object_object_add(history, "boot_ns", json_object_new_uint64(
 			now - up.tv_sec * UINT64_C(1000000000) - up.tv_nsec));
 	json_object_object_add(history, "ended_ns", json_object_new_uint64(now));
-	json_object_object_add(history, "restore_ms", json_object_new_uint64((now - start) / 1000000));
+	json_object_object_add(history, "restore_ms", json_object_new_uint64(
+		((restored ?: now) - start) / 1000000));
+	if (restored)
+		json_object_object_add(history, "others_ms", json_object_new_uint64((now - restored) / 1000000));
 	if (!strcmp(result, "restored"))
 		json_object_object_add(history, "blackout_ms", json_object_new_uint64(
 			now > frozen ? (now - frozen) / 1000000 : 0));

@@ -490,7 +490,7 @@ static bool restore(struct carried *c, bool *ran)
 		say(LOG_NOTICE, c->key, "the kexec that it was dumped for did not come: it is restored in the same kernel");
 	ret = run_restore(c, &why);
 	if (ret) {
-		history_restored(c->key, c->record, start, "failed", why ?: "out of memory");
+		history_restored(c->key, c->record, start, 0, "failed", why ?: "out of memory");
 		say(LOG_ERR, c->key, "it is started afresh, as its restore has failed: %s%s%s%s",
 		    why ?: "out of memory",
 		    record_has_checkpoint(c->dev, c->key) ? "; 'pramctl rm " : "",
@@ -499,7 +499,7 @@ static bool restore(struct carried *c, bool *ran)
 		service_forget(c->dev, c->key);
 		return false;
 	}
-	history_restored(c->key, c->record, start, "restored", NULL);
+	history_restored(c->key, c->record, start, 0, "restored", NULL);
 	service_forget(c->dev, c->key);
 	say(LOG_NOTICE, c->key, "container %s is restored from PRAM in %" PRIu64 " ms; it stood still for %" PRIu64 " ms",
 	    c->name, (now_ns() - start) / 1000000,

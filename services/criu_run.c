@@ -18,13 +18,16 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "record.h"
 #include "service.h"
+#include "streams.h"
 #include "util.h"
 
 #define PLUGIN_DIR	"/usr/lib/criu/pram_plugin"
@@ -126,9 +129,9 @@ enum {
 	STEP_EXEC,
 };
 
-static void run_child(const struct criu_run *run, int program, int logs, int null)
+static void run_child(const struct criu_run *run, int program, int logs, int null, int streams)
 {
-	char *argv[64] = { "criu" }, directory[48], device[32], name[PRAM_NAME_MAX];
+	char *argv[96] = { "criu" }, directory[48], device[32], socket[32], name[PRAM_NAME_MAX];
 	const char *const common[] = {
 		"--libdir", PLUGIN_DIR, "-D", directory, "-o", run->log, "-v4",
 		"--manage-cgroups=ignore", "--tcp-established", "--network-lock", "nftables",
@@ -139,7 +142,7 @@ static void run_child(const struct criu_run *run, int program, int logs, int nul
 
 	/* It gives up in good order if nobody waits for it any more. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	for (char **arg = run->args; *arg && nr < 40; arg++)
+	for (char **arg = run->args; *arg && nr < 72; arg++)
 		argv[nr++] = *arg;
 	for (size_t i = 0; i < sizeof(common) / sizeof(*common); i++)
 		argv[nr++] = (char *)common[i];
@@ -149,8 +152,10 @@ static void run_child(const struct criu_run *run, int program, int logs, int nul
 	snprintf(device, sizeof(device), "%d", run->dev);
 	if (record_name(run->unit, name) || setenv("CRIU_PRAM_FD", device, 1) ||
 	    setenv("CRIU_PRAM_NAME", run->name ?: name, 1) || setenv("CRIU_PRAM_REPLACE", "yes", 1) ||
-	    setenv("CRIU_PRAM_KEEP", run->keep ? "yes" : "no", 1) ||
 	    keep_open(run->dev) || keep_open(logs))
+		_exit(STEP_PREPARE);
+	snprintf(socket, sizeof(socket), "%d", streams);
+	if (streams >= 0 && (keep_open(streams) || setenv("CRIU_PRAM_STREAMS", socket, 1)))
 		_exit(STEP_PREPARE);
 	/* Its own are the unit's, or the journal's: no business of the tasks'. */
 	for (int fd = 0; fd < 3; fd++)
@@ -214,11 +219,25 @@ static int wait_for(pid_t pid, unsigned int seconds, int *status)
 	return late ? -ETIMEDOUT : 0;
 }
 
+/* One for each image with pages, so there may be many. */
+static int take_streams(const struct criu_run *run, int socket)
+{
+	struct rlimit limit;
+	int ret;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	ret = pram_streams_receive(socket, run->streams, run->nr_streams);
+	return ret ?: *run->nr_streams ? 0 : -ENODATA;
+}
+
 int criu_run(const struct criu_run *run, char **why)
 {
 	_cleanup_close_ int program = open_criu(), logs = open_logs(run->unit);
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int status, ret = 0;
+	int status, ret = 0, ends[2] = { -1, -1 };
 	pid_t pid;
 
 	*why = NULL;
@@ -230,14 +249,30 @@ int criu_run(const struct criu_run *run, char **why)
 		return ret;
 	}
 	unlinkat(logs, run->log, 0);
-	pid = fork();
-	if (pid < 0)
+	if (run->streams && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -errno;
+	pid = fork();
 	if (!pid)
-		run_child(run, program, logs, null);
-	ret = wait_for(pid, run->seconds, &status);
-	if (!ret && WIFEXITED(status) && !WEXITSTATUS(status))
-		return 0;
+		run_child(run, program, logs, null, ends[1]);
+	if (pid > 0)
+		ret = wait_for(pid, run->seconds, &status);
+	else
+		ret = -errno;
+	if (ends[1] >= 0)
+		close(ends[1]);
+	if (pid > 0 && !ret && WIFEXITED(status) && !WEXITSTATUS(status)) {
+		ret = run->streams ? take_streams(run, ends[0]) : 0;
+		if (ret && asprintf(why, "criu's streams can't be had: %s", strerror(-ret)) < 0)
+			*why = NULL;
+		if (ends[0] >= 0)
+			close(ends[0]);
+		return ret;
+	}
+	/* What was sent is closed, and so the checkpoint put back. */
+	if (ends[0] >= 0)
+		close(ends[0]);
+	if (pid < 0)
+		return ret;
 	if (ret == -ETIMEDOUT) {
 		if (asprintf(why, "criu was not ready after %u s", run->seconds) < 0)
 			*why = NULL;

@@ -28,6 +28,10 @@
 /* If the unit has no limit for its stop. */
 #define DUMP_SECONDS	300U
 #define ARGS_MAX	(2 * EXTERNAL_MAX + 12)
+#define FDS_MAX		4096U
+/* Until services have finished what they ask each other. */
+#define LINKS_MS	3000U
+#define PAUSE_MS	50U
 
 struct dump {
 	const char		*unit;
@@ -225,6 +229,84 @@ static void add_journal(struct dump *d, pid_t pid)
 		closedir(dir);
 }
 
+static unsigned long socket_inode(pid_t pid, const char *fd)
+{
+	char path[64 + 256], target[64];
+	unsigned long inode;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, fd);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len > 0 ? len : 0] = 0;
+	return sscanf(target, "socket:[%lu]", &inode) == 1 ? inode : 0;
+}
+
+/* All sockets of systemd itself: their number. */
+static size_t sockets_of_systemd(unsigned long *inodes)
+{
+	DIR *dir = opendir("/proc/1/fd");
+	struct dirent *entry;
+	size_t nr = 0;
+
+	while (dir && nr < FDS_MAX && (entry = readdir(dir))) {
+		inodes[nr] = socket_inode(1, entry->d_name);
+		nr += !!inodes[nr];
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+static void add_lent_of(struct json_object *lent, pid_t pid, const unsigned long *inodes, size_t nr)
+{
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
+	struct dirent *entry;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		const unsigned long inode = socket_inode(pid, entry->d_name);
+		_cleanup_free_ char *text = NULL, *key = format("socket:[%lu]", inode);
+		_cleanup_close_ int fd = -1;
+		struct json_object *object;
+		bool known = !inode || !key || json_object_array_length(lent) >= LENT_MAX;
+		size_t i = 0;
+
+		while (i < nr && inodes[i] != inode)
+			i++;
+		for (size_t k = 0; k < json_object_array_length(lent) && !known; k++)
+			known = !strcmp(record_text(json_object_array_get_idx(lent, k), "key"), key);
+		if (known || i == nr)
+			continue;
+		fd = pidfd_getfd(pidfd, atoi(entry->d_name), 0);
+		text = fd < 0 ? NULL : socket_text(fd);
+		if (!text)
+			continue;
+		object = json_object_new_object();
+		json_object_object_add(object, "key", json_object_new_string(key));
+		json_object_object_add(object, "socket", json_object_new_string(text));
+		json_object_array_add(lent, object);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* What systemd listens on for it: it does so in the next boot, too, and lends that to the restored tasks. */
+static void note_lent(struct dump *d)
+{
+	struct json_object *pids = json_object_object_get(d->record, "pids");
+	struct json_object *lent = json_object_new_array();
+	unsigned long *inodes = calloc(FDS_MAX, sizeof(*inodes));
+	const size_t nr = inodes ? sockets_of_systemd(inodes) : 0;
+
+	for (size_t i = 0; i < json_object_array_length(pids); i++)
+		add_lent_of(lent, json_object_get_int(json_object_array_get_idx(pids, i)), inodes, nr);
+	free(inodes);
+	json_object_object_add(d->record, "lent", lent);
+}
+
 static bool is_among(pid_t pid, const struct pram_tasks *tasks)
 {
 	for (size_t i = 0; i < tasks->nr; i++) {
@@ -254,7 +336,8 @@ static int look_at_tasks(struct dump *d, const char *control_group)
 		char path[32];
 
 		snprintf(path, sizeof(path), "/proc/%d", *pid);
-		if (is_among(*pid, &tasks) || access(path, F_OK))
+		/* It may have begun, or ended, since these were looked at. */
+		if (is_among(*pid, &tasks) || access(path, F_OK) || is_descendant(*pid, d->pid))
 			continue;
 		stopped(d, "process %d is not a descendant of the main process %d", *pid,
 			d->pid);
@@ -272,16 +355,6 @@ static int look_at_tasks(struct dump *d, const char *control_group)
 	free(all);
 	pram_tasks_free(&tasks);
 	return ret;
-}
-
-static bool in_our_net(pid_t pid)
-{
-	struct stat ours, theirs;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	return !stat("/proc/self/ns/net", &ours) && !stat(path, &theirs) &&
-	       ours.st_ino == theirs.st_ino;
 }
 
 /* Notes the table that criu has made: without it the dump is good, but peers may be reset. */
@@ -304,6 +377,78 @@ static void note_lock(struct dump *d)
 	json_object_object_add(d->record, "lock", json_object_new_string(all ?: text));
 }
 
+static bool in_our_net(pid_t pid)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return !stat("/proc/self/ns/net", &ours) && !stat(path, &theirs) &&
+	       ours.st_ino == theirs.st_ino;
+}
+
+static void add_args(struct dump *d)
+{
+	struct json_object *pids = json_object_object_get(d->record, "pids");
+
+	add_arg(d, strdup("dump"));
+	if (d->tries)
+		add_arg(d, strdup("--leave-running"));
+	add_arg(d, strdup("-t"));
+	add_arg(d, format("%d", d->pid));
+	add_arg(d, strdup("--skip-in-flight"));
+	for (int fd = 0; fd < 3; fd++)
+		add_external(d, fd);
+	for (size_t i = 0; i < json_object_array_length(pids); i++)
+		add_journal(d, json_object_get_int(json_object_array_get_idx(pids, i)));
+}
+
+/* No request comes to any of the services any more; 0 or -errno. */
+static int hold(const struct unit_tasks *units, size_t nr)
+{
+	struct json_object *ports = json_object_new_array();
+	int ret;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (units[i].pids && *units[i].pids && in_our_net(*units[i].pids))
+			sockets_look(units[i].pids, NULL, ports, NULL);
+	}
+	ret = hold_add(ports);
+	json_object_put(ports);
+	return ret;
+}
+
+/*
+ * What services have begun to ask each other by unix sockets, they finish: for none asks them anything new.
+ * 0, or -EBUSY after having said which connection of this one stays.
+ */
+static int wait_for_links(struct dump *d)
+{
+	_cleanup_free_ char *text = NULL;
+	struct unit_tasks *units;
+	struct links links;
+	size_t nr = enabled_look(&units), self = 0;
+
+	while (self < nr && strcmp(units[self].unit, d->unit))
+		self++;
+	/* As a rule it is one of them; the drop-in may be there by other means. */
+	if (self < nr && !d->tries && hold(units, nr))
+		say(LOG_WARNING, d->unit, "requests can't be held off: what is half done at another service may keep it from being dumped");
+	for (unsigned int n = 0; self < nr; n++) {
+		links_look(units, nr, self, d->external, &links);
+		if ((!links.own && !links.others) || n >= LINKS_MS / PAUSE_MS)
+			break;
+		usleep(PAUSE_MS * 1000);
+	}
+	enabled_free(units, nr);
+	/* One that was not accepted may be to a process of its own. */
+	if (self >= nr || !links.own || !links.peer)
+		return 0;
+	text = links_text(&links);
+	stopped(d, "%s, and can't be kept", text ?: "out of memory");
+	return -EBUSY;
+}
+
 /* Has criu dump it: 0, or not after having said why. */
 static int run_criu(struct dump *d, const char *name)
 {
@@ -317,20 +462,8 @@ static int run_criu(struct dump *d, const char *name)
 		.args = d->args,
 	};
 	_cleanup_free_ char *why = NULL;
-	struct json_object *pids;
 	int ret;
 
-	add_arg(d, strdup("dump"));
-	if (d->tries)
-		add_arg(d, strdup("--leave-running"));
-	add_arg(d, strdup("-t"));
-	add_arg(d, format("%d", d->pid));
-	add_arg(d, strdup("--skip-in-flight"));
-	for (int fd = 0; fd < 3; fd++)
-		add_external(d, fd);
-	pids = json_object_object_get(d->record, "pids");
-	for (size_t i = 0; i < json_object_array_length(pids); i++)
-		add_journal(d, json_object_get_int(json_object_array_get_idx(pids, i)));
 	ret = criu_run(&criu, &why);
 	if (ret)
 		stopped(d, "its dump has failed: %s; see " LOG_DIR "/%s/%s",
@@ -341,12 +474,14 @@ static int run_criu(struct dump *d, const char *name)
 static int run(struct dump *d)
 {
 	const bool lock = in_our_net(d->pid);
-	uint64_t start;
-	int ret;
+	/* From here on nobody elsewhere gets an answer. */
+	const uint64_t start = now_ns();
+	int ret = wait_for_links(d);
 
+	if (ret)
+		return ret;
 	if (lock && lock_new(d->unit, json_object_object_get(d->record, "ports")))
 		say(LOG_WARNING, d->unit, "new connections can't be held off: clients that connect meanwhile may be refused");
-	start = now_ns();
 	ret = run_criu(d, NULL);
 	if (ret) {
 		lock_remove(d->unit);
@@ -391,7 +526,12 @@ static int begin(struct dump *d, const struct unit *loaded)
 	json_object_object_add(d->record, "pid", json_object_new_int(d->pid));
 	json_object_object_add(d->record, "kernel", json_object_new_string(name.release));
 	json_object_object_add(d->record, "external", d->external);
-	return look_at_tasks(d, loaded->control_group);
+	if (look_at_tasks(d, loaded->control_group))
+		return -EOPNOTSUPP;
+	add_args(d);
+	if (loaded->sockets)
+		note_lent(d);
+	return 0;
 }
 
 static void end(struct dump *d)
@@ -427,7 +567,7 @@ int service_try(const char *unit)
 		stopped(&d, "it does not run");
 	} else {
 		d.pid = loaded.main_pid;
-		ret = begin(&d, &loaded) || run_criu(&d, name);
+		ret = begin(&d, &loaded) || wait_for_links(&d) || run_criu(&d, name);
 		/* Also if it has failed: nothing is to be left. */
 		pram_checkpoint_remove(d.dev, name, NULL);
 	}

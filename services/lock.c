@@ -3,22 +3,27 @@
  * CRIU locks the connections of what it dumps by a table of nftables, so that nobody answers
  * for tasks that are not there, and a restore removes it. The kexec takes the table away; it
  * goes along in the service's record, as text, and is put up before the network comes up. So does a
- * table of our own, by which nobody can connect meanwhile.
+ * table of our own, by which nobody can connect meanwhile. A third one, of all services together, keeps
+ * requests from elsewhere out from before the first dump until the last restore.
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
 #include "crc32c.h"
 #include "record.h"
 #include "service.h"
+#include "unit.h"
 #include "util.h"
 
 /* CRIU has a buffer of 32 bytes for "inet CRIU-ID", and so cuts the id off. */
@@ -97,6 +102,94 @@ char *lock_of_new(const char *unit)
 		return text;
 	free(text);
 	return NULL;
+}
+
+/* ---- requests from elsewhere -------------------------------------------- */
+
+/*
+ * One for all services, over all connections to their ports. What is on this machine still
+ * comes through: services finish by that what they have begun.
+ */
+#define HOLD_TABLE	"inet PRAM-hold"
+/* The kernel forgets a port then, whatever has become of who should have done so. */
+#define HOLD_TIMEOUT	"5m"
+#define HOLD_LOCK	RUN_DIR "/hold"
+
+/* Whoever is second finds a whole table. */
+static int hold_begin(void)
+{
+	int fd;
+
+	mkdir(RUN_DIR, 0755);
+	fd = open(HOLD_LOCK, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
+}
+
+bool hold_is_over(void)
+{
+	return nft_run("list table " HOLD_TABLE, NULL);
+}
+
+int hold_add(struct json_object *ports)
+{
+	_cleanup_free_ char *commands = NULL;
+	const size_t nr = json_object_array_length(ports);
+	_cleanup_close_ int fd = -1;
+	size_t size;
+	FILE *out;
+
+	if (!nr)
+		return 0;
+	out = open_memstream(&commands, &size);
+	if (!out)
+		return -ENOMEM;
+	fd = hold_begin();
+	if (hold_is_over())
+		fputs("add table " HOLD_TABLE "\n"
+		      "add set " HOLD_TABLE " ports { type inet_service; flags timeout; }\n"
+		      "add chain " HOLD_TABLE " input { type filter hook input priority -200; }\n"
+		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @ports drop\n", out);
+	for (size_t i = 0; i < nr; i++) {
+		const int port = json_object_get_int(json_object_array_get_idx(ports, i));
+
+		/* In one step; if it is there, its time begins anew. */
+		fprintf(out, "add element " HOLD_TABLE " ports { %d }\n"
+			"delete element " HOLD_TABLE " ports { %d }\n"
+			"add element " HOLD_TABLE " ports { %d timeout " HOLD_TIMEOUT " }\n",
+			port, port, port);
+	}
+	if (fclose(out))
+		return -ENOMEM;
+	return nft_run(commands, NULL);
+}
+
+void hold_end(void)
+{
+	_cleanup_close_ int fd = hold_begin();
+
+	if (!hold_is_over())
+		nft_run("delete table " HOLD_TABLE, NULL);
+}
+
+void hold_remove(struct json_object *ports)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!ports || !json_object_array_length(ports))
+		return;
+	fd = hold_begin();
+	if (hold_is_over())
+		return;
+	/* One by one: what is not there, as its time was over, is no reason to leave the others. */
+	for (size_t i = 0; i < json_object_array_length(ports); i++) {
+		char command[64];
+
+		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " ports { %d }",
+			 json_object_get_int(json_object_array_get_idx(ports, i)));
+		nft_run(command, NULL);
+	}
 }
 
 /* ---- all that arrives --------------------------------------------------- */
@@ -198,13 +291,17 @@ char *lock_table_of(int dev, const char *checkpoint)
 	return table;
 }
 
-static void lock_service(int dev, const char *unit)
+/* Appends to @ports those that it listens on. */
+static void lock_service(int dev, const char *unit, struct json_object *ports)
 {
-	struct json_object *record;
+	struct json_object *record, *own;
 	_cleanup_free_ char *error = NULL;
 	const char *table, *rules;
 	uint64_t kexecs;
 
+	/* Nobody will restore it. */
+	if (!enabled_is(unit))
+		return;
 	if (record_load(dev, unit, &record, &kexecs)) {
 		say(LOG_ERR, unit, "its record in PRAM can't be read: connections are not kept; see the kernel's log");
 		return;
@@ -220,17 +317,24 @@ static void lock_service(int dev, const char *unit)
 			    unit, table);
 		else
 			say(LOG_INFO, unit, "its connections are locked until it is restored");
+		own = json_object_object_get(record, "ports");
+		for (size_t i = 0; own && i < json_object_array_length(own); i++)
+			json_object_array_add(ports, json_object_get(json_object_array_get_idx(own, i)));
 	}
 	json_object_put(record);
 }
 
 int lock_all(int dev)
 {
+	struct json_object *ports = json_object_new_array();
 	struct pram_node_stat node = { .id = 0 };
 	const char *unit;
 
 	while ((unit = record_next(dev, &node)))
-		lock_service(dev, unit);
+		lock_service(dev, unit, ports);
+	if (hold_add(ports))
+		say(LOG_WARNING, NULL, "requests can't be held off: one may come in before the service is restored that it needs");
+	json_object_put(ports);
 	return 0;
 }
 
@@ -313,6 +417,7 @@ void lock_remove(const char *unit)
 		remove_one(unit, false);
 		return;
 	}
+	hold_end();
 	dir = opendir(LOCK_DIR);
 	while (dir && (entry = readdir(dir))) {
 		_cleanup_free_ char *starting = NULL;

@@ -33,6 +33,8 @@ static int unlock(void)
 
 static int unlock_unit(const char *unit)
 {
+	/* Nobody restores it: nothing of others is to wait for it. */
+	hold_end();
 	lock_remove(unit);
 	return 0;
 }

@@ -6,6 +6,7 @@
  * unit of its own, has criu restore the tasks in there, tells systemd of its main process, and
  * ends pram-exec; or has it start the service as ever, if that fails.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -24,6 +25,7 @@
 #include "pram-exec.h"
 #include "record.h"
 #include "service.h"
+#include "streams.h"
 #include "tasks.h"
 #include "unit.h"
 #include "util.h"
@@ -33,8 +35,9 @@
 #define ADDRESS_SECONDS		60U	/* until addresses are there */
 #define RESTORE_SECONDS		300U
 #define ACCEPT_SECONDS		120U	/* until systemd knows the main process */
+#define OTHERS_SECONDS		20U	/* until all other services are restored, too */
 #define GONE_SECONDS		10U	/* until the tasks of a failed restore are gone */
-#define ARGS_MAX		(2 * EXTERNAL_MAX + 8)
+#define ARGS_MAX		(2 * (EXTERNAL_MAX + LENT_MAX) + 8)
 
 struct restore {
 	const char		*unit;
@@ -44,7 +47,10 @@ struct restore {
 	pid_t			pid;
 	struct unit		loaded;
 	struct json_object	*record;
+	int			*streams;	/* of the checkpoint, until that is freed or put back */
+	size_t			nr_streams;
 	uint64_t		start;
+	uint64_t		restored;	/* 0 if it is not */
 };
 
 static int set_why(char **why, int ret, const char *format, ...)
@@ -62,7 +68,7 @@ static int set_why(char **why, int ret, const char *format, ...)
 
 static void write_history(const struct restore *r, const char *result, const char *reason)
 {
-	history_restored(r->unit, r->record, r->start, result, reason);
+	history_restored(r->unit, r->record, r->start, r->restored, result, reason);
 }
 
 /* ---- prepare ----------------------------------------------------------- */
@@ -85,14 +91,37 @@ bool is_due(int dev, const char *unit, uint64_t kexecs, const char **why)
 	return !*why;
 }
 
+/* Is any service still to be restored? */
+static bool any_is_due(int dev)
+{
+	struct pram_node_stat node = { .id = 0 };
+
+	while (record_next(dev, &node)) {
+		if (node.kexec_count <= 1)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The service is started afresh. From then on its checkpoint is older than its files, and must
  * never be restored, whatever comes: it has no record any more. People can still have it.
  */
 void service_forget(int dev, const char *unit)
 {
-	const int ret = dev < 0 ? 0 : record_remove(dev, unit);
+	struct json_object *record = NULL;
+	uint64_t kexecs;
+	int ret;
 
+	if (dev >= 0)
+		record_load(dev, unit, &record, &kexecs);
+	ret = dev < 0 ? 0 : record_remove(dev, unit);
+	/* Requests to it are as welcome as ever; and those to others, if these have waited for it alone. */
+	if (dev >= 0 && any_is_due(dev))
+		hold_remove(json_object_object_get(record, "ports"));
+	else
+		hold_end();
+	json_object_put(record);
 	if (ret)
 		say(LOG_ERR, unit, "its record in PRAM can't be removed: %s; run 'pramctl rm --id' with the number that 'pramctl list --nodes' shows for it, or an old state of it may be restored",
 		    strerror(-ret));
@@ -133,6 +162,9 @@ int service_prepare(const char *unit)
 		service_forget(dev, unit);
 		return 0;
 	}
+	/* All other services go on, or have never been stopped. */
+	if (!kexecs)
+		hold_end();
 	if (!kexecs)
 		say(LOG_NOTICE, unit, "the kexec that it was dumped for did not happen: it is restored in the same kernel");
 	/* Whatever comes of it, there is no second time. */
@@ -223,6 +255,59 @@ static int take_journal(struct restore *r)
 	return -1;
 }
 
+/* A copy of pram-exec's descriptor of the socket that is bound so; or -1, with errno. */
+static int take_socket(struct restore *r, const char *text)
+{
+	struct dirent *entry;
+	int found = -1;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", r->waiter);
+	dir = opendir(path);
+	while (dir && found < 0 && (entry = readdir(dir))) {
+		_cleanup_free_ char *other = NULL;
+		int fd = *entry->d_name == '.' ? -1 : pidfd_getfd(r->waiter_fd, atoi(entry->d_name), 0);
+
+		other = fd < 0 ? NULL : socket_text(fd);
+		if (other && !strcmp(other, text))
+			found = fd;
+		else if (fd >= 0)
+			close(fd);
+	}
+	if (dir)
+		closedir(dir);
+	errno = ENOTCONN;
+	return found;
+}
+
+/* The option by which criu takes a descriptor in the place of what it knows by @key. */
+static int add_inherited(int fd, const char *key, char **args, size_t *nr, int *fds, size_t *nr_fds)
+{
+	fds[(*nr_fds)++] = fd;
+	args[(*nr)++] = strdup("--inherit-fd");
+	if (asprintf(&args[*nr], "fd[%d]:%s", fd, key) < 0)
+		args[*nr] = NULL;
+	return args[(*nr)++] ? 0 : -ENOMEM;
+}
+
+/* Sockets that systemd listens on for the service. */
+static int take_sockets(struct restore *r, char **args, size_t *nr, int *fds, size_t *nr_fds)
+{
+	struct json_object *lent = json_object_object_get(r->record, "lent");
+
+	for (size_t i = 0; lent && i < json_object_array_length(lent) && i < LENT_MAX; i++) {
+		struct json_object *entry = json_object_array_get_idx(lent, i);
+		int fd = take_socket(r, record_text(entry, "socket"));
+
+		if (fd < 0)
+			return -errno;
+		if (add_inherited(fd, record_text(entry, "key"), args, nr, fds, nr_fds))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Descriptors of pram-exec's that take the places of those that were external. */
 static int take_descriptors(struct restore *r, char **args, size_t *nr, int *fds, size_t *nr_fds)
 {
@@ -235,11 +320,7 @@ static int take_descriptors(struct restore *r, char **args, size_t *nr, int *fds
 
 		if (fd < 0)
 			return -errno;
-		fds[(*nr_fds)++] = fd;
-		args[(*nr)++] = strdup("--inherit-fd");
-		if (asprintf(&args[*nr], "fd[%d]:%s", fd, record_text(entry, "key")) < 0)
-			args[*nr] = NULL;
-		if (!args[(*nr)++])
+		if (add_inherited(fd, record_text(entry, "key"), args, nr, fds, nr_fds))
 			return -ENOMEM;
 	}
 	return 0;
@@ -248,7 +329,7 @@ static int take_descriptors(struct restore *r, char **args, size_t *nr, int *fds
 static int run(struct restore *r, char **why)
 {
 	char *args[ARGS_MAX] = { strdup("restore"), strdup("-d") };
-	int fds[EXTERNAL_MAX], ret;
+	int fds[EXTERNAL_MAX + LENT_MAX], ret;
 	struct criu_run criu = {
 		.unit = r->unit,
 		.task = r->waiter,
@@ -257,7 +338,8 @@ static int run(struct restore *r, char **why)
 		.log = "restore.log",
 		.seconds = RESTORE_SECONDS,
 		/* It is freed when systemd has the tasks. */
-		.keep = true,
+		.streams = &r->streams,
+		.nr_streams = &r->nr_streams,
 		.args = args,
 		.fds = fds,
 	};
@@ -266,7 +348,12 @@ static int run(struct restore *r, char **why)
 	ret = take_descriptors(r, args, &nr, fds, &criu.nr_fds);
 	if (ret)
 		set_why(why, ret, "its descriptors can't be taken from pram-exec: %s", strerror(-ret));
-	else
+	if (!ret) {
+		ret = take_sockets(r, args, &nr, fds, &criu.nr_fds);
+		if (ret)
+			set_why(why, ret, "systemd does not listen for it on what it did: is its socket unit as it was?");
+	}
+	if (!ret)
 		ret = criu_run(&criu, why);
 	for (size_t i = 0; i < criu.nr_fds; i++)
 		close(fds[i]);
@@ -385,9 +472,10 @@ static void clear_away(struct restore *r)
 static int give_up(struct restore *r, const char *why)
 {
 	write_history(r, "failed", why);
-	/* Its tasks let go of the checkpoint when they are gone. */
 	if (r->waiter)
 		clear_away(r);
+	/* Whole, as it was. */
+	pram_streams_close(&r->streams, &r->nr_streams);
 	if (r->dev >= 0 && record_has_checkpoint(r->dev, r->unit))
 		say(LOG_ERR, r->unit, "it is started afresh, as its restore has failed: %s; see " LOG_DIR "/%s/restore.log; 'pramctl export service:%s DIR' has its memory, 'pramctl rm service:%s' frees it",
 		    why ?: "out of memory", r->unit, r->unit, r->unit);
@@ -400,14 +488,45 @@ static int give_up(struct restore *r, const char *why)
 	return 0;
 }
 
-/* systemd has the tasks, and nothing can fail any more. */
+/*
+ * A request may need another service, which would refuse it before it is restored, too. So it comes
+ * in when all are, or when that has taken long enough.
+ */
+static void let_requests_in(const struct restore *r)
+{
+	for (unsigned int n = 0; n < OTHERS_SECONDS * 1000000 / PAUSE_US; n++) {
+		if (!any_is_due(r->dev)) {
+			hold_end();
+			return;
+		}
+		/* Some other may have ended it; that is dear to ask. */
+		if (n % 10 == 0 && hold_is_over())
+			return;
+		usleep(PAUSE_US);
+	}
+	hold_remove(json_object_object_get(r->record, "ports"));
+}
+
+/*
+ * systemd has the tasks, and nothing can fail any more. What they have of the checkpoint becomes their
+ * own memory, and the record goes in the same step.
+ */
 static void free_checkpoint(struct restore *r)
 {
+	int *streams = reallocarray(r->streams, r->nr_streams + 1, sizeof(*streams));
 	char name[PRAM_NAME_MAX];
-	int ret = record_remove(r->dev, r->unit);
+	int ret = streams ? record_name(r->unit, name) : -ENOMEM;
 
-	ret = ret ?: record_name(r->unit, name);
-	ret = ret ?: pram_checkpoint_remove(r->dev, name, NULL);
+	if (streams)
+		r->streams = streams;
+	if (!ret) {
+		ret = pram_load(r->dev, name, PRAM_BYTE_STREAM, 0);
+		if (ret >= 0) {
+			streams[r->nr_streams++] = ret;
+			ret = pram_commit(r->dev, streams, r->nr_streams);
+		}
+	}
+	pram_streams_close(&r->streams, &r->nr_streams);
 	if (ret)
 		say(LOG_WARNING, r->unit, "it runs, but its checkpoint can't be freed: %s; run 'pramctl rm service:%s'",
 		    strerror(-ret), r->unit);
@@ -449,9 +568,11 @@ int service_restore(const char *unit)
 		goto out;
 	}
 	free_checkpoint(&r);
+	r.restored = now_ns();
+	let_requests_in(&r);
 	write_history(&r, "restored", NULL);
 	say(LOG_NOTICE, unit, "restored from PRAM, process %d, in %" PRIu64 " ms; it stood still for %" PRIu64 " ms",
-	    r.pid, (now_ns() - r.start) / 1000000,
+	    r.pid, (r.restored - r.start) / 1000000,
 	    (now_ns() - record_number(r.record, "frozen_ns")) / 1000000);
 out:
 	unit_free(&r.loaded);
@@ -509,8 +630,17 @@ int service_start_all(void)
 
 		if (tried || node.kexec_count != 1 || !starter)
 			continue;
-		if (!unit_load(starter, &loaded, error) && !strcmp(loaded.active_state, "inactive") &&
-		    unit_start(starter, "fail", error))
+		/* It was started, or will be, without anybody to ask for its checkpoint. */
+		if (!enabled_is(unit)) {
+			say(LOG_WARNING, unit, "it is not restored, as it is not enabled any more; 'pramctl export service:%s DIR' has its memory, 'pramctl rm service:%s' frees it",
+			    unit, unit);
+			service_forget(dev, unit);
+			continue;
+		}
+		if (unit_load(starter, &loaded, error) || strcmp(loaded.load_state, "loaded")) {
+			say(LOG_ERR, unit, "it is not restored: systemd does not know it any more");
+			service_forget(dev, unit);
+		} else if (!strcmp(loaded.active_state, "inactive") && unit_start(starter, "fail", error))
 			say(LOG_ERR, unit, "it can't be started for the restore: %s", error);
 		unit_free(&loaded);
 	}

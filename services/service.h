@@ -19,6 +19,8 @@
 #endif
 /* Most descriptors whose other end is not a service's. */
 #define EXTERNAL_MAX	8
+/* Most sockets that systemd listens on for a service. */
+#define LENT_MAX	16
 
 /* ---- messages ---------------------------------------------------------- */
 
@@ -29,7 +31,7 @@ void say(int priority, const char *unit, const char *format, ...)
 uint64_t now_ns(void);
 
 /* For "pramctl services": how it went. @record is that of the dump, @start when the restore began. */
-void history_restored(const char *unit, struct json_object *record, uint64_t start,
+void history_restored(const char *unit, struct json_object *record, uint64_t start, uint64_t restored,
 		      const char *result, const char *reason);
 void history_not_dumped(const char *unit, const char *reason);
 
@@ -59,7 +61,8 @@ bool is_journal(int fd);
  * @dev: /dev/pram
  * @log: the log's name in the unit's directory of logs
  * @seconds: after that it is told to give up
- * @keep: a restore leaves the checkpoint where it is
+ * @streams: where a restore stores the streams of the checkpoint, to be committed or closed; or %NULL
+ * @nr_streams: their number
  * @name: the checkpoint's name, or %NULL for that of the service's
  * @args: what follows "criu", options of every run excepted; ended by %NULL
  * @fds: descriptors that it is to inherit, by their numbers
@@ -72,7 +75,8 @@ struct criu_run {
 	int		dev;
 	const char	*log;
 	unsigned int	seconds;
-	bool		keep;
+	int		**streams;
+	size_t		*nr_streams;
 	const char	*name;
 	char		**args;
 	int		*fds;
@@ -105,6 +109,54 @@ void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_
 /* Can sockets be bound to all of these addresses by now? The first one that cannot, or NULL. */
 const char *sockets_missing_address(struct json_object *addresses);
 
+/* ---- connections between services -------------------------------------- */
+
+/**
+ * struct unit_tasks - an enabled service that runs
+ * @unit: its name
+ * @pids: all of its control group, ended by 0
+ */
+struct unit_tasks {
+	char	*unit;
+	pid_t	*pids;
+};
+
+/**
+ * struct links - connections by unix sockets that could not be kept at this moment
+ * @own: this service has one with a process that is not of it
+ * @others: other enabled services have one with another enabled service
+ * @pid: of @own: its process
+ * @peer: of @own: the inode of the other end; 0 if that was not accepted yet
+ * @name: of @own: the socket's name
+ */
+struct links {
+	bool		own;
+	bool		others;
+	pid_t		pid;
+	unsigned long	peer;
+	char		name[112];
+};
+
+/*
+ * Looks for them: @units, of which @self is the one that is asked for; @external: what is known of
+ * descriptors whose other end need not be a service's, or %NULL. The journal's never counts. What
+ * cannot be seen is not there.
+ */
+void links_look(struct unit_tasks *units, size_t nr, size_t self, struct json_object *external,
+		struct links *links);
+/* For messages, to be freed; or NULL. */
+char *links_text(const struct links *links);
+
+/* Enabled services that run, to be ended by enabled_free(): their number. */
+size_t enabled_look(struct unit_tasks **units);
+void enabled_free(struct unit_tasks *units, size_t nr);
+
+/*
+ * What a socket is bound to, and its type, as text to be freed: two sockets of socket activation are the
+ * same if it is. NULL if it is not bound, or is a connection.
+ */
+char *socket_text(int fd);
+
 /* ---- the lock of connections ------------------------------------------- */
 
 /* Runs commands of nft(8): 0 or -EIO; @output (may be NULL) is to be freed, also after an error. */
@@ -120,6 +172,19 @@ char *lock_table_of(int dev, const char *checkpoint);
 int lock_new(const char *unit, struct json_object *ports);
 /* The rules that it has made, as text to be freed; or NULL if there are none. */
 char *lock_of_new(const char *unit);
+
+/*
+ * From now on no request comes from elsewhere to these ports, an array of numbers: to those of all services, so
+ * that none has one half done at another when that is dumped; and after the kexec until all are
+ * restored. It ends by itself after some minutes. 0 or -errno.
+ */
+int hold_add(struct json_object *ports);
+/* It ends for these ports, %NULL for none. */
+void hold_remove(struct json_object *ports);
+/* It ends for all. */
+void hold_end(void);
+/* Is it over? */
+bool hold_is_over(void);
 
 /*
  * From now on nothing arrives that one of these rules of nftables holds for, an array of text: 0 or

@@ -159,6 +159,29 @@ void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_
 	free(inodes.all);
 }
 
+char *socket_text(int fd)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(address), size = sizeof(int);
+	int type = 0, listens = 0;
+	char *text;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) || len <= sizeof(address.ss_family) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) ||
+	    (type != SOCK_DGRAM && !listens))
+		return NULL;
+	text = malloc(2 * len + 16);
+	if (text) {
+		int at = sprintf(text, "%d ", type);
+
+		/* That of a datagram socket of inet has a port. */
+		for (socklen_t i = 0; i < len; i++)
+			at += sprintf(text + at, "%02x", ((const unsigned char *)&address)[i]);
+	}
+	return text;
+}
+
 /* Not only there, but past the search for duplicates: can a socket have it? */
 static bool can_bind(const char *text)
 {

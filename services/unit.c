@@ -169,6 +169,7 @@ static int add_listening(sd_bus *bus, const char *socket, char ***all, size_t *n
 	const char *type, *address;
 	sd_bus_message *m = NULL;
 	char *path = NULL;
+	bool accepts;
 	int ret;
 
 	ret = object_of(bus, socket, &path, error);
@@ -177,6 +178,8 @@ static int add_listening(sd_bus *bus, const char *socket, char ***all, size_t *n
 	ret = sd_bus_get_property(bus, SYSTEMD, path, SOCKET, "Listen", &bus_error, &m, "a(ss)");
 	if (ret >= 0)
 		ret = sd_bus_message_enter_container(m, 'a', "(ss)");
+	/* It has systemd accept them. */
+	accepts = get_bool(bus, path, SOCKET, "Accept");
 	while (ret >= 0 && (ret = sd_bus_message_read(m, "(ss)", &type, &address)) > 0) {
 		char **more = reallocarray(*all, *nr + 2, sizeof(*more));
 
@@ -186,7 +189,8 @@ static int add_listening(sd_bus *bus, const char *socket, char ***all, size_t *n
 		}
 		*all = more;
 		more[*nr + 1] = NULL;
-		if (asprintf(&more[*nr], "%s (%s %s)", socket, type, address) < 0) {
+		if (asprintf(&more[*nr], "%s (%s %s)", socket,
+			     accepts ? "Connection" : type, address) < 0) {
 			more[*nr] = NULL;
 			ret = -ENOMEM;
 			break;
@@ -328,6 +332,20 @@ void unit_free(struct unit *unit)
 	free_commands(&unit->stop);
 	free_commands(&unit->stop_post);
 	*unit = (struct unit){ .id = NULL };
+}
+
+char *unit_control_group(const char *name)
+{
+	char error[UNIT_ERROR_MAX], *path = NULL, *group = NULL;
+	sd_bus *bus;
+
+	if (open_bus(&bus, error) < 0)
+		return NULL;
+	if (!object_of(bus, name, &path, error))
+		group = get_string(bus, path, SERVICE, "ControlGroup");
+	free(path);
+	sd_bus_flush_close_unref(bus);
+	return group;
 }
 
 int unit_reload_all(char error[UNIT_ERROR_MAX])

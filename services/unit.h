@@ -27,7 +27,8 @@ struct unit_commands {
 
 /**
  * struct unit - a loaded unit; members are called as systemd's properties
- * @sockets: what its socket units listen on, in the form "UNIT (ADDRESS)", or %NULL
+ * @sockets: what its socket units listen on, in the form "UNIT (TYPE ADDRESS)", or %NULL; a connection that
+ *	systemd has accepted is of the type Connection
  */
 struct unit {
 	char	*id;
@@ -60,6 +61,18 @@ struct unit {
 	struct unit_commands start, start_pre, stop, stop_post;
 };
 
+/* The drop-in of an enabled service, UNIT.d/NAME. */
+#define DROP_IN_DIR	"/etc/systemd/system"
+#define DROP_IN_NAME	"50-pram.conf"
+/* That of a unit that runs a container of podman's, which podman checkpoints. */
+#define DROP_IN_CONTAINER_NAME	"50-pram-container.conf"
+
+/* Calls @call for each enabled service of the system that lies in @root, by its name; for no container. */
+void enabled_for_each(const char *root, void (*call)(const char *unit, void *arg), void *arg);
+
+/* Is this one, of the system that runs, or this container? */
+bool enabled_is(const char *unit);
+
 /* A word for what is wrong, for messages. */
 #define UNIT_ERROR_MAX	256
 
@@ -91,6 +104,12 @@ int unit_files_enable(char **names, bool enable, char error[UNIT_ERROR_MAX]);
 
 /* Is there a job of that type ("start") for that unit? 1, 0 or -errno, with @error set. */
 int unit_has_job(const char *name, const char *type, char error[UNIT_ERROR_MAX]);
+
+/* Its control group, to be freed; empty, or NULL, if it has none. */
+char *unit_control_group(const char *name);
+
+/* Is this process @root, or descended from it? One that has ended is no matter, and is. */
+bool is_descendant(pid_t pid, pid_t root);
 
 /* All that is in a unit's control group and below, ended by 0: to be freed, or NULL. */
 pid_t *cgroup_pids(const char *control_group);

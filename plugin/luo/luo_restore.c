@@ -44,6 +44,10 @@ static int begin(void)
 		pr_err("LUO does not support the setting keep: set it to no, or the backend to pram\n");
 		return -EOPNOTSUPP;
 	}
+	if (session.settings.streams >= 0) {
+		pr_err("LUO does not support the setting streams: leave it out, or set the backend to pram\n");
+		return -EOPNOTSUPP;
+	}
 	luo = luo_session_retrieve(&session);
 	if (luo < 0) {
 		luo_session_error(&session, luo);

@@ -156,6 +156,30 @@ void lock_remove(const char *unit)
 	locked = false;
 }
 
+/* Of services that restore.c is about. */
+void hold_remove(struct json_object *ports);
+void hold_remove(struct json_object *ports)
+{
+	(void)ports;
+}
+
+void hold_end(void);
+void hold_end(void)
+{
+}
+
+bool hold_is_over(void);
+bool hold_is_over(void)
+{
+	return true;
+}
+
+bool enabled_is(const char *unit)
+{
+	(void)unit;
+	return true;
+}
+
 /* Of services, none of which is here. */
 int criu_run(const struct criu_run *run, char **why)
 {

@@ -936,25 +936,12 @@ static void test_check_loss_elsewhere(void **state)
 	assert_null(strstr(last.out, "more, mounted"));
 }
 
-/* A bzImage, as far as its header goes, that wants that much memory. */
-static void put_kernel(uint32_t init_size, uint32_t align)
-{
-	FILE *file = fopen(in_scratch("", "vmlinuz"), "w");
-	char header[0x264] = { 0 };
-
-	assert_non_null(file);
-	memcpy(header + 0x202, "HdrS", 4);
-	memcpy(header + 0x230, &align, 4);
-	memcpy(header + 0x260, &init_size, 4);
-	assert_int_equal(fwrite(header, sizeof(header), 1, file), 1);
-	fclose(file);
-}
-
 static void expect_images(uint32_t kernel_mib, unsigned int initrd_mib, int status, const char *what)
 {
+	const struct test_kernel image = { .size = kernel_mib << 20, .silent = true };
 	char line[1200], kernel[512], initrd[512];
 
-	put_kernel(kernel_mib << 20, 2 << 20);
+	test_put_kernel(in_scratch("", "vmlinuz"), &image);
 	put_file("initrd", "");
 	assert_int_equal(truncate(in_scratch("", "initrd"), (off_t)initrd_mib << 20), 0);
 	snprintf(kernel, sizeof(kernel), "%s", in_scratch("", "vmlinuz"));
@@ -987,6 +974,47 @@ static void test_check_images(void **state)
 	snprintf(line, sizeof(line), "--kexec %s", in_scratch("", "initrd"));
 	expect_verdict(line, PRAMCTL_FAILED, "is no bzImage; name the kernel");
 	expect_verdict("--kexec /nowhere", PRAMCTL_FAILED, "/nowhere: No such file");
+}
+
+static void expect_next(const struct test_kernel *kernel, int status, const char *what)
+{
+	char line[600];
+
+	test_put_kernel(in_scratch("", "vmlinuz"), kernel);
+	snprintf(line, sizeof(line), "--kexec %s", in_scratch("", "vmlinuz"));
+	expect_verdict(line, status, what);
+}
+
+/* Does the next kernel read what this one hands over? */
+static void test_check_next(void **state)
+{
+	static const struct test_kernel same = { .release = "7.4.1-a", .format = 1, .kho = "kho-v4" };
+	static const struct test_kernel newer = { .format = 2, .kho = "kho-v4" };
+	static const struct test_kernel other_kho = { .format = 1, .kho = "kho-v5" };
+	static const struct test_kernel none = { .release = "6.1.0-9-amd64" };
+	static const struct test_kernel silent = { .silent = true, .format = 1, .kho = "kho-v4" };
+	char path[600];
+
+	(void)state;
+	make_system("1\n", "1\n", "24 1 0:22 / /a ro - tmpfs none rw,pram=x");
+	/* A kernel without PRAM has nothing that could be lost. */
+	expect_next(&newer, PRAMCTL_FAILED, "ok       next kernel's PRAM         7.3, format 2, kho-v4\n");
+	put_file("sys/kernel/pram/format_version", "1\n");
+	put_file("sys/kernel/pram/kho_version", "kho-v4\n");
+	expect_next(&same, PRAMCTL_FAILED, "ok       next kernel's PRAM         7.4.1-a, format 1, kho-v4\n");
+	expect_next(&newer, PRAMCTL_FAILED,
+		    "missing  next kernel's PRAM         7.3 reads format 2, this kernel hands over format 1; what is in PRAM would be lost: ");
+	expect_next(&other_kho, PRAMCTL_FAILED, "7.3 reads KHO's format kho-v5, this kernel hands over kho-v4; ");
+	expect_next(&none, PRAMCTL_FAILED, "missing  next kernel's PRAM         6.1.0-9-amd64 does not say that it has PRAM; take a kernel");
+	expect_next(&silent, PRAMCTL_FAILED, "unknown  next kernel's PRAM         7.3 does not say whether it has PRAM; ");
+	/* If nothing is to be handed over, a kernel without PRAM is as good as any. */
+	make_system("1\n", "1\n", "");
+	expect_next(&none, PRAMCTL_OK, "unknown  next kernel's PRAM         6.1.0-9-amd64 does not say that it has PRAM; ");
+	/* One that ends in the middle of what it says. */
+	test_put_kernel(in_scratch("", "vmlinuz"), &same);
+	assert_int_equal(truncate(in_scratch("", "vmlinuz"), 1024 + 256 + 20), 0);
+	snprintf(path, sizeof(path), "--kexec %s", in_scratch("", "vmlinuz"));
+	expect_verdict(path, PRAMCTL_OK, "does not say whether it has PRAM");
 }
 
 /* What this test is, and has. */
@@ -1122,6 +1150,7 @@ int main(void)
 		scratch_test(test_check_loss_of_mounts),
 		scratch_test(test_check_loss_elsewhere),
 		scratch_test(test_check_images),
+		scratch_test(test_check_next),
 		pram_unit_test(test_check_task),
 		scratch_test(test_check_kho_failed),
 		scratch_test(test_check_loss_no_device),

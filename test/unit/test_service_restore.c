@@ -21,6 +21,7 @@
 #include "service.h"
 #include "test_util.h"
 #include "unit.h"
+#include "util.h"
 
 #define UNIT	"daemon.service"
 
@@ -34,6 +35,7 @@ static unsigned int started, unlocked;
 static size_t inherited;	/* by criu, of pram-exec's descriptors */
 static struct unit systemd_unit;
 static char said[4096];
+static int dev = -1;
 
 void __wrap_say(int priority, const char *unit, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -82,12 +84,26 @@ int __wrap_criu_run(const struct criu_run *run, char **why)
 {
 	assert_int_equal(run->task, waiter);
 	assert_string_equal(run->cgroup, "/system.slice/" UNIT);
-	/* Until systemd has the tasks. */
-	assert_true(run->keep);
 	assert_string_equal(run->args[0], "restore");
+	/* It is not freed before systemd has the tasks. */
+	assert_non_null(run->streams);
+	if (!criu_error) {
+		char name[PRAM_NAME_MAX], node[PRAM_NAME_MAX];
+
+		assert_int_equal(record_name(UNIT, name), 0);
+		assert_int_equal(pram_checkpoint_node_name(node, name, NULL), 0);
+		*run->streams = malloc(sizeof(**run->streams));
+		assert_non_null(*run->streams);
+		**run->streams = pram_load(dev, node, PRAM_BYTE_STREAM, 0);
+		assert_true(**run->streams >= 0);
+		*run->nr_streams = 1;
+	}
 	inherited = run->nr_fds;
-	for (size_t i = 0; i < run->nr_fds; i++)
-		assert_true(is_journal(run->fds[i]));
+	for (size_t i = 0; i < run->nr_fds; i++) {
+		_cleanup_free_ char *text = socket_text(run->fds[i]);
+
+		assert_true(text || is_journal(run->fds[i]));
+	}
 	*why = criu_error ? strdup("no such file") : NULL;
 	return criu_error;
 }
@@ -97,6 +113,39 @@ void __wrap_lock_remove(const char *unit)
 {
 	assert_string_equal(unit, UNIT);
 	unlocked++;
+}
+
+/* Requests are held off until it ends; the test may have another service restored at a look. */
+static bool held, is_enabled;
+static unsigned int held_ports, looks, other_is_due;
+
+void __wrap_hold_remove(struct json_object *ports);
+void __wrap_hold_remove(struct json_object *ports)
+{
+	held_ports += ports ? json_object_array_length(ports) : 0;
+}
+
+void __wrap_hold_end(void);
+void __wrap_hold_end(void)
+{
+	held = false;
+}
+
+bool __wrap_hold_is_over(void);
+bool __wrap_hold_is_over(void)
+{
+	looks++;
+	if (other_is_due)
+		assert_int_equal(record_remove(dev, "other.service"), 0);
+	other_is_due = 0;
+	return !held;
+}
+
+bool __wrap_enabled_is(const char *unit);
+bool __wrap_enabled_is(const char *unit)
+{
+	assert_string_equal(unit, UNIT);
+	return is_enabled;
 }
 
 int __wrap_leave_cgroup(void);
@@ -159,8 +208,6 @@ int sd_pid_notifyf(pid_t pid, int unset, const char *format, ...)
 
 /* ---- a service --------------------------------------------------------- */
 
-static int dev = -1;
-
 /* A process that waits for the signal that it ends with. */
 static pid_t start_process(void)
 {
@@ -191,6 +238,9 @@ static void put_service(unsigned int kexecs)
 	json_object_object_add(record, "pid", json_object_new_int(task));
 	json_object_array_add(pids, json_object_new_int(task));
 	json_object_object_add(record, "pids", pids);
+	pids = json_object_new_array();
+	json_object_array_add(pids, json_object_new_int(80));
+	json_object_object_add(record, "ports", pids);
 	assert_int_equal(record_save(dev, UNIT, record), 0);
 	json_object_put(record);
 	while (kexecs--)
@@ -225,6 +275,8 @@ static int setup(void **state)
 	started = unlocked = 0;
 	inherited = 0;
 	*said = 0;
+	held = is_enabled = true;
+	held_ports = looks = other_is_due = 0;
 	systemd_unit = (struct unit){
 		.id = UNIT,
 		.type = "notify",
@@ -305,6 +357,9 @@ static void expect_afresh(const char *reason)
 	assert_null(mark_read(ENV_DIR, UNIT));
 	assert_int_equal(unlocked, 1);
 	assert_false(has_record());
+	/* Nobody else is waited for. */
+	assert_int_equal(held_ports, 0);
+	assert_false(held);
 }
 
 static void test_kexec(void **state)
@@ -325,6 +380,8 @@ static void test_called_off(void **state)
 	put_service(0);
 	expect_restored();
 	assert_non_null(strstr(said, "the kexec that it was dumped for did not happen"));
+	/* Others, that were not stopped at all, need not wait for it. */
+	assert_false(held);
 }
 
 static void test_too_old(void **state)
@@ -345,6 +402,22 @@ static void test_no_checkpoint(void **state)
 	record_name(UNIT, name);
 	assert_int_equal(pram_checkpoint_remove(dev, name, NULL), 0);
 	expect_afresh("its checkpoint is not in PRAM any more");
+}
+
+/* Others are still to be restored: only its own requests come in. */
+static void test_other_is_due(void **state)
+{
+	struct json_object *record = json_object_new_object();
+
+	(void)state;
+	assert_int_equal(record_save(dev, "other.service", record), 0);
+	json_object_put(record);
+	put_service(1);
+	start_error = -EIO;
+	assert_int_equal(service_prepare(UNIT), 0);
+	assert_false(has_record());
+	assert_int_equal(held_ports, 1);
+	assert_true(held);
 }
 
 static void test_no_helper(void **state)
@@ -387,6 +460,88 @@ static void test_restore(void **state)
 	assert_true(lives(task));
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 	assert_non_null(strstr(said, "restored from PRAM"));
+}
+
+/* systemd listens for it, as it did before. */
+static void test_lent(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "lent" };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), other = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct json_object *record, *lent = json_object_new_array(), *entry = json_object_new_object();
+	uint64_t kexecs;
+	char *text;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	/* Not before it listens. */
+	assert_null(socket_text(listener));
+	assert_int_equal(listen(listener, 1), 0);
+	text = socket_text(listener);
+	assert_non_null(text);
+	assert_int_equal(connect(other, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_null(socket_text(other));
+	begin();
+	close(listener);
+	close(other);
+	assert_int_equal(record_load(dev, UNIT, &record, &kexecs), 0);
+	json_object_object_add(entry, "key", json_object_new_string("socket:[1]"));
+	json_object_object_add(entry, "socket", json_object_new_string(text));
+	json_object_array_add(lent, entry);
+	json_object_object_add(record, "lent", lent);
+	assert_int_equal(record_save(dev, UNIT, record), 0);
+	fake_pram_kexec();
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(inherited, 1);
+	assert_int_equal(waiter_ended(), 2);
+
+	/* Its socket unit has another address now. */
+	json_object_object_add(entry, "socket", json_object_new_string("1 00"));
+	waiter = start_process();
+	main_pid = waiter;
+	assert_int_equal(record_save(dev, UNIT, record), 0);
+	json_object_put(record);
+	inherited = 0;
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(inherited, 0);
+	assert_int_equal(waiter_ended(), 1);
+	assert_non_null(strstr(said, "systemd does not listen for it on what it did"));
+	free(text);
+}
+
+/* Requests that come in may need another service: not before that is restored, too. */
+static void test_others(void **state)
+{
+	struct json_object *record = json_object_new_object();
+
+	(void)state;
+	waiter = start_process();
+	task = start_process();
+	assert_int_equal(record_save(dev, "other.service", record), 0);
+	json_object_put(record);
+	put_service(1);
+	main_pid = waiter;
+	accepted = task;
+	other_is_due = 1;
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 2);
+	assert_false(held);
+	assert_int_equal(looks, 1);
+	assert_int_equal(held_ports, 0);
+}
+
+/* Its drop-in is gone: nobody will ask for the checkpoint. */
+static void test_disabled(void **state)
+{
+	(void)state;
+	put_service(1);
+	is_enabled = false;
+	assert_int_equal(service_start_all(), 0);
+	assert_int_equal(started, 0);
+	assert_false(has_record());
+	assert_true(has_checkpoint());
+	assert_int_equal(unlocked, 1);
+	assert_false(held);
+	assert_non_null(strstr(said, "not enabled any more"));
 }
 
 /* A task has its connection to the journal at any number: pram-exec's takes its place. */
@@ -505,8 +660,12 @@ int main(void)
 		TEST(test_called_off),
 		TEST(test_too_old),
 		TEST(test_no_checkpoint),
+		TEST(test_other_is_due),
 		TEST(test_no_helper),
 		TEST(test_restore),
+		TEST(test_others),
+		TEST(test_lent),
+		TEST(test_disabled),
 		TEST(test_journal),
 		TEST(test_criu_fails),
 		TEST(test_task_ends),

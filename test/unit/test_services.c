@@ -4,11 +4,15 @@
  * and that nothing is written then; what is in a drop-in; which kernel is chosen.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "drop_in.h"
@@ -183,7 +187,8 @@ static void expect_refused(const char *reason)
 
 static void test_refused(void **state)
 {
-	char *sockets[] = { "daemon.socket (Stream [::]:80)", NULL };
+	char *fifo[] = { "daemon.socket (Stream [::]:80)", "daemon.socket (FIFO /run/daemon)", NULL };
+	char *connection[] = { "daemon.socket (Connection [::]:80)", NULL };
 	char *privileged[] = { "privileged", NULL };
 	struct unit_command two[2];
 
@@ -208,8 +213,10 @@ static void test_refused(void **state)
 	expect_refused("PrivatePIDs=yes");
 	systemd_unit.delegate = true;
 	expect_refused("Delegate=yes");
-	systemd_unit.sockets = sockets;
-	expect_refused("daemon.socket (Stream [::]:80): sockets that systemd listens on");
+	systemd_unit.sockets = fifo;
+	expect_refused("daemon.socket (FIFO /run/daemon): of what systemd listens on for it only");
+	systemd_unit.sockets = connection;
+	expect_refused("daemon.socket (Connection [::]:80): of what systemd listens on for it only");
 	systemd_unit.fd_store_max = 16;
 	expect_refused("FileDescriptorStoreMax=16");
 	systemd_unit.transient = true;
@@ -270,9 +277,11 @@ static void expect_line(const char *text, const char *line, bool there)
 
 static void test_drop_in(void **state)
 {
+	char *sockets[] = { "daemon.socket (Stream [::]:80)", "daemon.socket (Datagram 53)", NULL };
 	char *text;
 
 	(void)state;
+	systemd_unit.sockets = sockets;
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
 	text = get(DROP_IN);
 	assert_non_null(text);
@@ -357,8 +366,21 @@ static void test_timeline(void **state)
 	expect_line(output, "  kexec    |              ##########                        |     2.0 s", true);
 	expect_line(output, "  boot     |                        ##############          |     3.0 s", true);
 	assert_non_null(strstr(output, "daemon.service: stood still for 10.0 s\n"));
+	/* The last 1.5 of these it waited for others, which took longer. */
+	put("var/lib/pram/services/daemon.service.json",
+	    "{ \"result\": \"restored\", \"dumped_ns\": 1000000000000000000, \"dump_ms\": 1000, \"from_kernel\": \"7.2\","
+	    " \"down_ns\": 1000000003000000000, \"boot_ns\": 1000000005000000000, \"ended_ns\": 1000000010000000000, \"restore_ms\": 2000,"
+	    " \"others_ms\": 1500 }");
+	assert_int_equal(run("timeline", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "|     1.5 s\n  restore  |"));
+	assert_non_null(strstr(output, "|     2.0 s\n  others   |"));
+	assert_non_null(strstr(output, "stood still for 10.0 s\n"));
 	assert_int_equal(run("timeline", "--json", NULL), PRAMCTL_OK);
 	assert_non_null(strstr(output, "\"start_ns\": 1000000005000000000"));
+	assert_int_equal(run("timeline", "--svg", NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "<title>kexec: 2.0 s</title>"));
+	assert_non_null(strstr(output, ">daemon.service</text>"));
+	assert_non_null(strstr(output, ">10.0 s</text>\n</svg>\n"));
 	/* A clock that was set back, and a service that was started afresh. */
 	put("var/lib/pram/services/daemon.service.json",
 	    "{ \"result\": \"restored\", \"dumped_ns\": 1000000000000000000, \"dump_ms\": 1000,"
@@ -407,6 +429,92 @@ static void test_check_services(void **state)
 	/* Its pid may be one of those that the next boot has. */
 	run("check", "--services", "--json");
 	assert_non_null(strstr(output, "\"item\": \"daemon.service\""));
+}
+
+/* A process that is no descendant of this one, and has a connection to that address: its pid. */
+static pid_t start_client(const struct sockaddr_un *address)
+{
+	int out[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	if (!pid) {
+		pid = fork();
+		if (!pid) {
+			int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+			pid = getpid();
+			if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
+			    write(out[1], &pid, sizeof(pid)) != sizeof(pid))
+				_exit(1);
+			pause();
+		}
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(out[0], &pid, sizeof(pid)), sizeof(pid));
+	close(out[0]);
+	close(out[1]);
+	return pid;
+}
+
+/* Whoever has just been forked by a service is of it. */
+static void test_descendant(void **state)
+{
+	pid_t child = fork();
+
+	(void)state;
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	assert_true(is_descendant(child, getpid()));
+	assert_true(is_descendant(child, getppid()));
+	assert_true(is_descendant(child, child));
+	assert_false(is_descendant(getpid(), child));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_true(is_descendant(child, getpid()));
+}
+
+/* A connection to another service that stays. One within the service is no matter. */
+static void test_links(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, pair[2];
+	pid_t client;
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", scratch);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	systemd_unit.main_pid = getpid();
+	run("check", "--services", NULL);
+	assert_null(strstr(output, "by a unix socket"));
+	client = start_client(&address);
+	fd = accept(listener, NULL, NULL);
+	assert_true(fd >= 0);
+	run("check", "--services", NULL);
+	if (!strstr(output, "has a connection by a unix socket, ") || !strstr(output, address.sun_path) ||
+	    !strstr(output, "; it can't be dumped while that is there"))
+		fail_msg("\"%s\" should name the connection", output);
+	kill(client, SIGKILL);
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+	close(listener);
+}
+
+static void put_kernel(const char *path, const struct test_kernel *kernel)
+{
+	char full[512];
+
+	put(path, "");
+	snprintf(full, sizeof(full), "%s/%s", scratch, path);
+	test_put_kernel(full, kernel);
 }
 
 /* ---- containers ---------------------------------------------------------- */
@@ -590,27 +698,35 @@ static void test_container_of_unit(void **state)
 
 static void test_kexec(void **state)
 {
+	static const struct test_kernel has_pram = { .format = 1, .kho = "kho-v4" };
+	static const struct test_kernel other = { .format = 2, .kho = "kho-v4" };
+	static const struct test_kernel has_none = { .format = 0 };
+
 	(void)state;
 	put("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1 root=/dev/vda quiet\n");
+	put("sys/kernel/pram/format_version", "1\n");
 	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_NOT_FOUND);
-	assert_non_null(strstr(output, "no kernel whose configuration"));
-	put("boot/vmlinuz-7.10", "");
-	put("boot/config-7.10", "CONFIG_PRAM=y\nCONFIG_KEXEC_HANDOVER=y\n");
-	put("boot/vmlinuz-7.9", "");
-	put("boot/config-7.9", "CONFIG_PRAM=y\nCONFIG_KEXEC_HANDOVER=y\n");
+	assert_non_null(strstr(output, "/boot has no vmlinuz-VERSION that says that it has PRAM"));
+	put_kernel("boot/vmlinuz-7.10", &has_pram);
+	put_kernel("boot/vmlinuz-7.9", &has_pram);
+	put_kernel("boot/vmlinuz-7.11", &has_none);
+	put("boot/vmlinuz-7.12", "no kernel");
 	put("boot/initrd.img-7.10", "");
-	put("boot/vmlinuz-7.11", "");
-	put("boot/config-7.11", "# CONFIG_PRAM is not set\nCONFIG_KEXEC_HANDOVER=y\n");
-	/* It is no bzImage, which is seen before anything is done. */
-	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_FAILED);
+	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_OK);
 	assert_non_null(strstr(output, "/boot/vmlinuz-7.10\n"));
 	assert_non_null(strstr(output, "/boot/initrd.img-7.10\n"));
 	assert_non_null(strstr(output, " root=/dev/vda quiet kho=on\n"));
-	assert_non_null(strstr(output, "is no bzImage"));
+	/* These are not loaded, so that this need not be a dry run. */
 	assert_int_equal(run("kexec", NULL, "7.11"), PRAMCTL_FAILED);
-	assert_non_null(strstr(output, "its configuration lacks CONFIG_PRAM=y"));
-	assert_int_equal(run("kexec", NULL, "7.12"), PRAMCTL_NOT_FOUND);
-	assert_non_null(strstr(output, "vmlinuz-7.12"));
+	assert_non_null(strstr(output, "7.3 does not say that it has PRAM"));
+	assert_int_equal(run("kexec", NULL, "7.12"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "is no bzImage"));
+	assert_int_equal(run("kexec", NULL, "7.13"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "vmlinuz-7.13"));
+	/* The newest one reads another format: that is said, no older one is taken in silence. */
+	put_kernel("boot/vmlinuz-7.14", &other);
+	assert_int_equal(run("kexec", NULL, NULL), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "reads format 2, this kernel hands over format 1"));
 }
 
 int main(void)
@@ -623,6 +739,8 @@ int main(void)
 		cmocka_unit_test_setup(test_drop_in_of_others, setup),
 		cmocka_unit_test_setup(test_stale, setup),
 		cmocka_unit_test_setup(test_check_services, setup),
+		cmocka_unit_test(test_descendant),
+		cmocka_unit_test_setup(test_links, setup),
 		cmocka_unit_test_setup(test_timeline, setup),
 		cmocka_unit_test_setup(test_container_refused, setup),
 		cmocka_unit_test_setup(test_container, setup),

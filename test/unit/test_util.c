@@ -154,3 +154,41 @@ void test_in_child(void (*f)(void *arg), void *arg)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 }
+
+static void put32(unsigned char *at, uint32_t value)
+{
+	memcpy(at, &value, sizeof(value));
+}
+
+void test_put_kernel(const char *path, const struct test_kernel *kernel)
+{
+	/* Two setup sectors, and what is behind them: kernel_info at 256, with another's piece first. */
+	unsigned char image[2048] = { [0x1f1] = 1 }, *info = image + 1024 + 256, *at = info + 16;
+	const char *kho = kernel->kho ?: "";
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	memcpy(image + 0x202, "HdrS", 4);
+	image[0x206] = kernel->silent ? 0x0e : 0x0f;
+	image[0x207] = 2;
+	image[0x20f] = 1;	/* 0x100, less 0x200 */
+	snprintf((char *)image + 0x300, 64, "%s (who@where) #1 SMP", kernel->release ?: "7.3");
+	put32(image + 0x230, 2 << 20);
+	put32(image + 0x260, kernel->size);
+	put32(image + 0x268, 256);
+	memcpy(info, "LToP", 4);
+	put32(info + 4, 16);
+	memcpy(at, "AAAA", 4);
+	put32(at + 4, 9);
+	at += 9;
+	if (kernel->format) {
+		memcpy(at, "PRAM", 4);
+		put32(at + 4, 12 + strlen(kho) + 1);
+		put32(at + 8, kernel->format);
+		memcpy(at + 12, kho, strlen(kho) + 1);
+		at += 12 + strlen(kho) + 1;
+	}
+	put32(info + 8, at - info);
+	assert_int_equal(fwrite(image, sizeof(image), 1, file), 1);
+	assert_int_equal(fclose(file), 0);
+}

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -48,6 +49,25 @@ void test_save_checkpoint(const char *name, unsigned char byte);
 
 /* Checks that checkpoint @name is what test_save_checkpoint() made, and leaves it. */
 void test_expect_checkpoint(const char *name, unsigned char byte);
+
+/**
+ * struct test_kernel - a kernel's image to be made
+ * @size: memory that it needs
+ * @release: its version
+ * @silent: it is too old to say whether it has PRAM
+ * @format: PRAM's format that it reads, 0 if it has no PRAM
+ * @kho: KHO's
+ */
+struct test_kernel {
+	uint32_t	size;
+	const char	*release;
+	bool		silent;
+	uint32_t	format;
+	const char	*kho;
+};
+
+/* Makes a bzImage, as far as a reader of headers can see. */
+void test_put_kernel(const char *path, const struct test_kernel *kernel);
 
 /* Runs @f in a forked child and waits; it must not fail there. */
 void test_in_child(void (*f)(void *arg), void *arg);

@@ -6,6 +6,7 @@
 
 #include <linux/atomic.h>
 #include <linux/capability.h>
+#include <linux/kho/abi/kexec_handover.h>
 #include <linux/kobject.h>
 #include <linux/sysfs.h>
 
@@ -103,6 +104,14 @@ static ssize_t format_version_show(struct kobject *kobj,
 
 static struct kobj_attribute format_version_attr = __ATTR_RO(format_version);
 
+static ssize_t kho_version_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", KHO_FDT_COMPATIBLE);
+}
+
+static struct kobj_attribute kho_version_attr = __ATTR_RO(kho_version);
+
 static ssize_t kexec_count_show(struct kobject *kobj,
 				struct kobj_attribute *attr, char *buf)
 {
@@ -177,6 +186,7 @@ static struct kobj_attribute tmpfs_writable_attr = __ATTR_RO(tmpfs_writable);
 static struct attribute *pram_attrs[] = {
 	&abi_version_attr.attr,
 	&format_version_attr.attr,
+	&kho_version_attr.attr,
 	&kexec_count_attr.attr,
 	&lost_pages_attr.attr,
 	&kexec_ready_attr.attr,

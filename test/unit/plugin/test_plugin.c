@@ -10,12 +10,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "criu.h"
 #include "criu_stub.h"
+#include "streams.h"
 #include "test_util.h"
 
 #define O_CREATE	(O_WRONLY | O_CREAT | O_TRUNC)
@@ -1060,6 +1062,52 @@ static void test_keep(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
+/* Somebody else finishes it, or not. */
+static void test_streams(void **state)
+{
+	char number[16];
+	int ends[2], *fds;
+	size_t nr;
+
+	(void)state;
+	dump("core", 1);
+	for (int commit = 0; commit < 2; commit++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+		snprintf(number, sizeof(number), "%d", ends[1]);
+		setenv("CRIU_PRAM_STREAMS", number, 1);
+		restore_images("core", 1);
+		assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
+		assert_true(criu_stub_logged("by whom its streams were sent to"));
+		criu_stub_new_process();
+		close(ends[1]);
+		assert_int_equal(pram_streams_receive(ends[0], &fds, &nr), 0);
+		close(ends[0]);
+		assert_int_equal(nr, 3);
+		assert_int_equal(fake_pram_count(PRAM_NODE_LOADING), 3);
+		if (commit)
+			assert_int_equal(pram_commit(test_dev(), fds, nr), 0);
+		pram_streams_close(&fds, &nr);
+		assert_int_equal(fake_pram_count(PRAM_NODE_READY), commit ? 0 : 3);
+		unsetenv("CRIU_PRAM_STREAMS");
+	}
+	/* Nobody is there to take them. */
+	dump("core", 1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	close(ends[0]);
+	snprintf(number, sizeof(number), "%d", ends[1]);
+	setenv("CRIU_PRAM_STREAMS", number, 1);
+	restore_images("core", 1);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), -EPIPE);
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, 0);
+	criu_stub_new_process();
+	close(ends[1]);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
+	setenv("CRIU_PRAM_BACKEND", "luo", 1);
+	expect_no_restore(-EOPNOTSUPP, "LUO does not support the setting streams");
+	unsetenv("CRIU_PRAM_BACKEND");
+	unsetenv("CRIU_PRAM_STREAMS");
+}
+
 /* A process that has the checkpoint, as tasks of a failed restore do, and ends. */
 static pid_t hold_for(unsigned int ms)
 {
@@ -1508,6 +1556,7 @@ int main(void)
 		plugin_test(test_failed_restore),
 		plugin_test(test_failing_finish),
 		plugin_test(test_keep),
+		plugin_test(test_streams),
 		plugin_test(test_busy),
 		plugin_test(test_elsewhere),
 		plugin_test(test_foreign_directory),

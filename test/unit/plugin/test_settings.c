@@ -48,6 +48,7 @@ static void test_defaults(void **state)
 	assert_true(settings.map);
 	assert_false(settings.keep);
 	assert_int_equal(settings.fd, -1);
+	assert_int_equal(settings.streams, -1);
 	assert_false(settings.luo);
 }
 
@@ -116,9 +117,9 @@ static void test_bad_file(void **state)
 	refused("\nadopt = yes\n", NULL, where, "range or no");
 	refused("\nadopt = pipe\n", NULL, where, "range or no");
 	refused("\nadopt =\n", NULL, where, "range or no");
-	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, backend");
-	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, backend");
-	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, backend");
+	refused("\nnmae = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, streams, backend");
+	refused("\nNAME = a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, streams, backend");
+	refused("\n= a\n", NULL, where, "name, replace, checksums, adopt, map, keep, files, marker, fd, streams, backend");
 	refused("\nreplace yes\n", NULL, where, "SETTING = VALUE");
 }
 
@@ -128,6 +129,7 @@ static void test_bad_environment(void **state)
 	refused("", "CRIU_PRAM_KEEP=1", "CRIU_PRAM_KEEP", "yes or no");
 	refused("", "CRIU_PRAM_FD=-1", "CRIU_PRAM_FD", "number of a descriptor");
 	refused("", "CRIU_PRAM_FD=3x", "CRIU_PRAM_FD", "number of a descriptor");
+	refused("", "CRIU_PRAM_STREAMS=x", "CRIU_PRAM_STREAMS", "number of a descriptor");
 	refused("", "CRIU_PRAM_FD=2147483648", "CRIU_PRAM_FD", "number of a descriptor");
 	refused("", "CRIU_PRAM_NAME=", "CRIU_PRAM_NAME", "empty");
 	refused("", "CRIU_PRAM_REPLCE=yes", "CRIU_PRAM_REPLCE", "CRIU_PRAM_REPLACE");

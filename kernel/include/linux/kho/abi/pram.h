@@ -2,11 +2,13 @@
 #ifndef _LINUX_KHO_ABI_PRAM_H
 #define _LINUX_KHO_ABI_PRAM_H
 
+#ifndef __ASSEMBLER__
 #include <linux/bitfield.h>
 #include <linux/build_bug.h>
 #include <linux/mm.h>
 #include <linux/types.h>
 #include <uapi/linux/pram.h>
+#endif
 
 /**
  * DOC: PRAM hand-over format
@@ -38,7 +40,10 @@
 /* Name of PRAM's sub tree in KHO's root tree. */
 #define PRAM_KHO_SUBTREE	"pram"
 
+/* Stands in the kernel's image as well, for whoever is about to load that. */
 #define PRAM_FORMAT_VERSION	1
+
+#ifndef __ASSEMBLER__
 
 /* Magics of the kinds of pages: ASCII, read as a little-endian number. */
 #define PRAM_MAGIC_SUPER	0x5245505553415250ULL	/* "PRASUPER" */
@@ -192,5 +197,7 @@ static_assert(sizeof(struct pram_super_ser) == PAGE_SIZE);
 static_assert(sizeof(struct pram_dir_ser) == PAGE_SIZE);
 static_assert(sizeof(struct pram_node_ser) <= PAGE_SIZE);
 static_assert(sizeof(struct pram_map_ser) == PAGE_SIZE);
+
+#endif /* __ASSEMBLER__ */
 
 #endif /* _LINUX_KHO_ABI_PRAM_H */

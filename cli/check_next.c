@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KHO loads the next kernel into its scratch areas. Is there room for it? The kernel says
- * no more than "Cannot assign requested address".
+ * What can be known of the next kernel by its image. Can it take over what is in PRAM? And KHO
+ * loads it into its scratch areas: is there room for it? The kernel says no more than "Cannot assign
+ * requested address".
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "check.h"
+#include "kernel_image.h"
 #include "output.h"
 #include "sysfile.h"
 #include "util.h"
@@ -22,11 +22,7 @@
 /* x86: nothing large is loaded below. */
 #define LOWEST		(16 * MIB)
 
-/* Where members of the header of a bzImage lie, Documentation/arch/x86/boot.rst. */
-#define BZ_MAGIC_OFFSET		0x202
-#define BZ_ALIGN_OFFSET		0x230
-#define BZ_INIT_SIZE_OFFSET	0x260
-#define BZ_HEADER_END		0x264
+#define ITEM_FORMATS	"next kernel's PRAM"
 
 /**
  * struct area - a scratch area
@@ -95,36 +91,45 @@ static bool areas_take(struct areas *areas, uint64_t size, uint64_t align, uint6
 	return false;
 }
 
-/* How much memory a kernel's image needs: 0, or -errno; -ENOEXEC if it is no bzImage. */
-static int read_kernel(const char *path, uint64_t *size, uint64_t *align)
+/* Does it read what this kernel hands over? */
+static void add_formats(struct check *check, const struct kernel_image *image, bool needed)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	unsigned char header[BZ_HEADER_END];
-	uint32_t value;
-	int ret;
+	static const char remedy[] = "what is in PRAM would be lost: take a kernel that has the same";
+	const char *root = check->args->root, *release = *image->release ? image->release : "it";
+	const enum check_status bad = needed ? CHECK_MISSING : CHECK_UNKNOWN;
+	_cleanup_free_ char *format = sysfile_read(root, "/sys/kernel/pram/format_version");
+	_cleanup_free_ char *kho = sysfile_read(root, "/sys/kernel/pram/kho_version");
+	_cleanup_free_ char *found = NULL;
 
-	if (fd < 0)
-		return -errno;
-	ret = pram_pread_full(fd, header, sizeof(header), 0);
-	if (ret)
-		return ret == -EBADMSG ? -ENOEXEC : ret;
-	if (memcmp(header + BZ_MAGIC_OFFSET, "HdrS", 4))
-		return -ENOEXEC;
-	memcpy(&value, header + BZ_INIT_SIZE_OFFSET, sizeof(value));
-	*size = (value + UINT64_C(4095)) & ~UINT64_C(4095);
-	memcpy(&value, header + BZ_ALIGN_OFFSET, sizeof(value));
-	*align = value ? value : 2 * MIB;
-	return 0;
+	if (!image->tells) {
+		found = output_format("%s does not say whether it has PRAM", release);
+		check_add(check, ITEM_FORMATS, CHECK_UNKNOWN, found, "make sure that it has CONFIG_PRAM=y");
+	} else if (!image->format) {
+		found = output_format("%s does not say that it has PRAM", release);
+		check_add(check, ITEM_FORMATS, bad, found, "take a kernel that has CONFIG_PRAM=y");
+	} else if (format && strtoul(format, NULL, 10) != image->format) {
+		found = output_format("%s reads format %" PRIu32 ", this kernel hands over format %s", release,
+				      image->format, format);
+		check_add(check, ITEM_FORMATS, bad, found, remedy);
+	} else if (kho && strcmp(kho, image->kho)) {
+		found = output_format("%s reads KHO's format %s, this kernel hands over %s", release,
+				      image->kho, kho);
+		check_add(check, ITEM_FORMATS, bad, found, remedy);
+	} else {
+		found = output_format("%s, format %" PRIu32 ", %s", release, image->format, image->kho);
+		check_add(check, ITEM_FORMATS, CHECK_OK, found, "");
+	}
 }
 
-void check_add_images(struct check *check, const char *kernel, const char *initrd)
+void check_add_images(struct check *check, const char *kernel, const char *initrd, bool needed)
 {
 	static const char remedy[] = "boot with larger areas, kho_scratch=SIZE,SIZE,SIZE on the command line, or use a smaller initrd";
 	_cleanup_free_ char *found = NULL, *kernel_text = NULL, *initrd_text = NULL;
-	uint64_t size = 0, align = 1, largest = 0;
-	struct areas areas;
 	struct stat st = { .st_size = 0 };
-	int ret = read_kernel(kernel, &size, &align);
+	struct kernel_image image;
+	uint64_t largest = 0;
+	struct areas areas;
+	int ret = kernel_image_read(kernel, &image);
 
 	if (!ret && initrd && stat(initrd, &st))
 		ret = -errno;
@@ -135,6 +140,7 @@ void check_add_images(struct check *check, const char *kernel, const char *initr
 			  "name the kernel and the initrd to load");
 		return;
 	}
+	add_formats(check, &image, needed);
 	if (!areas_read(&areas, check->args->root)) {
 		check_add(check, "next kernel's size", CHECK_UNKNOWN,
 			  "the scratch areas can't be seen",
@@ -146,10 +152,10 @@ void check_add_images(struct check *check, const char *kernel, const char *initr
 
 		largest = len > largest ? len : largest;
 	}
-	kernel_text = output_bytes(size);
+	kernel_text = output_bytes(image.size);
 	initrd_text = output_bytes(st.st_size);
 	areas_take(&areas, SMALL_PARTS, 65536, MIB);
-	if (!areas_take(&areas, size, align, LOWEST)) {
+	if (!areas_take(&areas, image.size, image.align, LOWEST)) {
 		_cleanup_free_ char *text = output_bytes(largest);
 
 		found = output_format("the kernel needs %s in one scratch area, the largest has %s",
