@@ -56,19 +56,10 @@ static enum pramctl_exit load(const char *operand, struct container *c)
 
 static char *drop_in_of_all(const struct container *c)
 {
-	const char *infra = container_infra(c);
-	_cleanup_free_ char *of_pod = infra ?
-		output_format("After=libpod-%s.scope libpod-conmon-%s.scope\n", infra, infra) :
-		output_format("%s", "");
-
 	return output_format(
 		"# SPDX-License-Identifier: GPL-2.0-only\n"
 		"# Written by 'pramctl enable': the container is kept across a kexec. 'pramctl disable' removes it.\n"
-		DROP_IN_CONTAINER_LINE "%s %s\n"
-		"[Unit]\n"
-		"After=libpod-%s.scope libpod-conmon-%s.scope\n"
-		"%s",
-		c->name, c->id, c->id, c->id, of_pod);
+		DROP_IN_CONTAINER_LINE "%s %s\n", c->name, c->id);
 }
 
 enum pramctl_exit containers_enable(const struct pramctl_args *args, const char *key)

@@ -316,11 +316,12 @@ char *drop_in_container_text(const struct unit *unit, const char *root, const ch
 		DROP_IN_CONTAINER_LINE "%s %s\n"
 		SUM_LINE "%08" PRIx32 "\n"
 		"[Unit]\n"
-		"After=libpod-%s.scope libpod-conmon-%s.scope\n"
+		"Wants=pram-containers.target\n"
+		"After=pram-containers.target\n"
 		"[Service]\n"
 		"ExecStart=\n"
 		"ExecStart=",
-		name, id, sum_files(unit, root), id, id);
+		name, id, sum_files(unit, root));
 	put_prefixes(out, unit->start.all->flags);
 	fprintf(out, SERVICE_PROGRAM " container-start %%n %s -- ", name);
 	put_plain(out, unit->start.all);

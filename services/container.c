@@ -104,70 +104,66 @@ static void add_published_by_pod(struct json_object *rules, const char *infra)
 }
 
 /* Rules for all that arrives for it: at its ports, and for its connections. */
-static struct json_object *rules_of(struct carried *c, struct json_object *addresses)
+static void look_at_network(struct carried *c, struct json_object *ports,
+			    struct json_object *connections, struct json_object *addresses)
 {
 	const bool of_host = !strcmp(c->container.network, "host");
-	struct json_object *rules = json_object_new_array(), *ports = json_object_new_array();
+	struct json_object *listening = json_object_new_array();
 	const char *infra = container_infra(&c->container);
 	struct pram_tasks tasks;
 	pid_t *pids;
 
-	add_published(rules, &c->container);
+	add_published(ports, &c->container);
 	if (infra)
-		add_published_by_pod(rules, infra);
+		add_published_by_pod(ports, infra);
 	if (!strcmp(c->container.network, "none") || pram_tasks_look(c->container.pid, &tasks))
 		goto out;
 	pids = calloc(tasks.nr + 1, sizeof(*pids));
 	if (pids) {
 		memcpy(pids, tasks.pids, tasks.nr * sizeof(*pids));
 		/* In a network of its own it has addresses that podman gives it. */
-		sockets_look(pids, of_host ? addresses : NULL, of_host ? ports : NULL, rules);
+		sockets_look(pids, of_host ? addresses : NULL, of_host ? listening : NULL, connections);
 	}
 	free(pids);
 	pram_tasks_free(&tasks);
-	for (size_t i = 0; i < json_object_array_length(ports); i++) {
+	for (size_t i = 0; i < json_object_array_length(listening); i++) {
 		char rule[64];
 
 		snprintf(rule, sizeof(rule), "tcp dport %d",
-			 json_object_get_int(json_object_array_get_idx(ports, i)));
-		json_object_array_add(rules, json_object_new_string(rule));
+			 json_object_get_int(json_object_array_get_idx(listening, i)));
+		json_object_array_add(ports, json_object_new_string(rule));
 	}
 out:
-	json_object_put(ports);
-	return rules;
+	json_object_put(listening);
 }
 
-static void dump(struct carried *c)
+/* Has podman checkpoint it: 0, or not after having said why. */
+static int run_checkpoint(struct carried *c)
 {
 	const char *const argv[] = {
 		"container", "checkpoint", "--tcp-established", "--file-locks", c->name, NULL,
 	};
-	struct json_object *addresses = json_object_new_array(), *rules = rules_of(c, addresses);
-	const bool locks = json_object_array_length(rules);
+	const uint64_t start = now_ns();
 	char error[CONTAINER_ERROR_MAX];
 	_cleanup_free_ char *why = NULL;
-	uint64_t start;
-	int ret;
+	int ret = podman_run(argv, PODMAN_SECONDS, NULL, error);
 
-	json_object_object_add(c->record, "addresses", addresses);
-	/* Before it stands still: nobody is to be told that it is gone. */
-	if (locks && lock_arriving(c->key, rules))
-		say(LOG_WARNING, c->key, "what arrives for it can't be held off: peers may be reset");
-	json_object_put(rules);
-	start = now_ns();
-	ret = podman_run(argv, PODMAN_SECONDS, NULL, error);
 	if (ret) {
 		why = why_failed(c, "dump.log", error);
 		lock_remove(c->key);
 		stopped(c, why ?: "out of memory");
-		return;
+		return ret;
 	}
 	put_text(c->record, "checkpoint", c->container.images);
 	json_object_object_add(c->record, "frozen_ns", json_object_new_uint64(start));
 	json_object_object_add(c->record, "dumped_ns", json_object_new_uint64(now_ns()));
-	if (locks)
-		lock_note(c->dev, c->key, c->container.images, c->record);
-	ret = record_save(c->dev, c->key, c->record);
+	return 0;
+}
+
+static void save(struct carried *c)
+{
+	int ret = record_save(c->dev, c->key, c->record);
+
 	if (ret) {
 		say(LOG_ERR, c->key, "it is dumped, but its record can't be stored in PRAM: %s; 'podman container restore --tcp-established %s' restores it in the next kernel",
 		    strerror(-ret), c->name);
@@ -180,12 +176,36 @@ static void dump(struct carried *c)
 	}
 	mark_remove(TRIED_DIR, c->key);
 	say(LOG_NOTICE, c->key, "container %s is dumped into PRAM in %" PRIu64 " ms", c->name,
-	    (now_ns() - start) / 1000000);
+	    (record_number(c->record, "dumped_ns") - record_number(c->record, "frozen_ns")) / 1000000);
+}
+
+static void dump(struct carried *c)
+{
+	const bool of_host = !strcmp(c->container.network, "host");
+	struct json_object *addresses = json_object_new_array(), *ports = json_object_new_array();
+	struct json_object *connections = json_object_new_array();
+	int ret;
+
+	json_object_object_add(c->record, "addresses", addresses);
+	look_at_network(c, ports, connections, addresses);
+	/* What has begun goes on until it is frozen, or clients would close what the container holds to be open. */
+	ret = lock_new_by_rules(c->key, ports, of_host);
+	if (!run_checkpoint(c)) {
+		for (size_t i = 0; i < json_object_array_length(ports); i++)
+			json_object_array_add(connections, json_object_get(json_object_array_get_idx(ports, i)));
+		ret = lock_arriving(c->key, connections, c->record) ?: ret;
+		save(c);
+	}
+	if (ret)
+		say(LOG_WARNING, c->key, "what arrives for it can't be held off: peers may be reset");
+	json_object_put(connections);
+	json_object_put(ports);
 }
 
 /* Has it been dumped? */
 static bool dump_one(const char *key, const char *name)
 {
+	const char *const stop[] = { "stop", name, NULL };
 	struct carried c = { .key = key, .name = name, .dev = -1 };
 	struct json_object *obstacles = NULL;
 	char error[CONTAINER_ERROR_MAX];
@@ -225,6 +245,9 @@ static bool dump_one(const char *key, const char *name)
 	else
 		dump(&c);
 	dumped = *record_text(c.record, "checkpoint");
+	/* systemd would only end its scope, which takes a minute and more if it does not heed that. */
+	if (!dumped && container_name(key) && podman_run(stop, PODMAN_SECONDS, NULL, error))
+		say(LOG_WARNING, key, "podman can't stop it: %s", error);
 	json_object_put(obstacles);
 out:
 	carried_end(&c);

@@ -194,50 +194,79 @@ void hold_remove(struct json_object *ports)
 
 /* ---- all that arrives --------------------------------------------------- */
 
-int lock_arriving(const char *unit, struct json_object *rules)
+/* Commands that make a table for this unit, instead of what it had before. */
+static FILE *open_table(const char *unit, char table[NEW_TABLE_MAX], char **commands, size_t *size)
+{
+	FILE *out = open_memstream(commands, size);
+
+	new_table_name(unit, table);
+	if (out)
+		fprintf(out, "add table %s\ndelete table %s\nadd table %s\n", table, table, table);
+	return out;
+}
+
+static void put_rules(FILE *out, const char *table, const char *chain, struct json_object *rules,
+		      const char *more)
+{
+	for (size_t i = 0; i < json_object_array_length(rules); i++) {
+		const char *rule = json_object_get_string(json_object_array_get_idx(rules, i));
+
+		/* What more there is, is of TCP. */
+		if (!*more || strstr(rule, "tcp "))
+			fprintf(out, "add rule %s %s iifname != \"lo\" %s %sdrop\n", table, chain,
+				rule, more);
+	}
+}
+
+int lock_new_by_rules(const char *unit, struct json_object *ports, bool host)
 {
 	_cleanup_free_ char *commands = NULL;
 	char table[NEW_TABLE_MAX];
 	size_t size;
-	FILE *out = open_memstream(&commands, &size);
+	FILE *out;
+	int ret;
 
+	if (!json_object_array_length(ports))
+		return 0;
+	out = open_table(unit, table, &commands, &size);
 	if (!out)
 		return -ENOMEM;
-	new_table_name(unit, table);
-	fprintf(out, "add table %s\ndelete table %s\nadd table %s\n", table, table, table);
-	/* Before connection tracking, which is not to know of any of it, and before destinations are changed. */
-	fprintf(out, "add chain %s arriving { type filter hook prerouting priority raw; }\n", table);
-	for (size_t i = 0; i < json_object_array_length(rules); i++)
-		fprintf(out, "add rule %s arriving iifname != \"lo\" %s drop\n", table,
-			json_object_get_string(json_object_array_get_idx(rules, i)));
+	fprintf(out, "add chain %s new { type filter hook prerouting priority raw; }\n", table);
+	put_rules(out, table, "new", ports, "tcp flags & (syn | ack) == syn ");
+	/* What comes here is not for that network any more, which would have taken it. */
+	if (!host) {
+		fprintf(out, "add chain %s gone { type filter hook input priority -200; }\n", table);
+		put_rules(out, table, "gone", ports, "");
+	}
 	if (fclose(out))
 		return -ENOMEM;
-	return nft_run(commands, NULL);
+	ret = nft_run(commands, NULL);
+	if (!ret)
+		usleep(HANDSHAKE_US);
+	return ret;
 }
 
-void lock_note(int dev, const char *unit, const char *checkpoint, struct json_object *record)
+int lock_arriving(const char *unit, struct json_object *rules, struct json_object *record)
 {
-	_cleanup_free_ char *ours = lock_of_new(unit), *criu = lock_table_of(dev, checkpoint);
-	_cleanup_free_ char *list = NULL, *theirs = NULL, *all = NULL;
+	_cleanup_free_ char *commands = NULL;
 	char table[NEW_TABLE_MAX];
+	size_t size;
+	FILE *out;
 
-	if (!ours) {
-		say(LOG_WARNING, unit, "its lock can't be read: peers may be reset");
-		return;
-	}
-	if (criu && asprintf(&list, "list table %s", criu) < 0)
-		list = NULL;
-	/* In a network of the container's own it is gone, with that network. */
-	if (list && nft_run(list, &theirs)) {
-		free(theirs);
-		theirs = NULL;
-	}
-	if (asprintf(&all, "%s%s", ours, theirs ?: "") < 0)
-		all = NULL;
-	new_table_name(unit, table);
+	if (!json_object_array_length(rules))
+		return 0;
+	out = open_table(unit, table, &commands, &size);
+	if (!out)
+		return -ENOMEM;
+	/* Before connection tracking, which is not to know of any of it, and before destinations are changed. */
+	fprintf(out, "add chain %s arriving { type filter hook prerouting priority raw; }\n", table);
+	put_rules(out, table, "arriving", rules, "");
+	if (fclose(out))
+		return -ENOMEM;
 	mark_write(LOCK_DIR, unit, table);
 	json_object_object_add(record, "table", json_object_new_string(table));
-	json_object_object_add(record, "lock", json_object_new_string(all ?: ours));
+	json_object_object_add(record, "lock", json_object_new_string(commands));
+	return nft_run(commands, NULL);
 }
 
 /* ---- those that are there ----------------------------------------------- */

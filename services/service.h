@@ -187,12 +187,15 @@ void hold_end(void);
 bool hold_is_over(void);
 
 /*
- * From now on nothing arrives that one of these rules of nftables holds for, an array of text: 0 or
- * -errno. For what has a network of its own, which is gone until it is restored.
+ * The same for what has a network of its own: @ports are rules of nftables for these, an array of text. What comes
+ * for them when that network is gone is not answered, either. Those of the host's network have no other: @host.
  */
-int lock_arriving(const char *unit, struct json_object *rules);
-/* Puts that lock into the record, with CRIU's own of this checkpoint, if it has made one here. */
-void lock_note(int dev, const char *unit, const char *checkpoint, struct json_object *record);
+int lock_new_by_rules(const char *unit, struct json_object *ports, bool host);
+/*
+ * From now on nothing arrives that one of these rules holds for: 0 or -errno. The lock is noted in the
+ * record as well, for the next kernel.
+ */
+int lock_arriving(const char *unit, struct json_object *rules, struct json_object *record);
 
 /* Puts up the locks of all services that come out of a kexec: at boot. */
 int lock_all(int dev);

@@ -134,20 +134,21 @@ char *criu_first_error(int logs, const char *name)
 	return NULL;
 }
 
-int lock_arriving(const char *unit, struct json_object *rules)
+int lock_new_by_rules(const char *unit, struct json_object *ports, bool host)
 {
 	(void)unit;
-	assert_string_equal(json_object_get_string(json_object_array_get_idx(rules, 0)), "tcp dport 80");
-	locked = true;
+	assert_false(host);
+	assert_string_equal(json_object_get_string(json_object_array_get_idx(ports, 0)), "tcp dport 80");
 	return 0;
 }
 
-void lock_note(int device, const char *unit, const char *checkpoint, struct json_object *record)
+int lock_arriving(const char *unit, struct json_object *rules, struct json_object *record)
 {
-	(void)device;
 	(void)unit;
-	assert_string_equal(checkpoint, IMAGES);
+	assert_string_equal(json_object_get_string(json_object_array_get_idx(rules, 0)), "tcp dport 80");
 	json_object_object_add(record, "table", json_object_new_string("inet table"));
+	locked = true;
+	return 0;
 }
 
 void lock_remove(const char *unit)
@@ -351,6 +352,7 @@ static void test_not_dumped(void **state)
 	assert_int_equal(call("container-dump"), 0);
 	assert_string_equal(went, "not dumped");
 	assert_non_null(strstr(said, "it is stopped, not dumped: it does not checkpoint"));
+	assert_string_equal(asked, "checkpoint web; stop web; ");
 	assert_false(locked);
 	go_down();
 	fails = NULL;
@@ -362,7 +364,7 @@ static void test_refused(void **state)
 	(void)state;
 	refuses = true;
 	go_down();
-	assert_string_equal(asked, "");
+	assert_string_equal(asked, "stop web; ");
 	assert_non_null(strstr(said, "it can't work"));
 	expect_afresh("start web; ", "it was not dumped");
 }

@@ -612,7 +612,7 @@ static void test_container(void **state)
 	assert_non_null(strstr(output, "container:web will be kept across the next kexec"));
 	text = get(CONTAINER_DROP_IN);
 	assert_non_null(text);
-	expect_line(text, "After=libpod-0123abc.scope libpod-conmon-0123abc.scope", true);
+	expect_line(text, "# container: web 0123abc", true);
 	free(text);
 	assert_int_equal(run("enable", NULL, "container:web"), PRAMCTL_OK);
 	assert_non_null(strstr(output, "is already enabled"));
@@ -628,7 +628,7 @@ static void test_container(void **state)
 	assert_non_null(strstr(output, "container:web: problem: it was made anew since"));
 	assert_int_equal(run("enable", NULL, "container:web"), PRAMCTL_OK);
 	text = get(CONTAINER_DROP_IN);
-	expect_line(text, "After=libpod-4567def.scope libpod-conmon-4567def.scope", true);
+	expect_line(text, "# container: web 4567def", true);
 	free(text);
 	assert_int_equal(run("disable", NULL, "container:web"), PRAMCTL_OK);
 	assert_null(get(CONTAINER_DROP_IN));
@@ -677,7 +677,7 @@ static void test_container_of_unit(void **state)
 	expect_line(text, "ExecStart=/usr/lib/pram/pram-service container-start %n web -- \"/usr/bin/podman\" \"start\" \"web\"", true);
 	expect_line(text, "ExecStop=-/usr/lib/pram/pram-service container-dump %n web", true);
 	expect_line(text, "ExecStop=-\"/usr/bin/podman\" \"stop\" \"-t\" \"10\" \"web\"", true);
-	expect_line(text, "After=libpod-0123abc.scope libpod-conmon-0123abc.scope", true);
+	expect_line(text, "After=pram-containers.target", true);
 	expect_line(text, "TimeoutStopSec=400s", true);
 	assert_null(strstr(text, "TimeoutStartSec="));
 	free(text);
