@@ -174,6 +174,17 @@ int lock_new(const char *unit, struct json_object *ports);
 char *lock_of_new(const char *unit);
 
 /*
+ * As lock_new(), for what has a network of its own: @ports are rules of nftables for these, an array of text. What comes
+ * for them when that network is gone is not answered, either. Those of the host's network have no other: @host.
+ */
+int lock_new_by_rules(const char *unit, struct json_object *ports, bool host);
+/*
+ * From now on nothing arrives that one of these rules holds for: 0 or -errno. The lock is noted in the
+ * record as well, for the next kernel.
+ */
+int lock_arriving(const char *unit, struct json_object *rules, struct json_object *record);
+
+/*
  * From now on no request comes from elsewhere to these ports, an array of numbers: to those of all services, so
  * that none has one half done at another when that is dumped; and after the kexec until all are
  * restored. It ends by itself after some minutes. 0 or -errno.
@@ -185,17 +196,6 @@ void hold_remove(struct json_object *ports);
 void hold_end(void);
 /* Is it over? */
 bool hold_is_over(void);
-
-/*
- * The same for what has a network of its own: @ports are rules of nftables for these, an array of text. What comes
- * for them when that network is gone is not answered, either. Those of the host's network have no other: @host.
- */
-int lock_new_by_rules(const char *unit, struct json_object *ports, bool host);
-/*
- * From now on nothing arrives that one of these rules holds for: 0 or -errno. The lock is noted in the
- * record as well, for the next kernel.
- */
-int lock_arriving(const char *unit, struct json_object *rules, struct json_object *record);
 
 /* Puts up the locks of all services that come out of a kexec: at boot. */
 int lock_all(int dev);
