@@ -167,8 +167,9 @@ int hold_add(struct json_object *ports)
 
 void hold_end(void)
 {
-	_cleanup_close_ int fd = hold_begin();
+	_cleanup_close_ int fd = -1;
 
+	fd = hold_begin();
 	if (!hold_is_over())
 		nft_run("delete table " HOLD_TABLE, NULL);
 }

@@ -66,7 +66,7 @@ const char *pram_restore_refused_option(void)
 
 int pram_session_begin(struct pram_session *session)
 {
-	*session = (struct pram_session){ .name = FUZZ_CHECKPOINT, .dev = -1 };
+	*session = (struct pram_session){ .name = FUZZ_CHECKPOINT, .dev = -1, .settings = { .fd = -1, .streams = -1 } };
 	return 0;
 }
 
