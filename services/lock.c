@@ -64,6 +64,17 @@ static void new_table_name(const char *unit, char name[NEW_TABLE_MAX])
 	snprintf(name, NEW_TABLE_MAX, "inet PRAM-%08" PRIx32, pram_crc32c(unit, strlen(unit)));
 }
 
+/* Commands that make a table for this unit, instead of what it had before. */
+static FILE *open_table(const char *unit, char table[NEW_TABLE_MAX], char **commands, size_t *size)
+{
+	FILE *out = open_memstream(commands, size);
+
+	new_table_name(unit, table);
+	if (out)
+		fprintf(out, "add table %s\ndelete table %s\nadd table %s\n", table, table, table);
+	return out;
+}
+
 int lock_new(const char *unit, struct json_object *ports)
 {
 	_cleanup_free_ char *commands = NULL;
@@ -74,12 +85,9 @@ int lock_new(const char *unit, struct json_object *ports)
 
 	if (!json_object_array_length(ports))
 		return 0;
-	out = open_memstream(&commands, &size);
+	out = open_table(unit, table, &commands, &size);
 	if (!out)
 		return -ENOMEM;
-	new_table_name(unit, table);
-	/* Whatever it had before. */
-	fprintf(out, "add table %s\ndelete table %s\nadd table %s\n", table, table, table);
 	fprintf(out, "add chain %s input { type filter hook input priority -200; }\n", table);
 	for (size_t i = 0; i < json_object_array_length(ports); i++)
 		fprintf(out, "add rule %s input tcp dport %d tcp flags & (syn | ack) == syn drop\n",
@@ -194,17 +202,6 @@ void hold_remove(struct json_object *ports)
 }
 
 /* ---- all that arrives --------------------------------------------------- */
-
-/* Commands that make a table for this unit, instead of what it had before. */
-static FILE *open_table(const char *unit, char table[NEW_TABLE_MAX], char **commands, size_t *size)
-{
-	FILE *out = open_memstream(commands, size);
-
-	new_table_name(unit, table);
-	if (out)
-		fprintf(out, "add table %s\ndelete table %s\nadd table %s\n", table, table, table);
-	return out;
-}
 
 static void put_rules(FILE *out, const char *table, const char *chain, struct json_object *rules,
 		      const char *more)
