@@ -30,6 +30,7 @@
 
 #include "fake_pram.h"
 #include "pram.h"
+#include "streams.h"
 
 #define FAKE_NODES_MAX	512
 #define FAKE_PAGE_SIZE	4096U
@@ -127,20 +128,7 @@ union keeper_control {
 /* Queues @fd and closes it; returns its slot. */
 static int keeper_put(int fd)
 {
-	union keeper_control control = { .space = { 0 } };
-	struct iovec iov = { .iov_base = "", .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space),
-	};
-
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	if (sendmsg(keepers_in, &msg, MSG_DONTWAIT) != 1)
+	if (pram_streams_send(keepers_in, &fd, 1))
 		die("cannot queue a descriptor");
 	close(fd);
 	return fake->nr_slots++;

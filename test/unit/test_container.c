@@ -4,7 +4,6 @@
  * order, what is left in PRAM, and that nothing is restored that is not of the last shutdown.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "checkpoint.h"
 #include "fake_pram.h"
+#include "fake_say.h"
 #include "podman.h"
 #include "record.h"
 #include "service.h"
@@ -27,21 +27,7 @@
 static bool goes_down = true, is_running, infra_runs, to_pram, locked, refuses;
 static const char *fails, *pod;		/* the verb that fails; the id of the pod's own container */
 static char container_id[] = "0123";
-static char asked[1024], said[4096], went[64];
-
-void __wrap_say(int priority, const char *unit, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-void __wrap_say(int priority, const char *unit, const char *format, ...)
-{
-	const size_t len = strlen(said);
-	va_list args;
-
-	(void)priority;
-	(void)unit;
-	va_start(args, format);
-	vsnprintf(said + len, sizeof(said) - len, format, args);
-	va_end(args);
-}
+static char asked[1024], went[64];
 
 static bool is_verb(const char *const *argv, const char *verb)
 {

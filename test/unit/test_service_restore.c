@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "checkpoint.h"
 #include "fake_pram.h"
+#include "fake_say.h"
 #include "pram-exec.h"
 #include "record.h"
 #include "service.h"
@@ -34,22 +34,7 @@ static int start_error, criu_error, notified;
 static unsigned int started, unlocked;
 static size_t inherited;	/* by criu, of pram-exec's descriptors */
 static struct unit systemd_unit;
-static char said[4096];
 static int dev = -1;
-
-void __wrap_say(int priority, const char *unit, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-void __wrap_say(int priority, const char *unit, const char *format, ...)
-{
-	const size_t len = strlen(said);
-	va_list args;
-
-	(void)priority;
-	(void)unit;
-	va_start(args, format);
-	vsnprintf(said + len, sizeof(said) - len, format, args);
-	va_end(args);
-}
 
 int __wrap_unit_load(const char *name, struct unit *unit, char *error);
 int __wrap_unit_load(const char *name, struct unit *unit, char *error)
