@@ -205,6 +205,7 @@ static void forget_boot(void)
 	pram_kexec_count = 0;
 	pram_lost_pages = 0;
 	pram_last_id = 0;
+	pram_sharing = false;
 	memset(counters, 0, sizeof(counters));
 	held = 0;
 	harness_reset_frames();
@@ -219,6 +220,8 @@ static void harness_reset_frames(void)
 	pram_frame_chunks = NULL;
 	pram_nr_frame_chunks = 0;
 	xa_destroy(&pram_frame_many);
+	pram_nr_shared = 0;
+	pram_frames_missed = false;
 }
 
 /* The machine goes down, and what the kernel had beside the machine's pages is gone. */
@@ -335,6 +338,7 @@ static void shut_down(void)
 	FUZZ_ASSERT(shim_nr_used() == nr);
 	FUZZ_ASSERT(shim_nr_preserved() == nr);
 	FUZZ_ASSERT(xa_empty(&pram_frame_many));
+	FUZZ_ASSERT(!pram_nr_shared);
 }
 
 int fuzz_one(const uint8_t *data, size_t size)

@@ -133,7 +133,9 @@ def seeds():
             node_page(3, 'a', PAGES, nr * 4096, nr, 1, 1, 4), map_page(4, [wrong]),
             data(40, b'forty', order=3))
     bad['no-memory-for-super'] = machine(*one_node(), fail=1)
-    for n in range(2, 12):
+    # What cannot be preserved at once is tried again when the node is known.
+    good['preserved-later'] = machine(*one_node(), fail=8)
+    for n in (*range(2, 8), *range(9, 12)):
         bad[f'allocation-{n}-fails'] = machine(*one_node(), fail=n)
     bad['size-of-sub-tree'] = machine(*one_node(super={'flags': META | SUPER | WRONG_SIZE}))
     for part in ('super', 'dir', 'node', 'map'):

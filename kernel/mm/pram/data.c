@@ -458,6 +458,8 @@ int pram_data_find(struct pram_node *node, u64 page, struct pram_found *found)
  */
 bool pram_data_is_shared(struct pram_node *node)
 {
+	bool any = pram_frames_are_shared();
+
 	for (u64 m = 0; m < node->nr_maps; m++) {
 		struct pram_map_ser *map = node->maps[m];
 
@@ -465,7 +467,7 @@ bool pram_data_is_shared(struct pram_node *node)
 			u64 entry = map->entries[i];
 
 			if (entry & PRAM_ENTRY_SHARED ||
-			    pram_frame_is_shared(pram_entry_folio(entry)))
+			    (any && pram_frame_is_shared(pram_entry_folio(entry))))
 				return true;
 		}
 		cond_resched();

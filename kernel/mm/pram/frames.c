@@ -7,8 +7,8 @@
  *
  * The count is a byte for each frame, of which that of a folio's first frame is used,
  * in chunks for 128 MiB of memory each. Frames come and go by the entries of map
- * pages: many at a time, and mostly one behind the other, so that KHO and the limit
- * are asked once for a run of them.
+ * pages: many at a time, and mostly one behind the other. So KHO is told of runs of
+ * them, of many at once, and the limit is asked once for all.
  */
 
 #include <linux/bitmap.h>
@@ -53,6 +53,12 @@ static unsigned long pram_nr_frame_chunks __ro_after_init;
 
 /* The numbers of holders that do not fit into a byte, by pfn. */
 static DEFINE_XARRAY(pram_frame_many);
+
+/* How many folios more than one node has. */
+static unsigned long pram_nr_shared;
+
+/* There was no memory to preserve some folio that came with this boot. */
+static bool pram_frames_missed;
 
 static struct pram_frame_chunk *pram_frame_chunk(unsigned long pfn)
 {
@@ -106,6 +112,8 @@ static int pram_holders_inc(u8 *holders, unsigned long pfn)
 	unsigned long nr = *holders & PRAM_HOLDERS;
 	int err;
 
+	if (nr == 1)
+		WRITE_ONCE(pram_nr_shared, pram_nr_shared + 1);
 	if (nr + 1 < PRAM_HOLDERS_MANY) {
 		WRITE_ONCE(*holders, *holders + 1);
 		return 0;
@@ -130,6 +138,8 @@ static bool pram_holders_dec(u8 *holders, unsigned long pfn)
 		WRITE_ONCE(*holders, 0);
 		return false;
 	}
+	if (nr == 2)
+		WRITE_ONCE(pram_nr_shared, pram_nr_shared - 1);
 	if (nr < PRAM_HOLDERS_MANY) {
 		WRITE_ONCE(*holders, *holders - 1);
 		return true;
@@ -144,118 +154,154 @@ static bool pram_holders_dec(u8 *holders, unsigned long pfn)
 	return true;
 }
 
+/* How many runs KHO is told of at once. */
+#define PRAM_RUNS	32
+
 /**
- * struct pram_run - folios of one order, one behind the other
- * @pfn: where they begin.
- * @nr: how many.
- * @order: their order.
- * @next: the entry that follows the last one's, if it is for a whole folio, and came in
- *	rising order; or 0.
- * @holders: the last one's.
+ * struct pram_runs - folios that KHO is to be told of
+ * @ranges: runs of folios of one order, one behind the other.
+ * @nr: how many runs there are.
+ * @last: the last one, which may grow at both ends.
+ * @step: how many frames the next folio is away, if the run goes on as it does; too
+ *	many if it cannot be told.
+ * @next: the entry that goes on like this.
+ * @holders: those of the folio that came last.
+ * @pages: pages of the runs that KHO was told of.
  */
-struct pram_run {
-	unsigned long	pfn;
-	unsigned long	nr;
-	unsigned int	order;
-	u64		next;
-	u8		*holders;
+struct pram_runs {
+	struct kho_range	ranges[PRAM_RUNS];
+	unsigned int		nr;
+	struct kho_range	*last;
+	long			step;
+	u64			next;
+	u8			*holders;
+	unsigned long		pages;
 };
 
-/*
- * The holders of a folio that follows the run, in the same chunk, by an entry like the
- * last one: so it is for nearly all of them. Else NULL.
- */
-static u8 *pram_run_follower(const struct pram_run *run, u64 entry)
+/* No entry goes on with the last run. */
+static void pram_runs_break(struct pram_runs *runs)
 {
-	if (entry != run->next || !(entry % PRAM_FRAMES_PER_CHUNK))
+	runs->next = 0;
+	runs->step = PRAM_FRAMES_PER_CHUNK;
+}
+
+static void pram_runs_init(struct pram_runs *runs)
+{
+	runs->nr = 0;
+	runs->last = NULL;
+	runs->pages = 0;
+	pram_runs_break(runs);
+}
+
+/*
+ * The holders of a folio that goes on with the last run, in the same chunk, by an entry
+ * like the last one: so it is for nearly all of them. Else NULL.
+ */
+static u8 *pram_runs_follower(const struct pram_runs *runs, u64 entry)
+{
+	if (entry != runs->next ||
+	    (entry ^ (entry - runs->step)) >= PRAM_FRAMES_PER_CHUNK)
 		return NULL;
-	return run->holders + (1UL << run->order);
+	return runs->holders + runs->step;
 }
 
-/* To be called with what pram_run_follower() has returned. */
-static void pram_run_follow(struct pram_run *run, u8 *holders)
+/* To be called with what pram_runs_follower() has returned. */
+static void pram_runs_follow(struct pram_runs *runs, u8 *holders)
 {
-	run->holders = holders;
-	run->next += 1UL << run->order;
-	run->nr++;
+	if (runs->step < 0)
+		runs->last->pfn += runs->step;
+	runs->last->nr++;
+	runs->next += runs->step;
+	runs->holders = holders;
 }
 
 /*
- * Does the folio follow the run, or come just before it? If it does, it belongs to it now.
- * The allocator gives out in falling order what was freed not long ago.
+ * Add a folio: to the last run, if it comes behind it or just before it, as the allocator
+ * gives out in falling order what was freed not long ago. Or it begins a new one.
+ *
+ * Return: false if there is no room for a new run.
  */
-static bool pram_run_add(struct pram_run *run, u64 entry, u8 *holders)
+static bool pram_runs_add(struct pram_runs *runs, u64 entry, u8 *holders)
 {
+	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
 	unsigned long pfn = pram_entry_pfn(entry);
+	struct kho_range *last = runs->last;
+	long step = 1L << order;
 
-	if (!run->nr || run->order != FIELD_GET(PRAM_ENTRY_ORDER, entry))
-		return false;
-	if (pfn + (1UL << run->order) == run->pfn) {
-		run->pfn = pfn;
-		run->nr++;
-		run->next = 0;
-		return true;
+	if (runs->nr && last->order == order &&
+	    pfn == last->pfn + ((unsigned long)last->nr << order)) {
+		last->nr++;
+	} else if (runs->nr && last->order == order && pfn + step == last->pfn) {
+		last->pfn = pfn;
+		last->nr++;
+		step = -step;
+	} else {
+		if (runs->nr == PRAM_RUNS)
+			return false;
+		last = &runs->ranges[runs->nr++];
+		last->pfn = pfn;
+		last->nr = 1;
+		last->order = order;
+		runs->last = last;
 	}
-	if (run->pfn + (run->nr << run->order) != pfn)
-		return false;
-	run->nr++;
-	run->holders = holders;
-	run->next = entry & PRAM_ENTRY_PART ? 0 : entry + (1UL << run->order);
+	runs->step = step;
+	runs->next = entry + step;
+	runs->holders = holders;
+	if (entry & PRAM_ENTRY_PART)
+		pram_runs_break(runs);
 	return true;
 }
 
-static void pram_run_begin(struct pram_run *run, u64 entry, u8 *holders)
+/* KHO was told of the runs. */
+static void pram_runs_done(struct pram_runs *runs)
 {
-	run->pfn = pram_entry_pfn(entry);
-	run->nr = 1;
-	run->order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
-	run->holders = holders;
-	run->next = entry & PRAM_ENTRY_PART ? 0 : entry + (1UL << run->order);
+	for (unsigned int i = 0; i < runs->nr; i++)
+		runs->pages += (unsigned long)runs->ranges[i].nr << runs->ranges[i].order;
+	runs->nr = 0;
+	pram_runs_break(runs);
 }
 
-static unsigned long pram_run_pages(const struct pram_run *run)
+static int pram_runs_preserve(struct pram_runs *runs)
 {
-	return run->nr << run->order;
+	int err = runs->nr ? kho_preserve_ranges(runs->ranges, runs->nr) : 0;
+
+	pram_runs_done(runs);
+	return err;
 }
 
-static int pram_run_preserve(const struct pram_run *run)
+static void pram_runs_unpreserve(struct pram_runs *runs)
 {
-	return run->nr ? kho_preserve_range(run->pfn, run->nr, run->order) : 0;
-}
-
-static void pram_run_unpreserve(const struct pram_run *run)
-{
-	if (run->nr)
-		kho_unpreserve_range(run->pfn, run->nr, run->order);
+	if (runs->nr)
+		kho_unpreserve_ranges(runs->ranges, runs->nr);
+	pram_runs_done(runs);
 }
 
 static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
 {
-	struct pram_run run = {};
-	unsigned long pages = 0;
+	struct pram_runs runs;
 
 	lockdep_assert_held(&pram_frames_lock);
+	pram_runs_init(&runs);
 	for (unsigned int i = 0; i < nr; i++) {
-		u8 *holders = pram_run_follower(&run, entries[i]);
+		u8 *holders = pram_runs_follower(&runs, entries[i]);
 		unsigned long pfn;
 
 		if (holders && *holders == 1) {
 			WRITE_ONCE(*holders, 0);
-			pram_run_follow(&run, holders);
+			pram_runs_follow(&runs, holders);
 			continue;
 		}
 		pfn = pram_entry_pfn(entries[i]);
 		holders = pram_chunk_holders(pram_frame_chunk(pfn), pfn);
 		if (pram_holders_dec(holders, pfn))
 			continue;
-		if (!pram_run_add(&run, entries[i], holders)) {
-			pram_run_unpreserve(&run);
-			pages += pram_run_pages(&run);
-			pram_run_begin(&run, entries[i], holders);
+		if (!pram_runs_add(&runs, entries[i], holders)) {
+			pram_runs_unpreserve(&runs);
+			pram_runs_add(&runs, entries[i], holders);
 		}
 	}
-	pram_run_unpreserve(&run);
-	pram_uncharge(pages + pram_run_pages(&run));
+	pram_runs_unpreserve(&runs);
+	pram_uncharge(runs.pages);
 }
 
 /**
@@ -270,20 +316,20 @@ static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
  */
 int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
 {
-	struct pram_run run = {};
-	unsigned long pages = 0;
+	struct pram_runs runs;
 	unsigned int i;
 	u64 shared = 0;
 	int err = 0;
 
+	pram_runs_init(&runs);
 	guard(mutex)(&pram_frames_lock);
 	for (i = 0; i < nr; i++) {
-		u8 *holders = pram_run_follower(&run, entries[i]);
+		u8 *holders = pram_runs_follower(&runs, entries[i]);
 		unsigned long pfn;
 
 		if (holders && !*holders) {
 			WRITE_ONCE(*holders, 1);
-			pram_run_follow(&run, holders);
+			pram_runs_follow(&runs, holders);
 			continue;
 		}
 		pfn = pram_entry_pfn(entries[i]);
@@ -300,23 +346,23 @@ int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
 			shared += pram_entry_pages(entries[i]);
 			continue;
 		}
-		if (!pram_run_add(&run, entries[i], holders)) {
-			err = pram_run_preserve(&run);
+		if (!pram_runs_add(&runs, entries[i], holders)) {
+			err = pram_runs_preserve(&runs);
 			if (err)
 				break;
-			pages += pram_run_pages(&run);
-			pram_run_begin(&run, entries[i], holders);
+			pram_runs_add(&runs, entries[i], holders);
 		}
 		WRITE_ONCE(*holders, 1);
 	}
 	if (!err)
-		err = pram_run_preserve(&run);
-	pages += pram_run_pages(&run);
-	if (!err && pages)
-		err = pram_charge(pages, exempt);
+		err = pram_runs_preserve(&runs);
+	else
+		pram_runs_done(&runs);
+	if (!err && runs.pages)
+		err = pram_charge(runs.pages, exempt);
 	if (err) {
 		/* What is undone has to count. */
-		pram_charge(pages, true);
+		pram_charge(runs.pages, true);
 		pram_frames_put_locked(entries, i);
 	} else if (shared) {
 		pram_count(PRAM_PAGES_SHARED, shared);
@@ -352,49 +398,57 @@ bool pram_frame_known(unsigned long pfn)
  * pram_frames_get_again - note that a node that came with this boot has folios
  * @entries: the node's entries.
  * @nr: their number.
+ * @preserved: set to false if some may not be preserved for lack of memory, which is no
+ *	error: pram_frames_preserve() tries again.
  *
- * Like pram_frames_get(), but does not preserve the folios. Of several nodes that
- * share a folio at most one has an entry that does not say so; in which order they
- * come is not known.
+ * Like pram_frames_get(), but of several nodes that share a folio at most one has an
+ * entry that does not say so; in which order they come is not known.
  *
  * Return: 0; -ENOMEM; -EBADMSG if two entries claim a folio for themselves. After an
  * error nothing has happened.
  */
-int pram_frames_get_again(const u64 *entries, unsigned int nr)
+int pram_frames_get_again(const u64 *entries, unsigned int nr, bool *preserved)
 {
-	unsigned long pages = 0;
-	struct pram_run run = {};
+	struct pram_runs runs;
 	unsigned int i;
 	int err = 0;
 
+	pram_runs_init(&runs);
 	guard(mutex)(&pram_frames_lock);
 	for (i = 0; i < nr; i++) {
 		u8 shared = entries[i] & PRAM_ENTRY_SHARED ? PRAM_HOLDERS_SHARED : 0;
-		u8 *holders = pram_run_follower(&run, entries[i]);
+		u8 *holders = pram_runs_follower(&runs, entries[i]);
 		unsigned long pfn;
 
 		if (holders && !*holders) {
 			WRITE_ONCE(*holders, 1 | shared);
-			pram_run_follow(&run, holders);
+			pram_runs_follow(&runs, holders);
 			continue;
 		}
 		pfn = pram_entry_pfn(entries[i]);
 		holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
 		if (!holders) {
 			err = -ENOMEM;
-		} else if (!*holders) {
-			pages += pram_run_pages(&run);
-			pram_run_begin(&run, entries[i], holders);
-		} else if (!shared && !(*holders & PRAM_HOLDERS_SHARED)) {
-			err = -EBADMSG;
-		} else {
-			err = pram_holders_inc(holders, pfn);
+		} else if (*holders) {
+			if (!shared && !(*holders & PRAM_HOLDERS_SHARED))
+				err = -EBADMSG;
+			else
+				err = pram_holders_inc(holders, pfn);
+		} else if (!pram_runs_add(&runs, entries[i], holders)) {
+			if (pram_runs_preserve(&runs))
+				pram_frames_missed = true;
+			pram_runs_add(&runs, entries[i], holders);
 		}
 		if (err)
 			break;
 		WRITE_ONCE(*holders, (*holders ?: 1) | shared);
 	}
-	pram_charge(pages + pram_run_pages(&run), true);
+	if (pram_runs_preserve(&runs))
+		pram_frames_missed = true;
+	/* Once one is missed, a folio that came with another node may be it. */
+	if (pram_frames_missed)
+		*preserved = false;
+	pram_charge(runs.pages, true);
 	if (err)
 		pram_frames_put_locked(entries, i);
 	return err;
@@ -409,21 +463,18 @@ int pram_frames_get_again(const u64 *entries, unsigned int nr)
  */
 int pram_frames_preserve(const u64 *entries, unsigned int nr)
 {
-	struct pram_run run = {};
+	struct pram_runs runs;
 	int err = 0;
 
+	pram_runs_init(&runs);
 	guard(mutex)(&pram_frames_lock);
 	for (unsigned int i = 0; i < nr && !err; i++) {
-		if (entries[i] == run.next && run.next) {
-			pram_run_follow(&run, NULL);
+		if (pram_runs_add(&runs, entries[i], NULL))
 			continue;
-		}
-		if (pram_run_add(&run, entries[i], NULL))
-			continue;
-		err = pram_run_preserve(&run);
-		pram_run_begin(&run, entries[i], NULL);
+		err = pram_runs_preserve(&runs);
+		pram_runs_add(&runs, entries[i], NULL);
 	}
-	return err ?: pram_run_preserve(&run);
+	return err ?: pram_runs_preserve(&runs);
 }
 
 /**
@@ -434,14 +485,18 @@ int pram_frames_preserve(const u64 *entries, unsigned int nr)
  */
 void pram_frames_unpreserve(const u64 *entries, unsigned int nr)
 {
+	struct pram_runs runs;
+
+	pram_runs_init(&runs);
 	guard(mutex)(&pram_frames_lock);
 	for (unsigned int i = 0; i < nr; i++) {
-		unsigned long pfn = pram_entry_pfn(entries[i]);
-
-		if (pram_holders_read(pfn) == 1)
-			kho_unpreserve_range(pfn, 1,
-					     FIELD_GET(PRAM_ENTRY_ORDER, entries[i]));
+		if (pram_holders_read(pram_entry_pfn(entries[i])) != 1 ||
+		    pram_runs_add(&runs, entries[i], NULL))
+			continue;
+		pram_runs_unpreserve(&runs);
+		pram_runs_add(&runs, entries[i], NULL);
 	}
+	pram_runs_unpreserve(&runs);
 }
 
 /**
@@ -477,6 +532,16 @@ unsigned long pram_folio_holders(const struct folio *folio)
 bool pram_frame_is_shared(struct folio *folio)
 {
 	return pram_holders_read(folio_pfn(folio)) > 1;
+}
+
+/**
+ * pram_frames_are_shared - does more than one node have any folio?
+ *
+ * Return: true if so. It may be old in a moment in any case.
+ */
+bool pram_frames_are_shared(void)
+{
+	return READ_ONCE(pram_nr_shared);
 }
 
 /**

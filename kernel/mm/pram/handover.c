@@ -188,54 +188,55 @@ static int __init pram_entry_check(u64 entry)
 {
 	u64 known = entry & PRAM_ENTRY_PART ? PRAM_ENTRY_KNOWN_PART : PRAM_ENTRY_KNOWN;
 
+	/* Most are for single pages. */
+	if (!(entry & ~(PRAM_ENTRY_KNOWN & ~PRAM_ENTRY_ORDER)))
+		return 0;
 	if (entry & ~known)
 		return -EPROTO;
 	return pram_entry_sane(entry) ? 0 : -EBADMSG;
 }
 
-/*
- * How many entries, from the first one on, are for whole folios of one order, one behind
- * the other, that no node has yet? At least 1.
- */
-static u64 __init pram_entries_run(const u64 *entries, u64 nr)
-{
-	u64 step = 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entries[0]), i;
+/* How many folios KHO is asked for at once. */
+#define PRAM_RESTORE_FOLIOS	64
 
-	for (i = 1; i < nr; i++)
-		if (entries[0] & PRAM_ENTRY_PART ||
-		    entries[i] != entries[0] + i * step ||
-		    pram_frame_known(pram_entry_pfn(entries[i])))
+/* An entry has said that other nodes have its folio, too: it may have come with one. */
+static bool pram_sharing __initdata;
+
+/*
+ * Take folios over from KHO, or one that has come with another node.
+ *
+ * Return: how many, from the first entry on; 0 if nobody has the first one; -EBADMSG if
+ * it is of another order.
+ */
+static int __init pram_restore_some(const u64 *entries, u64 nr)
+{
+	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entries[0]), i;
+	unsigned long pfns[PRAM_RESTORE_FOLIOS];
+
+	if (pram_frame_known(pram_entry_pfn(entries[0]))) {
+		struct folio *folio = pram_entry_folio(entries[0]);
+
+		if (folio_order(folio) != order)
+			return -EBADMSG;
+		folio_get(folio);
+		return 1;
+	}
+	nr = min(nr, PRAM_RESTORE_FOLIOS);
+	for (i = 0; i < nr && FIELD_GET(PRAM_ENTRY_ORDER, entries[i]) == order; i++) {
+		pfns[i] = pram_entry_pfn(entries[i]);
+		if (pram_sharing && pram_frame_known(pfns[i]))
 			break;
-	return i;
+	}
+	return kho_restore_folios(pfns, i, order);
 }
 
-/*
- * Take data over from KHO: as many folios, from the first entry on, as go together.
- *
- * Return: their number, or an error.
- */
-static s64 __init pram_restore_run(const u64 *entries, u64 nr)
+/* Note that a node has folios that were taken over; they are put on an error. */
+static int __init pram_restore_note(struct pram_node *node, const u64 *entries,
+				    u64 nr)
 {
-	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entries[0]);
-	unsigned long pfn = pram_entry_pfn(entries[0]);
-	int err;
+	int err = pram_frames_get_again(entries, nr, &node->preserved);
 
-	/* Another node that shares it may have come first. */
-	if (pram_frame_known(pfn)) {
-		if (folio_order(pfn_folio(pfn)) != order)
-			return -EBADMSG;
-		folio_get(pfn_folio(pfn));
-		nr = 1;
-	} else {
-		nr = kho_restore_range(PFN_PHYS(pfn), pram_entries_run(entries, nr),
-				       order);
-		if (!nr)
-			return -EBADMSG;
-	}
-	err = pram_frames_get_again(entries, nr);
-	if (!err)
-		return nr;
-	for (u64 i = 0; i < nr; i++)
+	for (u64 i = 0; i < nr && err; i++)
 		folio_put(pram_entry_folio(entries[i]));
 	return err;
 }
@@ -248,30 +249,45 @@ static int __init pram_restore_folios(struct pram_node *node,
 				      struct pram_map_ser *map)
 {
 	const u64 *entries = map->entries;
-	u64 nr = map->nr_entries, sane, pages = 0, i = 0;
-	int err = 0;
+	u64 nr = map->nr_entries, sane, pages = 0, i = 0, noted = 0;
+	int err = 0, bad = 0;
 
 	for (sane = 0; sane < nr; sane++) {
-		err = pram_entry_check(entries[sane]);
-		if (err)
+		bad = pram_entry_check(entries[sane]);
+		if (bad)
 			break;
+		if (entries[sane] & PRAM_ENTRY_SHARED)
+			pram_sharing = true;
 	}
-	while (i < sane) {
-		s64 now = pram_restore_run(entries + i, sane - i);
+	while (i < sane && !err) {
+		int now = pram_restore_some(entries + i, sane - i);
 
-		if (now < 0) {
-			err = now;
-			break;
+		if (now > 0) {
+			i += now;
+		} else if (now < 0 || noted == i) {
+			err = -EBADMSG;
+		} else {
+			/* It may have come with one of those that are not noted yet. */
+			err = pram_restore_note(node, entries + noted, i - noted);
+			if (err)
+				i = noted;
+			noted = i;
 		}
-		for (s64 n = 0; n < now; n++)
-			pages += pram_entry_pages(entries[i + n]);
-		i += now;
 	}
+	if (noted < i) {
+		int ret = pram_restore_note(node, entries + noted, i - noted);
+
+		if (ret)
+			i = noted;
+		err = err ?: ret;
+	}
+	for (u64 n = 0; n < i; n++)
+		pages += pram_entry_pages(entries[n]);
 	map->nr_entries = i;
 	node->nr_folios += i;
 	node->nr_pages += pages;
 	pram_count(PRAM_DATA_PAGES, pages);
-	return err;
+	return err ?: bad;
 }
 
 /* Take a map page over, the next one of the node, and its data; @last: there is none. */
@@ -397,6 +413,8 @@ static void __init pram_restore_node(u64 phys)
 	struct pram_node *node = pram_node_alloc(GFP_KERNEL | __GFP_NOFAIL);
 	int err;
 
+	/* Each folio that is noted is preserved again, as long as there is memory. */
+	node->preserved = true;
 	err = pram_restore_node_page(node, phys);
 	if (!err)
 		err = pram_restore_maps(node);
@@ -410,7 +428,6 @@ static void __init pram_restore_node(u64 phys)
 	node->state = PRAM_NODE_READY;
 	node->ser->kexec_count++;
 	pram_meta_stamp(node->ser, PRAM_MAGIC_NODE);
-	/* The map pages are as they were; only the folios are KHO's to keep. */
 	err = pram_data_preserve(node);
 	if (err)
 		pr_err("node %s: loadable, but would not survive another kexec (%pe); free memory: this is tried again then\n",

@@ -267,13 +267,14 @@ static inline bool pram_found_gone(const struct pram_found *found)
 
 /* frames.c */
 int pram_frames_get(u64 *entries, unsigned int nr, bool exempt);
-int pram_frames_get_again(const u64 *entries, unsigned int nr);
+int pram_frames_get_again(const u64 *entries, unsigned int nr, bool *preserved);
 void pram_frames_put(const u64 *entries, unsigned int nr);
 int pram_frames_preserve(const u64 *entries, unsigned int nr);
 void pram_frames_unpreserve(const u64 *entries, unsigned int nr);
 bool pram_frame_known(unsigned long pfn);
 unsigned long pram_frame_holders(struct folio *folio);
 bool pram_frame_is_shared(struct folio *folio);
+bool pram_frames_are_shared(void);
 void pram_frame_set_off_lru(struct folio *folio);
 bool pram_frame_clear_off_lru(struct folio *folio);
 int __init pram_frames_init(void);

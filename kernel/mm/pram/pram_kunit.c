@@ -598,24 +598,26 @@ static void test_frames_again(struct kunit *test)
 	u64 alone = pram_entry(folio, folio_page(folio, 0), 1, 0);
 	u64 shared = alone | PRAM_ENTRY_SHARED;
 	u64 both[] = { alone, alone };
+	bool preserved = true;
 
-	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&shared, 1));
+	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&shared, 1, &preserved));
 	KUNIT_EXPECT_EQ(test, 1, pram_frame_holders(folio));
-	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&alone, 1));
-	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&shared, 1));
+	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&alone, 1, &preserved));
+	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&shared, 1, &preserved));
 	KUNIT_EXPECT_EQ(test, 3, pram_frame_holders(folio));
 	for (int i = 0; i < 3; i++)
 		pram_frames_put(&alone, 1);
 	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
 
-	KUNIT_EXPECT_EQ(test, -EBADMSG, pram_frames_get_again(both, 2));
+	KUNIT_EXPECT_EQ(test, -EBADMSG, pram_frames_get_again(both, 2, &preserved));
 	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
 
-	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&alone, 1));
-	KUNIT_EXPECT_EQ(test, -EBADMSG, pram_frames_get_again(&alone, 1));
-	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&shared, 1));
+	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&alone, 1, &preserved));
+	KUNIT_EXPECT_EQ(test, -EBADMSG, pram_frames_get_again(&alone, 1, &preserved));
+	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(&shared, 1, &preserved));
 	pram_frames_put(both, 2);
 	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
+	KUNIT_EXPECT_TRUE(test, preserved);
 	folio_put(folio);
 }
 
@@ -632,6 +634,20 @@ static bool preserved_exactly(unsigned long pfn, unsigned long nr,
 	return true;
 }
 
+static int preserve(unsigned long pfn, unsigned long nr, unsigned int order)
+{
+	struct kho_range range = { .pfn = pfn, .nr = nr, .order = order };
+
+	return kho_preserve_ranges(&range, 1);
+}
+
+static void unpreserve(unsigned long pfn, unsigned long nr, unsigned int order)
+{
+	struct kho_range range = { .pfn = pfn, .nr = nr, .order = order };
+
+	kho_unpreserve_ranges(&range, 1);
+}
+
 /* KHO's ranges, where its tables and leaves end. */
 static void test_kho_ranges(struct kunit *test)
 {
@@ -639,6 +655,10 @@ static void test_kho_ranges(struct kunit *test)
 	const unsigned long leaf = PAGE_SIZE * BITS_PER_BYTE, table = leaf * 512;
 	/* In no memory, so nobody else has preserved anything there. */
 	const unsigned long none = round_up(max_possible_pfn, table << 9) + (table << 9);
+	const struct kho_range many[] = {
+		{ none + 3 * leaf - 2, 4, 0 }, { none + 5, 1, 0 }, { none + 7, 1, 0 },
+		{ none + 512, 3, 9 }, { none + 2, 2, 0 }, { none + table - 1, 2, 0 },
+	};
 
 	for (int i = 0; i < ARRAY_SIZE(orders); i++) {
 		unsigned int order = orders[i];
@@ -650,27 +670,24 @@ static void test_kho_ranges(struct kunit *test)
 			unsigned long size = 1UL << order;
 
 			/* Nothing is there to be given back. */
-			kho_unpreserve_range(pfn - 2 * size, 4, order);
-			KUNIT_EXPECT_EQ(test, 0, kho_preserve_range(pfn - 3 * size,
-								    8, order));
+			unpreserve(pfn - 2 * size, 4, order);
+			KUNIT_EXPECT_EQ(test, 0, preserve(pfn - 3 * size, 8, order));
 			KUNIT_EXPECT_TRUE(test, preserved_exactly(pfn - 3 * size,
 								  8, order));
 			/* In part once more. */
-			KUNIT_EXPECT_EQ(test, 0, kho_preserve_range(pfn - size,
-								    8, order));
+			KUNIT_EXPECT_EQ(test, 0, preserve(pfn - size, 8, order));
 			KUNIT_EXPECT_TRUE(test, preserved_exactly(pfn - 3 * size,
 								  10, order));
 			/* Two pieces, and together again. */
-			kho_unpreserve_range(pfn - size, 2, order);
+			unpreserve(pfn - size, 2, order);
 			KUNIT_EXPECT_TRUE(test, preserved_exactly(pfn - 3 * size,
 								  2, order));
 			KUNIT_EXPECT_TRUE(test, preserved_exactly(pfn + size, 6,
 								  order));
-			KUNIT_EXPECT_EQ(test, 0, kho_preserve_range(pfn - size,
-								    2, order));
+			KUNIT_EXPECT_EQ(test, 0, preserve(pfn - size, 2, order));
 			KUNIT_EXPECT_TRUE(test, preserved_exactly(pfn - 3 * size,
 								  10, order));
-			kho_unpreserve_range(pfn - 4 * size, 12, order);
+			unpreserve(pfn - 4 * size, 12, order);
 			for (unsigned long n = 0; n < 12; n++)
 				KUNIT_EXPECT_FALSE(test, kho_test_preserved(pfn + (n - 4) * size,
 									    order));
@@ -678,14 +695,29 @@ static void test_kho_ranges(struct kunit *test)
 	}
 
 	/* More than two leaves. */
-	KUNIT_EXPECT_EQ(test, 0, kho_preserve_range(none + leaf - 1, 2 * leaf + 2, 0));
+	KUNIT_EXPECT_EQ(test, 0, preserve(none + leaf - 1, 2 * leaf + 2, 0));
 	KUNIT_EXPECT_TRUE(test, preserved_exactly(none + leaf - 1, 2 * leaf + 2, 0));
-	kho_unpreserve_range(none + leaf, 2 * leaf, 0);
+	unpreserve(none + leaf, 2 * leaf, 0);
 	KUNIT_EXPECT_TRUE(test, preserved_exactly(none + leaf - 1, 1, 0));
 	KUNIT_EXPECT_TRUE(test, preserved_exactly(none + 3 * leaf, 1, 0));
-	kho_unpreserve_range(none + leaf - 1, 2 * leaf + 2, 0);
+	unpreserve(none + leaf - 1, 2 * leaf + 2, 0);
 	KUNIT_EXPECT_FALSE(test, kho_test_preserved(none + leaf - 1, 0));
 	KUNIT_EXPECT_FALSE(test, kho_test_preserved(none + 3 * leaf, 0));
+
+	/* Several at once, in no order, of several leaves and sizes. */
+	KUNIT_EXPECT_EQ(test, 0, kho_preserve_ranges(many, ARRAY_SIZE(many)));
+	KUNIT_EXPECT_EQ(test, 0, kho_preserve_ranges(many, ARRAY_SIZE(many)));
+	for (int i = 0; i < ARRAY_SIZE(many); i++)
+		KUNIT_EXPECT_TRUE(test, preserved_exactly(many[i].pfn, many[i].nr,
+							  many[i].order));
+	kho_unpreserve_ranges(many + 1, 2);
+	for (int i = 0; i < ARRAY_SIZE(many); i++)
+		KUNIT_EXPECT_EQ(test, i != 1 && i != 2,
+				kho_test_preserved(many[i].pfn, many[i].order));
+	kho_unpreserve_ranges(many, ARRAY_SIZE(many));
+	for (int i = 0; i < ARRAY_SIZE(many); i++)
+		KUNIT_EXPECT_FALSE(test, kho_test_preserved(many[i].pfn,
+							    many[i].order));
 }
 
 /* Frames at both sides of a border of chunks that no node and not KHO has: the second half. */
@@ -724,6 +756,7 @@ static void test_frame_ranges(struct kunit *test)
 	const unsigned int nr = ARRAY_SIZE(list), pages = 13;
 	u64 entries[ARRAY_SIZE(list)], again[ARRAY_SIZE(list)], held, shared;
 	unsigned long border = free_border(16);
+	bool preserved = true;
 	u64 middle;
 
 	KUNIT_ASSERT_NE(test, border, 0);
@@ -815,15 +848,19 @@ static void test_frame_ranges(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pram_frame_known(border));
 	KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
 
-	/* As after a boot: known, but not preserved before that is asked for. */
+	/* As after a boot. */
 	memcpy(entries, again, sizeof(again));
-	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(entries, nr));
+	KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(entries, nr, &preserved));
 	KUNIT_EXPECT_EQ(test, held + pages * PAGE_SIZE, pram_held_bytes());
-	KUNIT_EXPECT_FALSE(test, kho_test_preserved(border - 8, 0));
-	for (int i = 0; i < 2; i++) {
-		KUNIT_EXPECT_EQ(test, 0, pram_frames_preserve(entries, nr));
+	KUNIT_EXPECT_TRUE(test, preserved);
+	for (int i = 0; i < 3; i++) {
 		KUNIT_EXPECT_TRUE(test, preserved_exactly(border - 8, 2, 0));
 		KUNIT_EXPECT_TRUE(test, preserved_exactly(border - 4, 2, 2));
+		if (!i)
+			pram_frames_unpreserve(entries, nr);
+		KUNIT_EXPECT_EQ(test, i > 0, kho_test_preserved(border - 8, 0));
+		KUNIT_EXPECT_EQ(test, i > 0, kho_test_preserved(border, 2));
+		KUNIT_EXPECT_EQ(test, 0, pram_frames_preserve(entries, nr));
 	}
 	/* What another one has stays. */
 	KUNIT_EXPECT_EQ(test, 0, pram_frames_get(&middle, 1, false));
@@ -834,6 +871,50 @@ static void test_frame_ranges(struct kunit *test)
 	pram_frames_put(&middle, 1);
 	KUNIT_EXPECT_FALSE(test, kho_test_preserved(border, 2));
 	KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
+}
+
+/* Every second frame, rising and falling: more runs than KHO is told of at once. */
+static void test_frames_scattered(struct kunit *test)
+{
+	const unsigned int nr = 100;
+	u64 *entries = kunit_kcalloc(test, nr, sizeof(*entries), GFP_KERNEL);
+	unsigned long border = free_border(nr);
+	u64 held = pram_held_bytes();
+	u64 shared;
+
+	KUNIT_ASSERT_NOT_NULL(test, entries);
+	KUNIT_ASSERT_NE(test, border, 0);
+	for (int way = 0; way < 4; way++) {
+		bool preserved = true;
+
+		for (int i = 0; i < nr; i++)
+			entries[way & 1 ? nr - 1 - i : i] =
+				frame_entry(border - nr + 2 * i, 0);
+		if (way & 2)
+			KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(entries, nr,
+								       &preserved));
+		else
+			KUNIT_EXPECT_EQ(test, 0, pram_frames_get(entries, nr, false));
+		KUNIT_EXPECT_TRUE(test, preserved);
+		KUNIT_EXPECT_EQ(test, held + nr * PAGE_SIZE, pram_held_bytes());
+		for (int i = 0; i < nr; i++)
+			KUNIT_EXPECT_TRUE(test, preserved_exactly(border - nr + 2 * i,
+								  1, 0));
+		/* Of one of them another node takes hold. */
+		shared = frame_entry(border, 0);
+		KUNIT_EXPECT_FALSE(test, pram_frames_are_shared());
+		KUNIT_EXPECT_EQ(test, 0, pram_frames_get(&shared, 1, false));
+		KUNIT_EXPECT_TRUE(test, pram_frames_are_shared());
+		pram_frames_put(entries, nr);
+		KUNIT_EXPECT_FALSE(test, pram_frames_are_shared());
+		KUNIT_EXPECT_EQ(test, held + PAGE_SIZE, pram_held_bytes());
+		for (int i = 0; i < nr; i++)
+			KUNIT_EXPECT_EQ(test, 2 * i == nr,
+					kho_test_preserved(border - nr + 2 * i, 0));
+		pram_frames_put(&shared, 1);
+		KUNIT_EXPECT_FALSE(test, kho_test_preserved(border, 0));
+		KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
+	}
 }
 
 /* More nodes than a byte can count have a frame. */
@@ -1851,6 +1932,7 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_frames_again),
 	KUNIT_CASE(test_kho_ranges),
 	KUNIT_CASE(test_frame_ranges),
+	KUNIT_CASE(test_frames_scattered),
 	KUNIT_CASE(test_many_holders),
 	KUNIT_CASE(test_adopt_many),
 	KUNIT_CASE(test_scratch),

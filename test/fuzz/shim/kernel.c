@@ -364,17 +364,14 @@ struct folio *kho_restore_folio(phys_addr_t phys)
 	return &shim_folios[pfn];
 }
 
-unsigned long kho_restore_range(phys_addr_t phys, unsigned long nr, unsigned int order)
+unsigned long kho_restore_folios(const unsigned long *pfns, unsigned long nr, unsigned int order)
 {
-	const unsigned long pfn = PHYS_PFN(phys);
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
-		const unsigned long at = pfn + (i << order);
-
-		if (!kho_can_restore(PFN_PHYS(at)) || shim_folios[at].page.order != order)
+		if (!kho_can_restore(PFN_PHYS(pfns[i])) || shim_folios[pfns[i]].page.order != order)
 			break;
-		kho_restore_folio(PFN_PHYS(at));
+		kho_restore_folio(PFN_PHYS(pfns[i]));
 	}
 	return i;
 }
@@ -395,25 +392,30 @@ void kho_unpreserve_folio(struct folio *folio)
 	folio->page.preserved = false;
 }
 
-int kho_preserve_range(unsigned long pfn, unsigned long nr, unsigned int order)
+static void set_preserved(const struct kho_range *range, bool preserved)
 {
-	SHIM_BUG_ON(!nr);
-	for (unsigned long i = 0; i < nr; i++)
-		SHIM_BUG_ON(folio_order(pfn_folio(pfn + (i << order))) != order);
+	SHIM_BUG_ON(!range->nr);
+	for (unsigned long i = 0; i < range->nr; i++) {
+		struct folio *folio = pfn_folio(range->pfn + (i << range->order));
+
+		SHIM_BUG_ON(folio_order(folio) != range->order);
+		folio->page.preserved = preserved;
+	}
+}
+
+int kho_preserve_ranges(const struct kho_range *ranges, unsigned int nr)
+{
 	if (shim_fails(GFP_KERNEL))
 		return -ENOMEM;
-	for (unsigned long i = 0; i < nr; i++)
-		shim_folios[pfn + (i << order)].page.preserved = true;
+	for (unsigned int i = 0; i < nr; i++)
+		set_preserved(&ranges[i], true);
 	return 0;
 }
 
-void kho_unpreserve_range(unsigned long pfn, unsigned long nr, unsigned int order)
+void kho_unpreserve_ranges(const struct kho_range *ranges, unsigned int nr)
 {
-	SHIM_BUG_ON(!nr);
-	for (unsigned long i = 0; i < nr; i++) {
-		SHIM_BUG_ON(folio_order(pfn_folio(pfn + (i << order))) != order);
-		shim_folios[pfn + (i << order)].page.preserved = false;
-	}
+	for (unsigned int i = 0; i < nr; i++)
+		set_preserved(&ranges[i], false);
 }
 
 /* ---- the machine --------------------------------------------------------------- */

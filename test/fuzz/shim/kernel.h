@@ -36,6 +36,7 @@ typedef unsigned int gfp_t;
 typedef unsigned long pgoff_t;
 
 #define __init
+#define __initdata
 #define __user
 #define __ro_after_init
 #define EXPORT_SYMBOL_GPL(symbol)
@@ -581,11 +582,18 @@ int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size);
 int kho_add_subtree(const char *name, void *page, size_t size);
 bool kho_can_restore(phys_addr_t phys);
 struct folio *kho_restore_folio(phys_addr_t phys);
-unsigned long kho_restore_range(phys_addr_t phys, unsigned long nr, unsigned int order);
+unsigned long kho_restore_folios(const unsigned long *pfns, unsigned long nr, unsigned int order);
 int kho_preserve_folio(struct folio *folio);
 void kho_unpreserve_folio(struct folio *folio);
-int kho_preserve_range(unsigned long pfn, unsigned long nr, unsigned int order);
-void kho_unpreserve_range(unsigned long pfn, unsigned long nr, unsigned int order);
+
+struct kho_range {
+	unsigned long pfn;
+	unsigned int nr;
+	unsigned int order;
+};
+
+int kho_preserve_ranges(const struct kho_range *ranges, unsigned int nr);
+void kho_unpreserve_ranges(const struct kho_range *ranges, unsigned int nr);
 
 /* A machine without memory in use and without anything handed over. */
 void shim_reset(void);
