@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "expect.h"
 #include "pram.h"
 
 #define PAGE	4096UL
@@ -35,18 +36,6 @@
 #define META	2
 #define PAGES	64UL
 #define ROOM	20UL
-
-static unsigned int nr_failed;
-
-#define expect(cond)                                                          \
-	do {                                                                  \
-		errno = 0;                                                    \
-		if (!(cond)) {                                                \
-			printf("line %d: not true: %s (errno %d)\n", __LINE__, \
-			       #cond, errno);                                 \
-			nr_failed++;                                          \
-		}                                                             \
-	} while (0)
 
 static struct pram_ioctl_info info_of(int dev)
 {

@@ -54,19 +54,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "expect.h"
 #include "pram.h"
-
-static unsigned int nr_failed;
-
-#define expect(cond)                                                          \
-	do {                                                                  \
-		errno = 0;                                                    \
-		if (!(cond)) {                                                \
-			printf("line %d: not true: %s (errno %d)\n", __LINE__, \
-			       #cond, errno);                                 \
-			nr_failed++;                                          \
-		}                                                             \
-	} while (0)
 
 static int dev_open(void)
 {

@@ -31,8 +31,8 @@ extern unsigned int nr_failed;
 	do {                                                                  \
 		errno = 0;                                                    \
 		if (!(cond)) {                                                \
-			printf("%s: line %d: not true: %s (errno %d)\n",      \
-			       probe_what, __LINE__, #cond, errno);           \
+			printf("%s: %s:%d: not true: %s (errno %d)\n",        \
+			       probe_what, __FILE_NAME__, __LINE__, #cond, errno); \
 			nr_failed++;                                          \
 		}                                                             \
 	} while (0)
