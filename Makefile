@@ -121,6 +121,6 @@ help:
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
 	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; make deb-check: installs them into a Debian 12 and removes them; make deb-guest: boots one with them and kernels of make deb-kernel, and a service survives a kexec; never run to its end so far'
-	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now), guest (of deb-guest) or a file; LOCALVERSION=; never built to its end so far'
+	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now), guest (of deb-guest) or a file; LOCALVERSION=, LSMOD=; never built to its end so far'
 	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git; the series for Linux 7.3 and 7.2 and for CRIU as mailboxes for git am'
 	@echo 'make clean         removes build/; distclean: the cache as well'
