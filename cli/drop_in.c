@@ -24,8 +24,8 @@
 #define STOP_SECONDS	90U
 /* And for a restore, where systemd can't be told that it takes longer. */
 #define START_SECONDS	300U
-/* podman is given 300 s to checkpoint a container, or to restore it, and then is to stop or start it. */
-#define CONTAINER_SECONDS 400U
+/* podman is given 150 s to say what a container is, 300 s to checkpoint or to restore it; and then is to stop or start it. */
+#define CONTAINER_SECONDS 600U
 
 char *drop_in_path(const char *root, const char *unit)
 {

@@ -18,7 +18,8 @@
 
 #define ANNOTATION	"org.criu.config"
 #define OUR_CONFIG	"/etc/criu/pram-container.conf"
-#define INSPECT_SECONDS	60U
+/* All of them may ask at once, on a machine that is busy. */
+#define INSPECT_SECONDS	150U
 #define ARGS_MAX	16
 #define OUTPUT_MAX	(16U << 20)
 /* Until what was told to end has done so. */

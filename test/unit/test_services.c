@@ -678,7 +678,7 @@ static void test_container_of_unit(void **state)
 	expect_line(text, "ExecStop=-/usr/lib/pram/pram-service container-dump %n web", true);
 	expect_line(text, "ExecStop=-\"/usr/bin/podman\" \"stop\" \"-t\" \"10\" \"web\"", true);
 	expect_line(text, "After=pram-containers.target", true);
-	expect_line(text, "TimeoutStopSec=400s", true);
+	expect_line(text, "TimeoutStopSec=600s", true);
 	assert_null(strstr(text, "TimeoutStartSec="));
 	free(text);
 	/* systemd has it with the drop-in from then on. */
