@@ -20,10 +20,8 @@
 #include "util.h"
 
 #define SUM_LINE	"# sum of the unit's files: "
-/* criu has to be given the time for a dump. */
-#define STOP_SECONDS	90U
-/* And for a restore, where systemd can't be told that it takes longer. */
-#define START_SECONDS	300U
+/* For pram-service to tell systemd that a dump, or a restore, takes longer. */
+#define START_SECONDS	90U
 /* podman is given 150 s to say what a container is, 300 s to checkpoint or to restore it; and then is to stop or start it. */
 #define CONTAINER_SECONDS 600U
 
@@ -274,12 +272,14 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 		fputs("ExecStopPost=\n", out);
 	for (size_t i = 0; i < unit->stop_post.nr; i++)
 		put_command(out, "ExecStopPost", &unit->stop_post.all[i], " --unless-dumped");
-	/* How systemd hears of the restored main process. */
-	if (!forking && (!is_set(unit->notify_access) || !strcmp(unit->notify_access, "none")))
+	/* How systemd hears of the restored main process; and that it has to wait. */
+	if (forking && (!is_set(unit->notify_access) || strcmp(unit->notify_access, "all")))
+		fputs("NotifyAccess=exec\n", out);
+	else if (!is_set(unit->notify_access) || !strcmp(unit->notify_access, "none"))
 		fputs("NotifyAccess=main\n", out);
-	if (unit->timeout_stop_us < STOP_SECONDS * UINT64_C(1000000))
-		fprintf(out, "TimeoutStopSec=%us\n", STOP_SECONDS);
-	if (forking && unit->timeout_start_us < START_SECONDS * UINT64_C(1000000))
+	if (unit->timeout_stop_us < START_SECONDS * UINT64_C(1000000))
+		fprintf(out, "TimeoutStopSec=%us\n", START_SECONDS);
+	if (unit->timeout_start_us < START_SECONDS * UINT64_C(1000000))
 		fprintf(out, "TimeoutStartSec=%us\n", START_SECONDS);
 	if (unit->private_users && no_private_users)
 		fputs("PrivateUsers=no\n", out);

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,14 +24,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "progress.h"
 #include "record.h"
 #include "service.h"
 #include "streams.h"
 #include "util.h"
 
 #define PLUGIN_DIR	"/usr/lib/criu/pram_plugin"
-/* Until a criu that was told to give up has done so. */
-#define GRACE_MS	20000
+#define STILL_MS	60000	/* it is told to give up if it makes no progress for so long */
+#define GRACE_MS	20000	/* and is killed if it then makes none for so long */
 
 static const char *const criu_paths[] = { "/usr/local/sbin/criu", "/usr/sbin/criu" };
 
@@ -136,6 +136,8 @@ static void run_child(const struct criu_run *run, int program, int logs, int nul
 		"--libdir", PLUGIN_DIR, "-D", directory, "-o", run->log, "-v4",
 		"--manage-cgroups=ignore", "--tcp-established", "--network-lock", "nftables",
 		"--file-locks", "--ext-unix-sk",
+		/* To stop all tasks: 10 s are few for a machine that is busy. */
+		"--timeout", "30",
 	};
 	sigset_t none;
 	size_t nr = 1;
@@ -201,22 +203,19 @@ char *criu_first_error(int logs, const char *name)
 	return found;
 }
 
-static int wait_for(pid_t pid, unsigned int seconds, int *status)
+/* 0 when it has ended by itself, or -errno of progress_wait(). */
+static int wait_for(pid_t pid, int logs, const char *log, int *status)
 {
 	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
-	struct pollfd end = { .fd = pidfd, .events = POLLIN };
-	bool late = false;
+	int ret = pidfd < 0 ? 0 : progress_wait(pidfd, pid, logs, log, STILL_MS, CRIU_SECONDS * 1000);
 
-	if (pidfd >= 0 && !poll(&end, 1, seconds * 1000)) {
-		late = true;
+	if (ret) {
 		/* It gives up in good order: the tasks run on. */
 		kill(pid, SIGTERM);
-		if (!poll(&end, 1, GRACE_MS))
+		if (progress_wait(pidfd, pid, logs, log, GRACE_MS, CRIU_GRACE_SECONDS * 1000))
 			kill(pid, SIGKILL);
 	}
-	if (waitpid(pid, status, 0) < 0)
-		return -errno;
-	return late ? -ETIMEDOUT : 0;
+	return waitpid(pid, status, 0) < 0 ? -errno : ret;
 }
 
 /* One for each image with pages, so there may be many. */
@@ -255,7 +254,7 @@ int criu_run(const struct criu_run *run, char **why)
 	if (!pid)
 		run_child(run, program, logs, null, ends[1]);
 	if (pid > 0)
-		ret = wait_for(pid, run->seconds, &status);
+		ret = wait_for(pid, logs, run->log, &status);
 	else
 		ret = -errno;
 	if (ends[1] >= 0)
@@ -273,8 +272,10 @@ int criu_run(const struct criu_run *run, char **why)
 		close(ends[0]);
 	if (pid < 0)
 		return ret;
-	if (ret == -ETIMEDOUT) {
-		if (asprintf(why, "criu was not ready after %u s", run->seconds) < 0)
+	if (ret == -ETIMEDOUT || ret == -ETIME) {
+		if (asprintf(why, ret == -ETIME ? "criu was not ready after %u s" :
+						  "criu has made no progress for %u s",
+			     ret == -ETIME ? CRIU_SECONDS : STILL_MS / 1000) < 0)
 			*why = NULL;
 		return ret;
 	}

@@ -15,6 +15,7 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
@@ -25,8 +26,8 @@
 #include "util.h"
 
 #define READY_PATH	"/sys/kernel/pram/kexec_ready"
-/* If the unit has no limit for its stop. */
-#define DUMP_SECONDS	300U
+/* What is done beside criu's run takes less. */
+#define BESIDE_SECONDS	120U
 #define ARGS_MAX	(2 * EXTERNAL_MAX + 12)
 #define FDS_MAX		4096U
 /* Until services have finished what they ask each other. */
@@ -38,7 +39,6 @@ struct dump {
 	bool			tries;		/* it runs on, and nothing is kept */
 	pid_t			pid;
 	int			dev;
-	unsigned int		seconds;
 	struct json_object	*record;
 	struct json_object	*external;
 	char			*args[ARGS_MAX];
@@ -457,7 +457,6 @@ static int run_criu(struct dump *d, const char *name)
 		.task = d->pid,
 		.dev = d->dev,
 		.log = d->tries ? "try.log" : "dump.log",
-		.seconds = d->seconds,
 		.name = name,
 		.args = d->args,
 	};
@@ -505,21 +504,12 @@ static int run(struct dump *d)
 	return 0;
 }
 
-static unsigned int limit_of(const struct unit *unit)
-{
-	/* criu may take some more seconds to give up. */
-	const uint64_t seconds = unit->timeout_stop_us / 1000000 * 2 / 3;
-
-	return unit->timeout_stop_us == UINT64_MAX || seconds > DUMP_SECONDS ? DUMP_SECONDS : seconds;
-}
-
 /* Of a unit that is loaded, with its main process: what is to be known for a dump. */
 static int begin(struct dump *d, const struct unit *loaded)
 {
 	struct utsname name;
 
 	uname(&name);
-	d->seconds = limit_of(loaded);
 	d->record = json_object_new_object();
 	d->external = json_object_new_array();
 	json_object_object_add(d->record, "unit", json_object_new_string(d->unit));
@@ -620,6 +610,10 @@ int service_dump(const char *unit)
 	/* It has ended by itself. */
 	if (d.pid <= 0 || !is_kexec(unit))
 		return 0;
+	/* On behalf of the main process: systemd waits for longer than TimeoutStopSec=. */
+	setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
+	sd_pid_notifyf(d.pid, 0, "EXTEND_TIMEOUT_USEC=%u000000",
+		       CRIU_SECONDS + CRIU_GRACE_SECONDS + BESIDE_SECONDS);
 	ret = leave_cgroup();
 	d.dev = ret ? ret : pram_open();
 	if (d.dev < 0) {

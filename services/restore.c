@@ -31,11 +31,10 @@
 #include "util.h"
 
 #define PAUSE_US		100000
-#define WAITER_SECONDS		60U	/* until pram-exec waits */
-#define ADDRESS_SECONDS		60U	/* until addresses are there */
-#define RESTORE_SECONDS		300U
+#define WAITER_SECONDS		300U	/* until pram-exec waits: what the unit runs before it takes its time */
+#define ADDRESS_SECONDS		120U	/* until addresses are there */
 #define ACCEPT_SECONDS		120U	/* until systemd knows the main process */
-#define OTHERS_SECONDS		20U	/* until all other services are restored, too */
+#define OTHERS_SECONDS		60U	/* until all other services are restored, too */
 #define GONE_SECONDS		10U	/* until the tasks of a failed restore are gone */
 #define ARGS_MAX		(2 * (EXTERNAL_MAX + LENT_MAX) + 8)
 
@@ -202,6 +201,14 @@ static pid_t find_waiter(const char *control_group)
 	return found;
 }
 
+/* Is the unit not being started any more? */
+static bool is_over(const struct unit *unit)
+{
+	const char *state = unit->active_state ?: "";
+
+	return !strcmp(state, "inactive") || !strcmp(state, "failed");
+}
+
 /* The cgroup is made when it is started, so the unit is asked over and over. */
 static int wait_for_waiter(struct restore *r, const char **why)
 {
@@ -216,10 +223,14 @@ static int wait_for_waiter(struct restore *r, const char **why)
 		r->waiter = find_waiter(r->loaded.control_group ?: "");
 		r->waiter_fd = r->waiter ? pidfd_open(r->waiter, 0) : -1;
 		if (r->waiter_fd >= 0) {
-			/* A unit of Type=notify is given up if it does not say that it is ready. */
+			/* A unit of Type=notify or forking is given up if it is not ready in time. */
 			sd_pid_notifyf(r->waiter, 0, "EXTEND_TIMEOUT_USEC=%u000000",
-				       ADDRESS_SECONDS + RESTORE_SECONDS + ACCEPT_SECONDS);
+				       ADDRESS_SECONDS + CRIU_SECONDS + CRIU_GRACE_SECONDS + ACCEPT_SECONDS);
 			return 0;
+		}
+		if (is_over(&r->loaded)) {
+			*why = "it was stopped, or failed, before pram-exec ran in its sandbox";
+			return -ECANCELED;
 		}
 		usleep(PAUSE_US);
 	}
@@ -336,7 +347,6 @@ static int run(struct restore *r, char **why)
 		.cgroup = r->loaded.control_group,
 		.dev = r->dev,
 		.log = "restore.log",
-		.seconds = RESTORE_SECONDS,
 		/* It is freed when systemd has the tasks. */
 		.streams = &r->streams,
 		.nr_streams = &r->nr_streams,

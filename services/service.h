@@ -53,6 +53,10 @@ bool process_has_name(pid_t pid, const char *comm);
 /* Is it a connection to the journal, as systemd makes it for stdout and stderr? */
 bool is_journal(int fd);
 
+/* criu is told to give up after so long, if not before; and killed so much later. */
+#define CRIU_SECONDS		600U
+#define CRIU_GRACE_SECONDS	60U
+
 /**
  * struct criu_run - a criu that is to run in the namespaces of a task
  * @unit: the service
@@ -60,7 +64,6 @@ bool is_journal(int fd);
  * @cgroup: the unit's, to be entered as well; or %NULL
  * @dev: /dev/pram
  * @log: the log's name in the unit's directory of logs
- * @seconds: after that it is told to give up
  * @streams: where a restore stores the streams of the checkpoint, to be committed or closed; or %NULL
  * @nr_streams: their number
  * @name: the checkpoint's name, or %NULL for that of the service's
@@ -74,7 +77,6 @@ struct criu_run {
 	const char	*cgroup;
 	int		dev;
 	const char	*log;
-	unsigned int	seconds;
 	int		**streams;
 	size_t		*nr_streams;
 	const char	*name;

@@ -617,6 +617,18 @@ static void test_stopped_meanwhile(void **state)
 	assert_non_null(strstr(said, "it was stopped meanwhile"));
 }
 
+/* A command before it has failed: nobody is waited for, which would take minutes. */
+static void test_failed_before(void **state)
+{
+	(void)state;
+	put_service(1);
+	systemd_unit.active_state = "failed";
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_true(has_checkpoint());
+	assert_false(has_record());
+	assert_non_null(strstr(said, "before pram-exec ran"));
+}
+
 /* What is run behind "restore" does nothing if that has come to its end. */
 static void test_release(void **state)
 {
@@ -655,6 +667,7 @@ int main(void)
 		TEST(test_criu_fails),
 		TEST(test_task_ends),
 		TEST(test_stopped_meanwhile),
+		TEST(test_failed_before),
 		TEST(test_release),
 	};
 	char scratch[] = "/tmp/pram-test-restore-XXXXXX", remove[64];

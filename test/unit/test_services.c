@@ -330,6 +330,23 @@ static void test_drop_in_of_others(void **state)
 	start_argv[0] = "/usr/sbin/daemon";
 }
 
+/* pram-exec is no main process of it. */
+static void test_forking(void **state)
+{
+	char *text;
+
+	(void)state;
+	systemd_unit.type = "forking";
+	systemd_unit.pid_file = "/run/daemon.pid";
+	systemd_unit.timeout_start_us = 5000000;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	text = get(DROP_IN);
+	assert_non_null(text);
+	expect_line(text, "NotifyAccess=exec", true);
+	expect_line(text, "TimeoutStartSec=90s", true);
+	free(text);
+}
+
 /* Its unit has another text than when it was enabled. */
 static void test_stale(void **state)
 {
@@ -737,6 +754,7 @@ int main(void)
 		cmocka_unit_test_setup(test_names, setup),
 		cmocka_unit_test_setup(test_drop_in, setup),
 		cmocka_unit_test_setup(test_drop_in_of_others, setup),
+		cmocka_unit_test_setup(test_forking, setup),
 		cmocka_unit_test_setup(test_stale, setup),
 		cmocka_unit_test_setup(test_check_services, setup),
 		cmocka_unit_test(test_descendant),

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* How long pram-service waits for criu: while that makes progress. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "progress.h"
+#include "test_util.h"
+
+#define LOG	"log"
+
+static int dir = -1;
+
+/* Waits for a child that does this, and ends it. */
+static int wait_for(void (*work)(void), unsigned int still_ms, unsigned int most_ms)
+{
+	const pid_t pid = fork();
+	int pidfd, ret;
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		work();
+		_exit(0);
+	}
+	pidfd = pidfd_open(pid, 0);
+	assert_true(pidfd >= 0);
+	ret = progress_wait(pidfd, pid, dir, LOG, still_ms, most_ms);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(pidfd);
+	return ret;
+}
+
+static void sleep_for_ever(void)
+{
+	pause();
+}
+
+/* Two seconds in all, and longer than it may make no progress. */
+static void log_slowly(void)
+{
+	int fd = openat(dir, LOG, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	for (int n = 0; n < 20; n++) {
+		if (write(fd, "line\n", 5) != 5)
+			_exit(1);
+		usleep(100000);
+	}
+}
+
+static void compute(void)
+{
+	for (volatile unsigned int n = 0;; n++)
+		;
+}
+
+static void end_at_once(void)
+{
+}
+
+static void test_progress(void **state)
+{
+	(void)state;
+	assert_int_equal(wait_for(end_at_once, 1000, 60000), 0);
+	assert_int_equal(wait_for(sleep_for_ever, 300, 60000), -ETIMEDOUT);
+	assert_int_equal(wait_for(log_slowly, 1000, 60000), 0);
+	assert_int_equal(wait_for(compute, 1000, 2500), -ETIME);
+}
+
+int main(void)
+{
+	char scratch[] = "/tmp/test-progress.XXXXXX", command[64];
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_progress) };
+	int ret;
+
+	if (!mkdtemp(scratch))
+		return 1;
+	dir = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -r %s", scratch);
+	return system(command) ? 1 : ret;
+}
