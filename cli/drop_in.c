@@ -71,13 +71,35 @@ static void check_type(struct json_object *obstacles, const struct unit *unit)
 	    !strcmp(type, "dbus") ? "; a connection to the bus can't be kept" : "");
 }
 
+/*
+ * Without PrivateUsers= a service has the capabilities over the machine that it had over its user
+ * namespace alone. One that has none loses nothing but that: with these two lines it can't come by any.
+ */
+static const char no_capabilities[] = "CapabilityBoundingSet=\nNoNewPrivileges=yes\n";
+
+static bool starts_as_root(const struct unit *unit)
+{
+	for (size_t i = 0; i < unit->start.nr; i++) {
+		for (char **flag = unit->start.all[i].flags; flag && *flag; flag++) {
+			if (!strcmp(*flag, "no-setuid"))
+				return true;
+		}
+	}
+	return !is_set(unit->user) || !strcmp(unit->user, "root") || !strcmp(unit->user, "0");
+}
+
+bool drop_in_needs_private_users(const struct unit *unit)
+{
+	return unit->private_users && (starts_as_root(unit) || unit->ambient_capabilities);
+}
+
 static void check_sandbox(struct json_object *obstacles, const struct unit *unit,
 			  bool no_private_users)
 {
 	if (unit->dynamic_user)
 		add(obstacles, "DynamicUser=yes: its user may have another UID in the next boot; set DynamicUser=no and User=");
-	if (unit->private_users && !no_private_users)
-		add(obstacles, "PrivateUsers=yes: tasks can't be restored into a user namespace that systemd has made; --no-private-users turns it off in the drop-in");
+	if (drop_in_needs_private_users(unit) && !no_private_users)
+		add(obstacles, "PrivateUsers=yes: tasks can't be restored into that user namespace, and without it this service would have capabilities over the whole machine; set User= without AmbientCapabilities=, or give --no-private-users");
 	if (is_set(unit->root_directory))
 		add(obstacles, "RootDirectory=%s: criu and its plugin are not in it", unit->root_directory);
 	if (is_set(unit->root_image))
@@ -239,7 +261,7 @@ static uint32_t sum_files(const struct unit *unit, const char *root)
 	return sum;
 }
 
-char *drop_in_text(const struct unit *unit, const char *root, bool no_private_users)
+char *drop_in_text(const struct unit *unit, const char *root)
 {
 	const bool notifies = unit->type && !strncmp(unit->type, "notify", 6);
 	const bool forking = unit->type && !strcmp(unit->type, "forking");
@@ -281,8 +303,9 @@ char *drop_in_text(const struct unit *unit, const char *root, bool no_private_us
 		fprintf(out, "TimeoutStopSec=%us\n", START_SECONDS);
 	if (unit->timeout_start_us < START_SECONDS * UINT64_C(1000000))
 		fprintf(out, "TimeoutStartSec=%us\n", START_SECONDS);
-	if (unit->private_users && no_private_users)
-		fputs("PrivateUsers=no\n", out);
+	if (unit->private_users)
+		fprintf(out, "PrivateUsers=no\n%s",
+			drop_in_needs_private_users(unit) ? "" : no_capabilities);
 	/* criu's libraries have to be among ExecPaths= already, as the service's own are. */
 	if (unit->no_exec_paths && *unit->no_exec_paths)
 		fputs("ExecPaths=/usr/lib/pram -/usr/lib/criu\n", out);

@@ -17,12 +17,15 @@ char *drop_in_path(const char *root, const char *unit);
 
 /*
  * What keeps a service from going over a kexec: an array of text, empty if there is nothing.
- * @no_private_users: PrivateUsers= will be switched off.
+ * @no_private_users: PrivateUsers= is to be switched off whatever the service can do then.
  */
 struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_users);
 
-/* The drop-in's text, to be freed. */
-char *drop_in_text(const struct unit *unit, const char *root, bool no_private_users);
+/* Has it PrivateUsers=, and would have capabilities over the machine without that? */
+bool drop_in_needs_private_users(const struct unit *unit);
+
+/* The drop-in's text, to be freed. It switches PrivateUsers= off. */
+char *drop_in_text(const struct unit *unit, const char *root);
 
 /* The same of a unit that runs a container, and its path. */
 char *drop_in_container_path(const char *root, const char *unit);

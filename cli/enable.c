@@ -214,10 +214,14 @@ static enum pramctl_exit enable(const struct pramctl_args *args, const char *nam
 	status = services_refuse(unit.id, drop_in_obstacles(&unit, args->no_private_users));
 	if (status)
 		goto out;
-	text = drop_in_text(&unit, args->root, args->no_private_users);
+	text = drop_in_text(&unit, args->root);
 	status = services_install(unit.id, path, text);
 	if (!status) {
 		printf("%s will be kept across the next kexec\n", unit.id);
+		if (unit.private_users)
+			printf("PrivateUsers= is turned off, as tasks can't be restored into that user namespace%s\n",
+			       drop_in_needs_private_users(&unit) ? "" :
+			       "; without capabilities, and without new privileges, the service can do no more than before");
 		/* Its pid may be one that the next boot uses itself. */
 		if (unit.main_pid && unit.main_pid < SERVICES_LOW_PID)
 			printf("The next boot may also use the pid of its process %u: reboot once, or restart the service after 'systemctl start pram-pids.service'\n",

@@ -261,6 +261,7 @@ static int get_unit(sd_bus *bus, const char *path, struct unit *unit, char *erro
 	unit->proc_subset = get_string(bus, path, SERVICE, "ProcSubset");
 	unit->private_pids = get_string(bus, path, SERVICE, "PrivatePIDs");
 	unit->control_group = get_string(bus, path, SERVICE, "ControlGroup");
+	unit->user = get_string(bus, path, SERVICE, "User");
 	unit->no_exec_paths = get_strings(bus, path, SERVICE, "NoExecPaths");
 	unit->dynamic_user = get_bool(bus, path, SERVICE, "DynamicUser");
 	unit->private_users = get_bool(bus, path, SERVICE, "PrivateUsers");
@@ -268,6 +269,7 @@ static int get_unit(sd_bus *bus, const char *path, struct unit *unit, char *erro
 	unit->delegate = get_bool(bus, path, SERVICE, "Delegate");
 	get_number(bus, path, SERVICE, "MainPID", 'u', &unit->main_pid);
 	get_number(bus, path, SERVICE, "FileDescriptorStoreMax", 'u', &unit->fd_store_max);
+	get_number(bus, path, SERVICE, "AmbientCapabilities", 't', &unit->ambient_capabilities);
 	get_number(bus, path, SERVICE, "TimeoutStartUSec", 't', &unit->timeout_start_us);
 	get_number(bus, path, SERVICE, "TimeoutStopUSec", 't', &unit->timeout_stop_us);
 	ret = get_all_commands(bus, path, unit);
@@ -326,6 +328,7 @@ void unit_free(struct unit *unit)
 	free(unit->proc_subset);
 	free(unit->private_pids);
 	free(unit->control_group);
+	free(unit->user);
 	free_strings(unit->no_exec_paths);
 	free_commands(&unit->start);
 	free_commands(&unit->start_pre);

@@ -49,6 +49,7 @@ struct unit {
 	char	*proc_subset;
 	char	*private_pids;
 	char	*control_group;
+	char	*user;
 	char	**no_exec_paths;
 	bool	dynamic_user;
 	bool	private_users;
@@ -56,6 +57,7 @@ struct unit {
 	bool	delegate;
 	uint32_t main_pid;
 	uint32_t fd_store_max;
+	uint64_t ambient_capabilities;
 	uint64_t timeout_start_us;
 	uint64_t timeout_stop_us;
 	struct unit_commands start, start_pre, stop, stop_post;

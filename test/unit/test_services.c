@@ -189,7 +189,7 @@ static void test_refused(void **state)
 {
 	char *fifo[] = { "daemon.socket (Stream [::]:80)", "daemon.socket (FIFO /run/daemon)", NULL };
 	char *connection[] = { "daemon.socket (Connection [::]:80)", NULL };
-	char *privileged[] = { "privileged", NULL };
+	char *privileged[] = { "privileged", NULL }, *no_setuid[] = { "no-setuid", NULL };
 	struct unit_command two[2];
 
 	(void)state;
@@ -202,6 +202,17 @@ static void test_refused(void **state)
 	systemd_unit.dynamic_user = true;
 	expect_refused("DynamicUser=yes");
 	systemd_unit.private_users = true;
+	expect_refused("--no-private-users");
+	systemd_unit.private_users = true;
+	systemd_unit.user = "root";
+	expect_refused("--no-private-users");
+	systemd_unit.private_users = true;
+	systemd_unit.user = "daemon";
+	systemd_unit.ambient_capabilities = 1 << 10;
+	expect_refused("--no-private-users");
+	systemd_unit.private_users = true;
+	systemd_unit.user = "daemon";
+	start_command.flags = no_setuid;
 	expect_refused("--no-private-users");
 	systemd_unit.root_directory = "/srv/root";
 	expect_refused("RootDirectory=/srv/root");
@@ -323,7 +334,9 @@ static void test_drop_in_of_others(void **state)
 	expect_line(text, "ExecStop=-/usr/lib/pram/pram-exec --unless-dumped -- \"/bin/kill\" \"$MAINPID\"", true);
 	expect_line(text, "ExecStopPost=-/usr/lib/pram/pram-exec --unless-dumped -- \"/bin/kill\" \"$MAINPID\"", true);
 	expect_line(text, "NotifyAccess=main", true);
+	/* It is root, and may need what that can do. */
 	expect_line(text, "PrivateUsers=no", true);
+	expect_line(text, "CapabilityBoundingSet=", false);
 	expect_line(text, "ExecPaths=/usr/lib/pram -/usr/lib/criu", true);
 	expect_line(text, "TimeoutStopSec=90s", true);
 	free(text);
@@ -344,6 +357,24 @@ static void test_forking(void **state)
 	assert_non_null(text);
 	expect_line(text, "NotifyAccess=exec", true);
 	expect_line(text, "TimeoutStartSec=90s", true);
+	free(text);
+}
+
+/* It can do no more without them than with them. */
+static void test_private_users(void **state)
+{
+	char *text;
+
+	(void)state;
+	systemd_unit.private_users = true;
+	systemd_unit.user = "daemon";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	assert_non_null(strstr(output, "PrivateUsers= is turned off"));
+	text = get(DROP_IN);
+	assert_non_null(text);
+	expect_line(text, "PrivateUsers=no", true);
+	expect_line(text, "CapabilityBoundingSet=", true);
+	expect_line(text, "NoNewPrivileges=yes", true);
 	free(text);
 }
 
@@ -755,6 +786,7 @@ int main(void)
 		cmocka_unit_test_setup(test_drop_in, setup),
 		cmocka_unit_test_setup(test_drop_in_of_others, setup),
 		cmocka_unit_test_setup(test_forking, setup),
+		cmocka_unit_test_setup(test_private_users, setup),
 		cmocka_unit_test_setup(test_stale, setup),
 		cmocka_unit_test_setup(test_check_services, setup),
 		cmocka_unit_test(test_descendant),
