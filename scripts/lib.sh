@@ -79,11 +79,26 @@ commit_tested() {
 	echo "$(git -C "$top" rev-parse --short=12 HEAD)${changed:+, changed}"
 }
 
-# debian_sources SUITE: lines for apt with where this machine has Debian from, for mmdebstrap.
+# The mirror that serves Debian itself: not the security archive, whose label
+# differs, and nobody else's packages. Without lists there are no labels.
+debian_mirror() {
+	# shellcheck disable=SC2016 # apt's variables, not ours
+	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(SITE)' \
+		'Created-By: Packages' 2>/dev/null |
+		awk -F'|' '$1 == "Debian" && $2 == "Debian" && $3 == "main" { print $4; exit }'
+}
+
+debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# debian_sources SUITE: lines for apt with where this machine has Debian from, for mmdebstrap. A suite that it does
+# not use itself comes from the same mirror.
 debian_sources() {
+	local site
 	apt-get indextargets --format "deb \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" 'Created-By: Packages' 'Origin: Debian' |
-		grep -E " $1(-updates|-security)? " | sort -u ||
-		die "apt knows no source of Debian $1: its lists are missing (apt-get update), or this is another Debian"
+		grep -E " $1(-updates|-security)? " | sort -u && return
+	site=$(debian_mirror)
+	[ -n "$site" ] || die "apt knows no source of Debian: its lists are missing (apt-get update), or this is another Debian"
+	echo "deb [signed-by=$debian_keyring] $site $1 main"
 }
 
 # What scripts/check has set, it and all that it calls go by:
