@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,6 +144,73 @@ bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX])
 
 	return find_caller(&caller) &&
 	       pram_program_packs(caller.comm, caller.args, caller.size, reason);
+}
+
+/* Letters of podman container restore without a value. */
+static const char restore_flags[] = "aklR";
+
+static bool has_letter(const char *arg, char letter)
+{
+	return arg[0] == '-' && arg[1] != '-' &&
+	       memchr(arg + 1, letter, strspn(arg + 1, restore_flags));
+}
+
+bool pram_podman_keeps(const char *args, size_t size, const char *id, const char *name)
+{
+	bool restores = false, keeps = false, this_one = false;
+
+	for (const char *arg = args; arg < args + size; arg += strlen(arg) + 1) {
+		if (!restores) {
+			restores = !strcmp(arg, "restore");
+			continue;
+		}
+		keeps = keeps || !strcmp(arg, "--keep") || !strcmp(arg, "--keep=true") ||
+			has_letter(arg, 'k');
+		this_one = this_one || !strcmp(arg, "--all") || !strcmp(arg, "--latest") ||
+			   has_letter(arg, 'a') || has_letter(arg, 'l') || (name && !strcmp(arg, name)) ||
+			   (*arg && !strncmp(arg, id, strlen(arg)));
+	}
+	return keeps && this_one;
+}
+
+/* The value of an option of conmon's. */
+static const char *option_of(const struct caller *caller, const char *option)
+{
+	for (const char *arg = caller->args; arg < caller->args + caller->size; arg += strlen(arg) + 1) {
+		if (!strcmp(arg, option))
+			return arg + strlen(arg) + 1;
+	}
+	return NULL;
+}
+
+/* podman waits meanwhile, but is no ancestor: between them is conmon, which has left it. */
+bool pram_caller_keeps(void)
+{
+	struct caller caller, podman;
+	const char *id, *name;
+	struct dirent *entry;
+	bool keeps = false;
+	DIR *proc;
+
+	if (!find_caller(&caller) || strcmp(caller.comm, "conmon"))
+		return false;
+	id = option_of(&caller, "-c");
+	name = option_of(&caller, "-n");
+	proc = id ? opendir("/proc") : NULL;
+	while (proc && !keeps && (entry = readdir(proc))) {
+		const pid_t pid = atoi(entry->d_name);
+
+		if (pid <= 0)
+			continue;
+		read_file(pid, "comm", podman.comm, sizeof(podman.comm));
+		if (strcmp(podman.comm, "podman\n"))
+			continue;
+		podman.size = read_file(pid, "cmdline", podman.args, sizeof(podman.args));
+		keeps = pram_podman_keeps(podman.args, podman.size, id, name);
+	}
+	if (proc)
+		closedir(proc);
+	return keeps;
 }
 
 bool pram_caller_will_fail(pid_t task)

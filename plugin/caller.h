@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What becomes of a dump, by who has called criu. */
+/* What is to become of a dump or of a checkpoint, by who has called criu. */
 #ifndef PRAM_PLUGIN_CALLER_H
 #define PRAM_PLUGIN_CALLER_H
 
@@ -26,6 +26,15 @@ bool pram_caller_packs(char reason[PRAM_CALLER_REASON_MAX]);
  * namespace of their own, as @task may have, but criu can't do it, nor with ordinary images.
  */
 bool pram_caller_will_fail(pid_t task);
+
+/*
+ * Is the checkpoint to be there for further restores? podman asks for that by "podman container restore --keep", of which
+ * criu is not told.
+ */
+bool pram_caller_keeps(void);
+
+/* Does a podman with these arguments restore the container @id with that option? Its name is @name, or NULL. */
+bool pram_podman_keeps(const char *args, size_t size, const char *id, const char *name);
 
 /*
  * As pram_caller_packs(), of one program: its name as in /proc/PID/comm, and its arguments as in

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "caller.h"
 #include "checkpoint.h"
 #include "criu.h"
 #include "marker.h"
@@ -199,6 +200,8 @@ static int begin(void)
 	ret = pram_session_begin(&restore.session);
 	if (ret)
 		return ret;
+	if (pram_caller_keeps())
+		restore.session.settings.keep = true;
 
 	ret = pram_session_open(&restore.session);
 	if (ret) {

@@ -55,6 +55,25 @@ static void test_others(void **state)
 	assert_false(packs("conmon", "conmon", reason));
 }
 
+#define keeps(args) pram_podman_keeps(args, sizeof(args), "0123abcd", "box")
+
+static void test_keep(void **state)
+{
+	(void)state;
+	assert_true(keeps("podman\0container\0restore\0--keep\0box"));
+	assert_true(keeps("podman\0container\0restore\0-k\0" "0123"));
+	assert_true(keeps("podman\0container\0restore\0box\0--tcp-established\0--keep"));
+	assert_true(keeps("podman\0--log-level\0error\0container\0restore\0-lk"));
+	assert_true(keeps("podman\0container\0restore\0-k\0--all"));
+	assert_false(keeps("podman\0container\0restore\0box"));
+	assert_false(keeps("podman\0container\0restore\0--keep\0other"));
+	assert_false(keeps("podman\0container\0restore\0--keep=false\0box"));
+	assert_false(keeps("podman\0container\0checkpoint\0--keep\0box"));
+	/* No flag: the name of an archive. */
+	assert_false(keeps("podman\0container\0restore\0-ik\0box"));
+	assert_false(keeps(""));
+}
+
 static void ask_in_child(void *arg)
 {
 	const char *const *expected = arg;
@@ -164,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_podman),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_ancestors),
 		cmocka_unit_test(test_user_namespace),
 	};
