@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Containers of podman go over a kexec: those that no unit runs, and those of a unit that has them
- * started by "podman start", as "podman generate systemd" makes it.
+ * Containers of podman go over a kexec: those that no unit runs; those of a unit that has them started by
+ * "podman start", as "podman generate systemd" makes it; and those of a unit that makes one at each start by
+ * "podman run", as quadlets do.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -23,7 +24,10 @@ char *containers_path(const char *root, const char *name)
 	return output_format("%s" CONTAINERS_DIR "/%s" CONTAINERS_SUFFIX, root, name);
 }
 
-/* Whose drop-in is this? In it is a line with a name and an id, which is cut in two. */
+/*
+ * Whose drop-in is this? In it is a line with a name and an id, which is cut in two. There is no id of a container that
+ * is made at each start.
+ */
 static char *split_line(const char *text, char **id)
 {
 	const char *line = text ? strstr(text, DROP_IN_CONTAINER_LINE) : NULL;
@@ -104,36 +108,157 @@ bool containers_runs(const char *root, const struct unit *unit)
 	return !strcmp(program ? program + 1 : path, "podman") || sysfile_exists("", drop_in);
 }
 
-/* The container of "podman start ... NAME", or NULL after having said why it can't be served. */
-static const char *started_by(const struct unit *unit)
+/* The value of a long option, "--NAME=VALUE" or "--NAME VALUE", where it is given first; or NULL. */
+static const char *option_value(char **argv, const char *option)
+{
+	const size_t len = strlen(option);
+
+	for (char **arg = argv; arg && *arg; arg++) {
+		if (strncmp(*arg, option, len))
+			continue;
+		if ((*arg)[len] == '=')
+			return *arg + len + 1;
+		if (!(*arg)[len])
+			return arg[1];
+	}
+	return NULL;
+}
+
+/* Is this an option of podman itself whose value is the next word? */
+static bool has_value(const char *word)
+{
+	static const char *const options[] = {
+		"--cgroup-manager", "--conmon", "--events-backend", "--hooks-dir", "--imagestore", "--log-level",
+		"--module", "--network-cmd-path", "--network-config-dir", "--root", "--runroot", "--runtime",
+		"--runtime-flag", "--storage-driver", "--storage-opt", "--tmpdir", "--volumepath",
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		if (!strcmp(word, options[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Letters of podman run that have no value, in one word: -d, -dit. */
+static bool is_detached(char **argv)
+{
+	for (char **arg = argv; arg && *arg; arg++) {
+		const char *word = *arg;
+
+		if (!strcmp(word, "--detach") || !strcmp(word, "--detach=true"))
+			return true;
+		if (word[0] == '-' && word[1 + strspn(word + 1, "dit")] == 0 && strchr(word, 'd'))
+			return true;
+	}
+	return false;
+}
+
+/* Does it have a command of podman's before it starts? What that does to a container that waits is unknown. */
+static bool prepares_by_podman(const struct unit *unit)
+{
+	for (size_t i = 0; i < unit->start_pre.nr; i++) {
+		const char *path = unit->start_pre.all[i].path, *program = strrchr(path, '/');
+
+		if (!strcmp(program ? program + 1 : path, "podman"))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The container of "podman start ... NAME", or of "podman run --name NAME ...", which makes it @anew at each
+ * start; or NULL after having said why it can't be served.
+ */
+static const char *started_by(const struct unit *unit, bool *anew)
 {
 	char **argv = unit->start.all->argv;
-	const char *last = NULL;
-	bool starts = false;
+	char **words = argv && *argv ? argv + 1 : NULL;
+	const bool forking = unit->type && !strcmp(unit->type, "forking") && unit->pid_file && *unit->pid_file;
+	const char *sdnotify = option_value(words, "--sdnotify"), *verb = NULL, *last = NULL;
+	const bool notifies = unit->type && !strcmp(unit->type, "notify") && sdnotify && !strcmp(sdnotify, "conmon");
 
-	for (char **arg = argv && *argv ? argv + 1 : NULL; arg && *arg; arg++) {
-		starts |= !last && !strcmp(*arg, "start");
-		/* "podman pod start" is another. */
-		if (**arg != '-')
-			last = *arg;
+	for (char **word = words; word && *word; word++) {
+		if (**word == '-') {
+			/* Before the verb, a value is none. */
+			if (!verb && has_value(*word) && word[1])
+				word++;
+			continue;
+		}
+		verb = verb ?: *word;
+		last = *word;
 	}
-	if (unit->start.nr != 1 || !starts || !strcmp(last, "start"))
-		pramctl_error("%s: podman makes its container anew at each start (as quadlets do, and 'podman generate systemd --new'), so it can't be restored: make it once by 'podman create' and have the unit say 'podman start', as 'podman generate systemd' writes it",
+	*anew = verb && !strcmp(verb, "run");
+	/* "podman pod start" is another. */
+	if (unit->start.nr != 1 || !verb || (!*anew && (strcmp(verb, "start") || last == verb)))
+		pramctl_error("%s: of units that run podman only those are served that have one ExecStart=, 'podman start NAME' or 'podman run'",
 			      unit->id);
-	else if (!unit->type || strcmp(unit->type, "forking") || !unit->pid_file || !*unit->pid_file)
-		pramctl_error("%s: it runs podman, and is not Type=forking with PIDFile=, as 'podman generate systemd' writes it",
+	else if (!*anew && !forking)
+		pramctl_error("%s: it runs 'podman start', and is not Type=forking with PIDFile=, as 'podman generate systemd' writes it",
+			      unit->id);
+	else if (*anew && !(is_detached(words) && option_value(words, "--name") && (forking || notifies)))
+		pramctl_error("%s: its 'podman run' needs --detach, --name, and --sdnotify=conmon in a unit of Type=notify or a PIDFile= in one of Type=forking, as quadlets and 'podman generate systemd --new' have it",
+			      unit->id);
+	else if (*anew && prepares_by_podman(unit))
+		pramctl_error("%s: its ExecStartPre= calls podman, which might remove the container that is to be restored: let 'podman run --replace' do that",
 			      unit->id);
 	else
-		return last;
+		return *anew ? option_value(words, "--name") : last;
 	return NULL;
+}
+
+/* The runtime that is to make it, if it is to be another than by default; or NULL. */
+static const char *other_runtime(const struct unit *unit)
+{
+	const bool chosen = option_value(unit->start.all->argv, "--runtime");
+
+	return !chosen && container_default_is_crun() ? CONTAINER_CRUN : NULL;
+}
+
+/* Can it not be kept as it is? Then its unit has to make it anew with the drop-in. */
+static bool is_made_before(const struct container *c)
+{
+	return !*c->config || c->auto_remove || container_is_crun(c->runtime);
+}
+
+/* Its container as "podman run" makes it with the drop-in: with the annotation, without --rm, and not by crun alone. */
+static void as_made_anew(struct container *c)
+{
+	if (container_is_crun(c->runtime)) {
+		free(c->runtime);
+		c->runtime = output_format("%s", CONTAINER_CRUN);
+	}
+	if (!*c->config) {
+		free(c->config);
+		c->config = output_format("%s", CONTAINER_CONFIG);
+	}
+	c->auto_remove = false;
+}
+
+/* Is there one that is to be looked at? One that is made anew at each start may not be there. */
+static enum pramctl_exit load_of_unit(const char *name, bool anew, struct container *c, bool *there)
+{
+	char error[CONTAINER_ERROR_MAX];
+	int ret;
+
+	*there = true;
+	if (!anew)
+		return load(name, c);
+	ret = container_load(name, c, error);
+	*there = !ret;
+	if (!ret || ret == -ENOENT)
+		return PRAMCTL_OK;
+	pramctl_error(CONTAINER_PREFIX "%s: %s", name, error);
+	return PRAMCTL_FAILED;
 }
 
 enum pramctl_exit containers_enable_unit(const struct pramctl_args *args, const struct unit *unit)
 {
 	_cleanup_free_ char *path = drop_in_container_path(args->root, unit->id);
 	_cleanup_free_ char *old = sysfile_read("", path), *text = NULL;
-	const char *operand;
+	bool anew, there, restart;
 	enum pramctl_exit status;
+	const char *operand;
 	struct container c;
 
 	if (old) {
@@ -145,19 +270,27 @@ enum pramctl_exit containers_enable_unit(const struct pramctl_args *args, const 
 			      unit->id, unit->id);
 		return PRAMCTL_FAILED;
 	}
-	operand = started_by(unit);
+	operand = started_by(unit, &anew);
 	if (!operand)
 		return PRAMCTL_FAILED;
-	status = load(operand, &c);
+	status = load_of_unit(operand, anew, &c, &there);
 	if (status)
 		goto out;
-	status = services_refuse(unit->id, container_obstacles(&c, unit->id));
+	restart = anew && there && is_made_before(&c);
+	if (anew && there)
+		as_made_anew(&c);
+	if (there)
+		status = services_refuse(unit->id, container_obstacles(&c, unit->id));
 	if (status)
 		goto out;
-	text = drop_in_container_text(unit, args->root, c.name, c.id);
+	text = drop_in_container_text(unit, args->root, anew ? operand : c.name, anew ? NULL : c.id,
+				      anew ? other_runtime(unit) : NULL);
 	status = services_install(unit->id, path, text);
 	if (!status)
-		printf("%s will be kept across the next kexec, with its container %s\n", unit->id, c.name);
+		printf("%s will be kept across the next kexec, with its container %s\n", unit->id,
+		       anew ? operand : c.name);
+	if (!status && restart)
+		printf("The container that runs now cannot be: run 'systemctl restart %s'\n", unit->id);
 out:
 	container_free(&c);
 	return status;
@@ -215,21 +348,33 @@ bool containers_describe(const char *root, const char *key, struct json_object *
 	char error[CONTAINER_ERROR_MAX], *id;
 	struct json_object *more;
 	struct container c;
+	int ret;
 
 	name = split_line(text, &id);
 	if (!name)
 		return false;
 	output_add_string(service, "container", name);
-	if (container_load(name, &c, error)) {
-		output_add_string(service, "state", "unknown");
-		add_obstacle(obstacles, error);
+	ret = container_load(name, &c, error);
+	/* One that is made anew at each start is not there if it does not run. */
+	if (ret) {
+		output_add_string(service, "state", ret == -ENOENT && !*id ? "none" : "unknown");
+		if (ret != -ENOENT || *id)
+			add_obstacle(obstacles, error);
+		if (!plain)
+			describe_unit(root, key, text, obstacles);
 		container_free(&c);
 		return true;
 	}
 	output_add_string(service, "state", c.state);
 	if (c.running)
 		describe_tasks(&c, service);
-	if (strcmp(id, c.id)) {
+	if (!*id && is_made_before(&c)) {
+		_cleanup_free_ char *older =
+			output_format("its container was made before it was enabled: run 'systemctl restart %s'", key);
+
+		add_obstacle(obstacles, older);
+		as_made_anew(&c);
+	} else if (*id && strcmp(id, c.id)) {
 		_cleanup_free_ char *other =
 			output_format("it was made anew since it was enabled: run 'pramctl disable %s', then enable it again",
 				      key);

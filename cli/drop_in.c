@@ -16,6 +16,7 @@
 #include "drop_in.h"
 #include "output.h"
 #include "paths.h"
+#include "podman.h"
 #include "sysfile.h"
 #include "util.h"
 
@@ -313,20 +314,83 @@ char *drop_in_text(const struct unit *unit, const char *root)
 	return text;
 }
 
-/* A command as the unit has it. */
-static void put_plain(FILE *out, const struct unit_command *command)
+/* "--rm" of podman run: podman checkpoints no such container to be restored where it is. The unit removes it. */
+static bool removes(const char *word)
 {
+	return !strcmp(word, "--rm") || !strcmp(word, "--rm=true");
+}
+
+static bool replaces(char **argv)
+{
+	for (char **arg = argv; arg && *arg; arg++) {
+		if (!strcmp(*arg, "--replace") || !strcmp(*arg, "--replace=true"))
+			return true;
+	}
+	return false;
+}
+
+/* Does it name a file of criu's options by itself? */
+static bool has_annotation(char **argv)
+{
+	for (char **arg = argv; arg && *arg; arg++) {
+		const char *value = strncmp(*arg, "--annotation=", 13) ? *arg : *arg + 13;
+
+		if (!strncmp(value, CONTAINER_ANNOTATION "=", strlen(CONTAINER_ANNOTATION "=")))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A command as the unit has it; but for what "podman run" of a container needs that is made @anew, by @runtime if
+ * that is not NULL.
+ */
+static void put_plain(FILE *out, const struct unit_command *command, bool anew, const char *runtime)
+{
+	char **argv = command->argv && *command->argv ? command->argv + 1 : NULL;
+	bool removed = !anew, completed = !anew;
+
 	put_word(out, command->path);
-	for (char **arg = command->argv ? command->argv + 1 : NULL; arg && *arg; arg++) {
+	for (char **arg = argv; arg && *arg; arg++) {
+		/* Behind the first one there may be others that are the container's own. */
+		if (!removed && removes(*arg)) {
+			removed = true;
+			continue;
+		}
 		fputc(' ', out);
 		put_word(out, *arg);
+		if (completed || strcmp(*arg, "run"))
+			continue;
+		completed = true;
+		if (!has_annotation(argv))
+			fputs(" \"--annotation\" \"" CONTAINER_ANNOTATION "=" CONTAINER_CONFIG "\"", out);
+		if (runtime)
+			fprintf(out, " \"--runtime\" \"%s\"", runtime);
+		/* Or one that is left, as nothing removes it, would be in the way. */
+		if (!replaces(argv))
+			fputs(" \"--replace\"", out);
 	}
 	fputc('\n', out);
 }
 
-char *drop_in_container_text(const struct unit *unit, const char *root, const char *name,
-			     const char *id)
+/* What the unit stops its container by: nothing is to be done by that when it is dumped, if it @removes it. */
+static void put_stop(FILE *out, const char *key, const struct unit_commands *commands, bool removes)
 {
+	for (size_t i = 0; i < commands->nr; i++) {
+		if (removes) {
+			put_command(out, key, &commands->all[i], " --unless-dumped");
+			continue;
+		}
+		fprintf(out, "%s=", key);
+		put_prefixes(out, commands->all[i].flags);
+		put_plain(out, &commands->all[i], false, NULL);
+	}
+}
+
+char *drop_in_container_text(const struct unit *unit, const char *root, const char *name,
+			     const char *id, const char *runtime)
+{
+	const bool anew = !id;
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -336,23 +400,25 @@ char *drop_in_container_text(const struct unit *unit, const char *root, const ch
 	fprintf(out,
 		"# SPDX-License-Identifier: GPL-2.0-only\n"
 		"# Written by 'pramctl enable': the container is kept across a kexec. 'pramctl disable' removes it.\n"
-		DROP_IN_CONTAINER_LINE "%s %s\n"
+		DROP_IN_CONTAINER_LINE "%s%s%s\n"
 		SUM_LINE "%08" PRIx32 "\n"
 		"[Unit]\n"
 		"Wants=pram-containers.target\n"
 		"After=pram-containers.target\n"
 		"[Service]\n"
+		"%s"
 		"ExecStart=\n"
 		"ExecStart=",
-		name, id, sum_files(unit, root));
+		name, anew ? "" : " ", anew ? "" : id, sum_files(unit, root),
+		anew ? "EnvironmentFile=-" ENV_DIR "/%n\n" : "");
 	put_prefixes(out, unit->start.all->flags);
 	fprintf(out, SERVICE_PROGRAM " container-start %%n %s -- ", name);
-	put_plain(out, unit->start.all);
+	put_plain(out, unit->start.all, anew, runtime);
 	fprintf(out, "ExecStop=\nExecStop=-" SERVICE_PROGRAM " container-dump %%n %s\n", name);
-	for (size_t i = 0; i < unit->stop.nr; i++) {
-		fputs("ExecStop=", out);
-		put_prefixes(out, unit->stop.all[i].flags);
-		put_plain(out, &unit->stop.all[i]);
+	put_stop(out, "ExecStop", &unit->stop, anew);
+	if (anew && unit->stop_post.nr) {
+		fputs("ExecStopPost=\n", out);
+		put_stop(out, "ExecStopPost", &unit->stop_post, true);
 	}
 	if (unit->timeout_stop_us < CONTAINER_SECONDS * UINT64_C(1000000))
 		fprintf(out, "TimeoutStopSec=%us\n", CONTAINER_SECONDS);

@@ -9,7 +9,7 @@
 
 #include "unit.h"
 
-/* In a drop-in about a container: its name and its id. */
+/* In a drop-in about a container: its name, and its id if that stays the same. */
 #define DROP_IN_CONTAINER_LINE	"# container: "
 
 /* The path of a unit's drop-in below @root, to be freed. */
@@ -27,10 +27,13 @@ bool drop_in_needs_private_users(const struct unit *unit);
 /* The drop-in's text, to be freed. It switches PrivateUsers= off. */
 char *drop_in_text(const struct unit *unit, const char *root);
 
-/* The same of a unit that runs a container, and its path. */
+/*
+ * The same of a unit that runs a container, and its path. @id: NULL if it makes one at each start, by "podman run";
+ * then by @runtime, if that is not %NULL.
+ */
 char *drop_in_container_path(const char *root, const char *unit);
 char *drop_in_container_text(const struct unit *unit, const char *root, const char *name,
-			     const char *id);
+			     const char *id, const char *runtime);
 
 /* Are the unit's files other than those that the drop-in with this text was made of? */
 bool drop_in_is_stale(const struct unit *unit, const char *root, const char *text);

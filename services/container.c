@@ -16,10 +16,12 @@
 #include <sys/file.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
 #include "podman.h"
+#include "pram-exec.h"
 #include "record.h"
 #include "service.h"
 #include "tasks.h"
@@ -175,6 +177,9 @@ static void save(struct carried *c)
 		return;
 	}
 	mark_remove(TRIED_DIR, c->key);
+	/* What the unit has to remove it by then does nothing. */
+	if (!container_name(c->key))
+		mark_write(ENV_DIR, c->key, PRAM_EXEC_VARIABLE "=dumped\n");
 	say(LOG_NOTICE, c->key, "container %s is dumped into PRAM in %" PRIu64 " ms", c->name,
 	    (record_number(c->record, "dumped_ns") - record_number(c->record, "frozen_ns")) / 1000000);
 }
@@ -493,6 +498,12 @@ static bool restore(struct carried *c, bool *ran)
 		service_forget(c->dev, c->key);
 		return false;
 	}
+	/* If its unit makes it anew at each start, there may be none. */
+	if (!container_name(c->key) && !*record_text(c->record, "checkpoint")) {
+		say(LOG_WARNING, c->key, "it is started afresh, not restored: it was not dumped");
+		service_forget(c->dev, c->key);
+		return false;
+	}
 	ret = container_load(c->name, &c->container, error);
 	if (ret) {
 		say(LOG_ERR, c->key, "it is not restored: %s", error);
@@ -550,15 +561,68 @@ static int container_restore(const char *key, const char *name)
 	return !!ret;
 }
 
+static int write_id(const char *path, const char *id)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return -errno;
+	fputs(id, file);
+	return fclose(file) ? -errno : 0;
+}
+
+/* The file that a command of podman's would have put the id into; or NULL. */
+static const char *id_file(char **command)
+{
+	const size_t len = strlen("--cidfile");
+
+	for (char **arg = command; *arg; arg++) {
+		if (strncmp(*arg, "--cidfile", len))
+			continue;
+		if ((*arg)[len] == '=')
+			return *arg + len + 1;
+		if (!(*arg)[len])
+			return arg[1];
+	}
+	return NULL;
+}
+
+/* A restore tells the unit less than "podman run" does: 0 or not, after having said why. */
+static int tell_unit(const char *key, const char *name, char **command)
+{
+	const char *path = id_file(command);
+	char error[CONTAINER_ERROR_MAX];
+	struct container container;
+	int ret;
+
+	if (!path && !getenv("NOTIFY_SOCKET"))
+		return 0;
+	ret = container_load(name, &container, error);
+	if (ret) {
+		say(LOG_ERR, key, "it is restored, but its unit can't be told: %s", error);
+		container_free(&container);
+		return ret;
+	}
+	ret = path ? write_id(path, container.id) : 0;
+	if (ret)
+		say(LOG_ERR, key, "it is restored, but %s can't be written: %s", path, strerror(-ret));
+	else
+		sd_notifyf(0, "MAINPID=%d\nREADY=1", container.conmon);
+	container_free(&container);
+	return ret;
+}
+
 /* ExecStart= of a unit that runs a container: restores it, or does what the unit did. */
 static int container_start(const char *key, const char *name, char **command)
 {
 	struct carried c = { .key = key, .name = name, .dev = -1 };
-	bool ran, restored = restore(&c, &ran);
+	bool ran, restored;
 
+	unsetenv(PRAM_EXEC_VARIABLE);
+	restored = restore(&c, &ran);
 	carried_end(&c);
 	if (restored)
-		return 0;
+		return !!tell_unit(key, name, command);
 	execv(*command, command);
 	say(LOG_ERR, key, "%s can't be executed: %s", *command, strerror(errno));
 	return 1;

@@ -16,8 +16,6 @@
 #include "podman.h"
 #include "util.h"
 
-#define ANNOTATION	"org.criu.config"
-#define OUR_CONFIG	"/etc/criu/pram-container.conf"
 /* All of them may ask at once, on a machine that is busy. */
 #define INSPECT_SECONDS	150U
 #define ARGS_MAX	16
@@ -214,6 +212,25 @@ static char *service_of(pid_t pid)
 	return strdup(name ? name + 1 : "");
 }
 
+bool container_is_crun(const char *runtime)
+{
+	const char *name = strrchr(runtime, '/');
+
+	return strcmp(runtime, CONTAINER_CRUN) && !strcmp(name ? name + 1 : runtime, "crun");
+}
+
+bool container_default_is_crun(void)
+{
+	const char *const argv[] = { "info", "--format", "{{.Host.OCIRuntime.Path}}", NULL };
+	_cleanup_free_ char *output = NULL;
+	char error[CONTAINER_ERROR_MAX];
+
+	if (podman_run(argv, INSPECT_SECONDS, &output, error))
+		return false;
+	output[strcspn(output, "\n")] = 0;
+	return container_is_crun(output);
+}
+
 static int take(struct container *c, struct json_object *said)
 {
 	struct json_object *state = member(said, "State"), *host = member(said, "HostConfig");
@@ -221,19 +238,24 @@ static int take(struct container *c, struct json_object *said)
 
 	c->id = text_of(said, "Id");
 	c->name = text_of(said, "Name");
-	c->config = text_of(member(member(said, "Config"), "Annotations"), ANNOTATION);
+	c->config = text_of(member(member(said, "Config"), "Annotations"), CONTAINER_ANNOTATION);
 	c->state = text_of(state, "Status");
 	c->network = text_of(host, "NetworkMode");
 	c->userns = text_of(host, "UsernsMode");
 	c->pidns = text_of(host, "PidMode");
 	c->pod = text_of(said, "Pod");
 	c->runtime = text_of(said, "OCIRuntime");
+	if (c->runtime && !strcmp(c->runtime, CONTAINER_CRUN)) {
+		free(c->config);
+		c->config = strdup(CONTAINER_CONFIG);
+	}
 	c->logs = text_of(said, "StaticDir");
 	c->infra = is_true(said, "IsInfra");
 	c->auto_remove = is_true(host, "AutoRemove");
 	c->running = is_true(state, "Running");
 	c->pid = json_object_get_int(member(state, "Pid"));
-	c->unit = service_of(json_object_get_int(member(state, "ConmonPid")));
+	c->conmon = json_object_get_int(member(state, "ConmonPid"));
+	c->unit = service_of(c->conmon);
 	c->published = json_object_new_array();
 	if (json_object_is_type(ports, json_type_object)) {
 		json_object_object_foreach(ports, key, hosts)
@@ -327,21 +349,20 @@ static bool has_plugin(const char *config)
 struct json_object *container_obstacles(const struct container *c, const char *unit)
 {
 	struct json_object *obstacles = json_object_new_array();
-	const char *runtime = strrchr(c->runtime, '/');
 
 	if (c->infra) {
 		add(obstacles, "it is a pod's own container, which goes along with the others of that pod: enable these");
 		return obstacles;
 	}
 	if (!*c->config)
-		add(obstacles, "it has no annotation " ANNOTATION ": podman can't add that to a container that is there; make it anew, by 'podman rm' and 'podman run --annotation " ANNOTATION "=" OUR_CONFIG " ...'");
+		add(obstacles, "it has no annotation " CONTAINER_ANNOTATION ": podman can't add that to a container that is there; make it anew, by 'podman rm' and 'podman run --annotation " CONTAINER_ANNOTATION "=" CONTAINER_CONFIG " ...'");
 	else if (access(c->config, R_OK))
-		add(obstacles, "its annotation " ANNOTATION " names %s: %s", c->config, strerror(errno));
+		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s: %s", c->config, strerror(errno));
 	else if (!has_plugin(c->config))
-		add(obstacles, "its annotation " ANNOTATION " names %s, by which criu does not take PRAM's plugin: " OUR_CONFIG " has the lines for that",
+		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s, by which criu does not take PRAM's plugin: " CONTAINER_CONFIG " has the lines for that",
 		    c->config);
-	if (!strcmp(runtime ? runtime + 1 : c->runtime, "crun"))
-		add(obstacles, "its runtime is crun, of which no version was seen to take criu's options from that annotation: make it anew with --runtime runc");
+	if (container_is_crun(c->runtime))
+		add(obstacles, "its runtime is crun, of which no version was seen to take criu's options from that annotation: make it anew with --runtime " CONTAINER_CRUN ", or --runtime runc");
 	if (c->auto_remove)
 		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
 	if (*c->pod && unit)

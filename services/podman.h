@@ -26,6 +26,19 @@ char *container_starter(const char *unit);
 #define CONTAINERS_DIR		"/etc/systemd/system/" CONTAINERS_UNIT ".d"
 #define CONTAINERS_SUFFIX	".container.conf"
 
+/* Which file of criu's options is a container's, and the one that has criu take PRAM's plugin. */
+#define CONTAINER_ANNOTATION	"org.criu.config"
+#define CONTAINER_CONFIG	"/etc/criu/pram-container.conf"
+
+/* A runtime that does so without that annotation, by crun. */
+#define CONTAINER_CRUN		"/usr/lib/pram/crun"
+
+/* Is this runtime, which may be a path, crun; and not the one above? */
+bool container_is_crun(const char *runtime);
+
+/* Is that what podman takes if it is told nothing else? */
+bool container_default_is_crun(void);
+
 /* A word for what is wrong, for messages. */
 #define CONTAINER_ERROR_MAX	512
 
@@ -41,6 +54,7 @@ char *container_starter(const char *unit);
  * @runtime: "runc", "crun", or the path of such a program
  * @images: where podman has it checkpointed, which is the checkpoint's name
  * @logs: where criu's logs are then
+ * @conmon: the process of podman that watches it, or 0
  * @unit: the unit that conmon runs in, or "" if podman has made it one of its own
  * @published: rules of nftables for what arrives at its published ports, an array of text
  */
@@ -61,6 +75,7 @@ struct container {
 	bool	auto_remove;
 	bool	running;
 	pid_t	pid;
+	pid_t	conmon;
 	struct json_object *published;
 };
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +82,7 @@ int __wrap_container_load(const char *name, struct container *c, char *error)
 	c->images = strdup(IMAGES);
 	c->logs = strdup("/var/images");
 	c->infra = infra;
+	c->conmon = 99;
 	c->running = infra ? infra_runs : is_running;
 	c->published = json_object_new_array();
 	if (!pod || infra)
@@ -430,15 +433,20 @@ static void test_pod(void **state)
 	expect_afresh("restore infra; init web; start web; ", "its pod is not there: it does not init");
 }
 
+#define UNIT	"web.service"
+#define ID_FILE	"run-container/web.cid"
+
 /* Runs the unit's start: what it ends with, 7 if that was its own command. */
-static int start_unit(void)
+static int start_unit(const char *key)
 {
-	char *argv[] = { "pram-service", "container-start", KEY, "web", "--", "/bin/sh", "-c", "exit 7", NULL };
+	char *argv[] = {
+		"pram-service", "container-start", (char *)key, "web", "--", "/bin/sh", "-c", "exit 7", "--cidfile=" ID_FILE, NULL,
+	};
 	pid_t pid = fork();
 	int status;
 
 	if (!pid)
-		_exit(container_main(8, argv));
+		_exit(container_main(9, argv));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -446,16 +454,57 @@ static int start_unit(void)
 static void test_unit(void **state)
 {
 	(void)state;
-	assert_int_equal(start_unit(), 7);
+	assert_int_equal(start_unit(KEY), 7);
 	go_down();
-	assert_int_equal(start_unit(), 0);
+	assert_int_equal(start_unit(KEY), 0);
 	assert_false(has_record());
-	assert_int_equal(start_unit(), 7);
+	assert_int_equal(start_unit(KEY), 7);
 	is_running = true;
 	go_down();
 	fails = "restore";
-	assert_int_equal(start_unit(), 7);
+	assert_int_equal(start_unit(KEY), 7);
 	assert_false(has_record());
+}
+
+/* A unit that makes its container at each start, and removes it when it stops; but not if it is dumped. */
+static void test_made_anew(void **state)
+{
+	/* The kernel chooses a name, which begins with a nul. */
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(address);
+	char *dump[] = { "pram-service", "container-dump", UNIT, "web", NULL }, *text, message[128] = "";
+	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)state;
+	assert_int_equal(container_main(4, dump), 0);
+	text = mark_read("run-container/env", UNIT);
+	assert_string_equal(text, "PRAM_SERVICE=dumped");
+	free(text);
+	fake_pram_kexec();
+	assert_int_equal(system("rm -rf run-container && mkdir run-container"), 0);
+	assert_int_equal(bind(notify, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	assert_int_equal(getsockname(notify, (struct sockaddr *)&address, &len), 0);
+	address.sun_path[0] = '@';
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	assert_int_equal(start_unit(UNIT), 0);
+	unsetenv("NOTIFY_SOCKET");
+	assert_true(recv(notify, message, sizeof(message) - 1, 0) > 0);
+	assert_string_equal(message, "MAINPID=99\nREADY=1");
+	close(notify);
+	text = test_read_file(ID_FILE, NULL);
+	assert_string_equal(text, "0123");
+	free(text);
+	assert_null(mark_read("run-container/env", UNIT));
+
+	/* One that could not be dumped is gone by then, which is as it should be. */
+	is_running = true;
+	fails = "checkpoint";
+	assert_int_equal(container_main(4, dump), 0);
+	assert_null(mark_read("run-container/env", UNIT));
+	fake_pram_kexec();
+	fails = "inspect";
+	assert_int_equal(start_unit(UNIT), 7);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 }
 
 static void test_usage(void **state)
@@ -482,6 +531,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pod, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
 	};
 

@@ -576,7 +576,7 @@ static void put_podman(void)
 	char text[512], path[256];
 
 	snprintf(text, sizeof(text),
-		 "#!/bin/sh\n[ \"$5\" != gone ] || { echo 'Error: no such container gone' >&2; exit 125; }\ncat %s/inspect\n",
+		 "#!/bin/sh\n[ \"$3\" != info ] || { echo /usr/bin/$RUNTIME; exit; }\n[ \"$5\" != gone ] || { echo 'Error: no such container gone' >&2; exit 125; }\ncat %s/inspect\n",
 		 scratch);
 	put("bin/podman", text);
 	snprintf(path, sizeof(path), "%s/bin/podman", scratch);
@@ -632,7 +632,7 @@ static void test_container_refused(void **state)
 	expect_container_refused("\"org.criu.config\"", "\"other\"", "podman run --annotation org.criu.config=");
 	expect_container_refused("container.conf", "none.conf", "none.conf: No such file");
 	expect_container_refused("container.conf", "inspect", "by which criu does not take PRAM's plugin");
-	expect_container_refused("\"runc\"", "\"/usr/bin/crun\"", "with --runtime runc");
+	expect_container_refused("\"runc\"", "\"/usr/bin/crun\"", "--runtime /usr/lib/pram/crun, or --runtime runc");
 	expect_container_refused("\"AutoRemove\": false", "\"AutoRemove\": true", "made with --rm");
 	expect_container_refused("\"IsInfra\": false", "\"IsInfra\": true", "it is a pod's own container");
 	expect_container_refused("\"bridge\"", "\"container:ff\"", "--network container:ff");
@@ -705,9 +705,10 @@ static void test_container_of_unit(void **state)
 	systemd_unit.timeout_start_us = UINT64_MAX;
 	systemd_unit.stop = (struct unit_commands){ &stop_command, 1 };
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
-	assert_non_null(strstr(output, "podman makes its container anew at each start"));
+	assert_non_null(strstr(output, "its 'podman run' needs --detach, --name"));
 	start_command.argv = pod;
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "only those are served"));
 	start_command.argv = start;
 	systemd_unit.type = "notify";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
@@ -742,6 +743,94 @@ static void test_container_of_unit(void **state)
 	assert_non_null(strstr(output, "daemon.service: problem: its files have changed since"));
 	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
 	assert_null(get("etc/systemd/system/daemon.service.d"));
+}
+
+/* A unit that makes its container at each start, as quadlets do. */
+static void test_container_made_anew(void **state)
+{
+	char *run_it[] = {
+		"/usr/bin/podman", "--log-level", "info", "run", "--name=web", "--cidfile=/run/web.cid", "--rm", "--sdnotify", "conmon",
+		"-dt", "image", "program", "--rm", "$$n", NULL,
+	};
+	char *stop[] = { "/usr/bin/podman", "rm", "-f", "--cidfile=/run/web.cid", NULL };
+	char *drop_ins[] = { "/etc/systemd/system/daemon.service.d/50-pram-container.conf", NULL };
+	struct unit_command before = { "/usr/bin/podman", stop, no_flags };
+	char *text;
+
+	(void)state;
+	put_podman();
+	put_container("\"AutoRemove\": false", "\"AutoRemove\": true");
+	start_command = (struct unit_command){ "/usr/bin/podman", run_it, no_flags };
+	stop_command = (struct unit_command){ "/usr/bin/podman", stop, ignore_flags };
+	systemd_unit.type = "notify";
+	systemd_unit.timeout_stop_us = 70000000;
+	systemd_unit.timeout_start_us = UINT64_MAX;
+	systemd_unit.stop = (struct unit_commands){ &stop_command, 1 };
+	systemd_unit.stop_post = (struct unit_commands){ &stop_command, 1 };
+	/* What it does before that may be the end of a container that waits. */
+	systemd_unit.start_pre = (struct unit_commands){ &before, 1 };
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "its ExecStartPre= calls podman"));
+	systemd_unit.start_pre.nr = 0;
+	/* It tells that it is ready by itself. */
+	run_it[8] = "container";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "--sdnotify=conmon"));
+	run_it[8] = "conmon";
+	run_it[9] = "-t";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	run_it[9] = "-dt";
+	/* What restarting it does not change. */
+	put_container("\"private\"", "\"host\"");
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "--pid host"));
+	assert_null(get("etc/systemd/system/daemon.service.d"));
+	assert_int_equal(reloads, 0);
+
+	put_container("\"AutoRemove\": false", "\"AutoRemove\": true");
+	setenv("RUNTIME", "runc", 1);
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	assert_non_null(strstr(output, "run 'systemctl restart daemon.service'"));
+	text = get(*drop_ins);
+	assert_non_null(text);
+	expect_line(text, "# container: web", true);
+	expect_line(text, "EnvironmentFile=-/run/pram/env/%n", true);
+	expect_line(text, "ExecStart=/usr/lib/pram/pram-service container-start %n web -- \"/usr/bin/podman\" \"--log-level\" \"info\" \"run\""
+		    " \"--annotation\" \"org.criu.config=/etc/criu/pram-container.conf\" \"--replace\" \"--name=web\""
+		    " \"--cidfile=/run/web.cid\" \"--sdnotify\" \"conmon\" \"-dt\" \"image\" \"program\" \"--rm\" \"$$n\"", true);
+	expect_line(text, "ExecStop=-/usr/lib/pram/pram-service container-dump %n web", true);
+	expect_line(text, "ExecStop=-/usr/lib/pram/pram-exec --unless-dumped -- \"/usr/bin/podman\" \"rm\" \"-f\" \"--cidfile=/run/web.cid\"", true);
+	expect_line(text, "ExecStopPost=-/usr/lib/pram/pram-exec --unless-dumped -- \"/usr/bin/podman\" \"rm\" \"-f\" \"--cidfile=/run/web.cid\"", true);
+	free(text);
+	systemd_unit.drop_in_paths = drop_ins;
+	start_command.path = "/usr/lib/pram/pram-service";
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "daemon.service: problem: its container was made before it was enabled"));
+	/* Made by the drop-in, and with whatever id. */
+	put_container("0123abc", "4567def");
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_null(strstr(output, ": problem: "));
+	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
+	assert_null(get("etc/systemd/system/daemon.service.d"));
+
+	/* It is not there as long as the unit does not run; what it has of its own stays. */
+	run_it[4] = "--name=gone";
+	run_it[6] = "--annotation=org.criu.config=/etc/own.conf";
+	run_it[1] = "--log-level=info";
+	run_it[2] = "--replace";
+	start_command.path = "/usr/bin/podman";
+	systemd_unit.drop_in_paths = NULL;
+	setenv("RUNTIME", "crun", 1);
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	text = get(*drop_ins);
+	assert_null(strstr(text, "pram-container.conf"));
+	assert_non_null(strstr(text, " \"run\" \"--runtime\" \"/usr/lib/pram/crun\" \"--name=gone\""));
+	free(text);
+	systemd_unit.drop_in_paths = drop_ins;
+	start_command.path = "/usr/lib/pram/pram-service";
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_null(strstr(output, ": problem: "));
+	assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
 }
 
 static void test_kexec(void **state)
@@ -795,6 +884,7 @@ int main(void)
 		cmocka_unit_test_setup(test_container_refused, setup),
 		cmocka_unit_test_setup(test_container, setup),
 		cmocka_unit_test_setup(test_container_of_unit, setup),
+		cmocka_unit_test_setup(test_container_made_anew, setup),
 		cmocka_unit_test_setup(test_kexec, setup),
 	};
 	char command[64];
