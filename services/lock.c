@@ -120,7 +120,7 @@ char *lock_of_new(const char *unit)
  */
 #define HOLD_TABLE	"inet PRAM-hold"
 /* The kernel forgets a port then, whatever has become of who should have done so. */
-#define HOLD_TIMEOUT	"5m"
+#define HOLD_TIMEOUT	"15m"
 #define HOLD_LOCK	RUN_DIR "/hold"
 
 /* Whoever is second finds a whole table. */
