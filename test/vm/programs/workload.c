@@ -5,12 +5,13 @@
  * memory, its threads, its child, and what was under way in pipes, sockets,
  * timers and signal queues.
  *
- *	workload [--memory MIB] [--shared MIB] [--little] [--tree [--steady]] READY RESULT
+ *	workload [--memory MIB] [--shared MIB] [--high] [--little] [--tree [--steady]] READY RESULT
  *
  * It writes its pid to the file READY once everything is set up. On SIGUSR1 it
  * verifies everything and writes "PASS", or what is wrong, to the file RESULT,
  * which it replaces in one step; it can be asked again. SIGTERM ends it.
- * Without --tree it is one task with memory, of which --shared MIB are shared, and nothing else. With --little there
+ * Without --tree it is one task with memory, of which --shared MIB are shared, and nothing else; with --high
+ * some of it lies above 2^47, where only five levels of page tables reach. With --little there
  * is all of it, but not much. With --steady there is nothing that a criu which was
  * killed leaves locked, as it does TCP connections, and nothing that now one task
  * restores and now another, as it is with shared memory that both have mapped.
@@ -456,17 +457,18 @@ int main(int argc, char **argv)
 		{ "memory", required_argument, NULL, 'm' },
 		{ "tree", no_argument, NULL, 't' },
 		{ "shared", required_argument, NULL, 'S' },
+		{ "high", no_argument, NULL, 'h' },
 		{ "little", no_argument, NULL, 'l' },
 		{ "steady", no_argument, NULL, 's' },
 		{}
 	};
 	size_t memory = 64, shared = 0;
-	bool tree = false;
+	bool tree = false, high = false;
 	char pid[16];
 	sigset_t set;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "m:S:lts", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "m:S:hlts", options, NULL)) != -1) {
 		switch (opt) {
 		case 'm':
 			memory = strtoul(optarg, NULL, 10);
@@ -476,6 +478,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			tree = true;
+			break;
+		case 'h':
+			high = true;
 			break;
 		case 'l':
 			little = true;
@@ -488,7 +493,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 2 || !memory)
-		errx(2, "usage: workload [--memory MIB] [--shared MIB] [--little] [--tree [--steady]] READY RESULT");
+		errx(2, "usage: workload [--memory MIB] [--shared MIB] [--high] [--little] [--tree [--steady]] READY RESULT");
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
@@ -502,6 +507,9 @@ int main(int argc, char **argv)
 	memory_setup(memory);
 	if (shared)
 		area_add("much shared", map(shared, MAP_SHARED | MAP_ANONYMOUS, -1), shared, 1);
+	if (high)
+		area_add("high", mmap((void *)(3UL << 47), MIB, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), MIB, 1);
 	if (tree)
 		tree_setup();
 	snprintf(pid, sizeof(pid), "%d", getpid());
