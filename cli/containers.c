@@ -108,22 +108,6 @@ bool containers_runs(const char *root, const struct unit *unit)
 	return !strcmp(program ? program + 1 : path, "podman") || sysfile_exists("", drop_in);
 }
 
-/* The value of a long option, "--NAME=VALUE" or "--NAME VALUE", where it is given first; or NULL. */
-static const char *option_value(char **argv, const char *option)
-{
-	const size_t len = strlen(option);
-
-	for (char **arg = argv; arg && *arg; arg++) {
-		if (strncmp(*arg, option, len))
-			continue;
-		if ((*arg)[len] == '=')
-			return *arg + len + 1;
-		if (!(*arg)[len])
-			return arg[1];
-	}
-	return NULL;
-}
-
 /* Is this an option of podman itself whose value is the next word? */
 static bool has_value(const char *word)
 {
@@ -175,7 +159,7 @@ static const char *started_by(const struct unit *unit, bool *anew)
 	char **argv = unit->start.all->argv;
 	char **words = argv && *argv ? argv + 1 : NULL;
 	const bool forking = unit->type && !strcmp(unit->type, "forking") && unit->pid_file && *unit->pid_file;
-	const char *sdnotify = option_value(words, "--sdnotify"), *verb = NULL, *last = NULL;
+	const char *sdnotify = container_option(words, "--sdnotify"), *verb = NULL, *last = NULL;
 	const bool notifies = unit->type && !strcmp(unit->type, "notify") && sdnotify && !strcmp(sdnotify, "conmon");
 
 	for (char **word = words; word && *word; word++) {
@@ -196,21 +180,21 @@ static const char *started_by(const struct unit *unit, bool *anew)
 	else if (!*anew && !forking)
 		pramctl_error("%s: it runs 'podman start', and is not Type=forking with PIDFile=, as 'podman generate systemd' writes it",
 			      unit->id);
-	else if (*anew && !(is_detached(words) && option_value(words, "--name") && (forking || notifies)))
+	else if (*anew && !(is_detached(words) && container_option(words, "--name") && (forking || notifies)))
 		pramctl_error("%s: its 'podman run' needs --detach, --name, and --sdnotify=conmon in a unit of Type=notify or a PIDFile= in one of Type=forking, as quadlets and 'podman generate systemd --new' have it",
 			      unit->id);
 	else if (*anew && prepares_by_podman(unit))
 		pramctl_error("%s: its ExecStartPre= calls podman, which might remove the container that is to be restored: let 'podman run --replace' do that",
 			      unit->id);
 	else
-		return *anew ? option_value(words, "--name") : last;
+		return *anew ? container_option(words, "--name") : last;
 	return NULL;
 }
 
 /* The runtime that is to make it, if it is to be another than by default; or NULL. */
 static const char *other_runtime(const struct unit *unit)
 {
-	const bool chosen = option_value(unit->start.all->argv, "--runtime");
+	const bool chosen = container_option(unit->start.all->argv, "--runtime");
 
 	return !chosen && container_default_is_crun() ? CONTAINER_CRUN : NULL;
 }

@@ -571,26 +571,10 @@ static int write_id(const char *path, const char *id)
 	return fclose(file) ? -errno : 0;
 }
 
-/* The file that a command of podman's would have put the id into; or NULL. */
-static const char *id_file(char **command)
-{
-	const size_t len = strlen("--cidfile");
-
-	for (char **arg = command; *arg; arg++) {
-		if (strncmp(*arg, "--cidfile", len))
-			continue;
-		if ((*arg)[len] == '=')
-			return *arg + len + 1;
-		if (!(*arg)[len])
-			return arg[1];
-	}
-	return NULL;
-}
-
 /* A restore tells the unit less than "podman run" does: 0 or not, after having said why. */
 static int tell_unit(const char *key, const char *name, char **command)
 {
-	const char *path = id_file(command);
+	const char *path = container_option(command, "--cidfile");
 	char error[CONTAINER_ERROR_MAX];
 	struct container container;
 	int ret;
