@@ -4,8 +4,8 @@
 
 	guest.py before|after SESSION
 
-SESSION is a file of JSON: the flavor, the tests, the controls (CONTROLS below) and
-how many tests to run at a time. "before" does all that comes before the kexec,
+SESSION is a file of JSON, a list of groups of tests: the flavor, the tests, the controls
+(CONTROLS below) and how many tests to run at a time. "before" does all that comes before the kexec,
 "after" what comes behind it. For each test and control a line is printed,
 
 	zdtm FLAVOR CONTROL TEST pass|fail|skip SECONDS REASON
@@ -703,9 +703,8 @@ def skip_reason(test, flavor, features):
     return None
 
 
-def choose(session):
-    """The tests that can be run; for the others, say why not."""
-    features = {}
+def choose(session, features):
+    """The tests that can be run; for the others, say why not. @features: what is known of criu."""
     chosen = []
     for name in session["tests"]:
         reason = skip_reason("zdtm/" + name, session["flavor"], features)
@@ -721,10 +720,21 @@ def on_alarm(_number, _frame):
     raise InterruptedError
 
 
+def run_phase(group, control, phase, tests):
+    """Return: the tests that are to be restored."""
+    began = time.monotonic()
+    runner = Runner(group["jobs"])
+    for test in tests:
+        runner.start(Job(group, control, phase, test))
+    runner.collect(0)
+    print("phase %s %s %s: %d s" % (group["flavor"], control, phase, time.monotonic() - began))
+    return runner.dumped
+
+
 def main():
     _, half, path = sys.argv
     with open(path) as file:
-        session = json.load(file)
+        groups = json.load(file)
     os.environ["TMPDIR"] = "/tmp"
     signal.signal(signal.SIGALRM, on_alarm)
     load_zdtm()
@@ -732,32 +742,24 @@ def main():
     subprocess.check_call(["./zdtm_mount_cgroups", str(zdtm.uuid)])
     zdtm.set_nr_hugepages(20)
 
-    if half == "before":
-        tests = choose(session)
-        for control in session["controls"]:
+    features = {}
+    for group in groups:
+        tests = choose(group, features) if half == "before" else []
+        for control in group["controls"]:
+            dumped = "%s/%s.%s" % (TOP, group["flavor"], control)
             now = tests
-            for phase in CONTROLS[control][0]:
-                began = time.monotonic()
-                runner = Runner(session["jobs"])
-                for test in now:
-                    runner.start(Job(session, control, phase, test))
-                runner.collect(0)
-                now = runner.dumped
-                print("phase %s %s %s: %d s" % (session["flavor"], control, phase, time.monotonic() - began))
-            with open("%s/%s" % (TOP, control), "w") as file:
-                json.dump(now, file)
+            if half == "after":
+                with open(dumped) as file:
+                    now = json.load(file)
+            for phase in CONTROLS[control][half == "after"]:
+                left = run_phase(group, control, phase, now)
+                if half == "before":
+                    now = left
+            if half == "before":
+                with open(dumped, "w") as file:
+                    json.dump(now, file)
+    if half == "before":
         os.sync()
-        return
-    for control in session["controls"]:
-        for phase in CONTROLS[control][1]:
-            began = time.monotonic()
-            with open("%s/%s" % (TOP, control)) as file:
-                now = json.load(file)
-            runner = Runner(session["jobs"])
-            for test in now:
-                runner.start(Job(session, control, phase, test))
-            runner.collect(0)
-            print("phase %s %s %s: %d s" % (session["flavor"], control, phase, time.monotonic() - began))
 
 
 main()
