@@ -761,8 +761,9 @@ static struct folio *pram_migration_target(struct folio *src,
  * pram_migrate_isolated - move folios to where they can be preserved
  * @isolated: folios, taken off their LRU lists; empty afterwards. Those that cannot
  *	be moved stay where they are, on the LRU lists.
+ * @counter: where the pages that were moved count.
  */
-void pram_migrate_isolated(struct list_head *isolated)
+void pram_migrate_isolated(struct list_head *isolated, enum pram_counter counter)
 {
 	struct migration_target_control mtc = {
 		.nid = NUMA_NO_NODE,
@@ -780,7 +781,7 @@ void pram_migrate_isolated(struct list_head *isolated)
 			  &moved))
 		putback_movable_pages(isolated);
 	memalloc_pin_restore(flags);
-	pram_count(PRAM_PAGES_MIGRATED, moved);
+	pram_count(counter, moved);
 }
 
 /*
@@ -796,7 +797,7 @@ static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
 	if (drain)
 		lru_add_drain_all();
 	pram_isolate_scratch(vma, addr, end, &isolated);
-	pram_migrate_isolated(&isolated);
+	pram_migrate_isolated(&isolated, PRAM_PAGES_MIGRATED);
 }
 
 /*
