@@ -70,6 +70,8 @@ bool pram_checkpoint_is_pages_image(const char *image);
  * @checksums: keep checksums of the pages, too (the metadata always has them)
  * @copy: never take over pages, always copy
  * @dying: the tasks are killed after the commit, see pram_commit_dying()
+ * @evacuate: have memory moved now that would have to be moved when it is taken over;
+ *	only where pram_info() reports %PRAM_FEATURE_EVACUATE
  * @images_dir: CRIU's images directory for the index, or %NULL
  * @criu_version: CRIU's version for the index, or %NULL
  *
@@ -80,6 +82,7 @@ struct pram_writer_options {
 	bool		checksums;
 	bool		copy;
 	bool		dying;
+	bool		evacuate;
 	const char	*images_dir;
 	const char	*criu_version;
 };

@@ -282,6 +282,8 @@ int pram_dump_begin(void)
 		.checksums = session.settings.checksums,
 		.copy = adopt == PRAM_ADOPT_NO,
 		.dying = tasks_die,
+		/* As long as the tasks run. */
+		.evacuate = features & PRAM_FEATURE_EVACUATE,
 		.images_dir = session.images_dir,
 		.criu_version = CRIU_VERSION,
 	};

@@ -64,6 +64,7 @@ static struct fake_state {
 	uint32_t		abi_version;
 	uint64_t		features;
 	uint32_t		commit_flags;	/* of the last one */
+	unsigned int		nr_evacuations;
 	uint64_t		now_ns;
 	uint64_t		nr_kexecs;
 	uint64_t		max_bytes;	/* 0: no limit */
@@ -357,7 +358,8 @@ static int fake_save(struct pram_ioctl_save *arg)
 
 	if (error)
 		return error;
-	if (arg->flags & ~(PRAM_SAVE_REPLACE | PRAM_SAVE_CHECKSUM | PRAM_SAVE_COPY))
+	if (arg->flags & ~(PRAM_SAVE_REPLACE | PRAM_SAVE_CHECKSUM | PRAM_SAVE_COPY |
+			   (fake->features & PRAM_FEATURE_EVACUATE ? PRAM_SAVE_EVACUATE : 0)))
 		return EOPNOTSUPP;
 	if (node_by_name(arg->name, true))
 		return EEXIST;
@@ -366,6 +368,7 @@ static int fake_save(struct pram_ioctl_save *arg)
 	node = node_new((const char *)arg->name, arg->type,
 			arg->flags & PRAM_SAVE_CHECKSUM ? PRAM_NODE_CHECKSUM : 0, &arg->fd);
 	node->replace = arg->flags & PRAM_SAVE_REPLACE;
+	fake->nr_evacuations += !!(arg->flags & PRAM_SAVE_EVACUATE);
 	return 0;
 }
 
@@ -920,6 +923,11 @@ void fake_pram_set_abi(uint32_t abi_version)
 uint32_t fake_pram_commit_flags(void)
 {
 	return fake->commit_flags;
+}
+
+unsigned int fake_pram_evacuations(void)
+{
+	return fake->nr_evacuations;
 }
 
 void fake_pram_set_features(uint64_t features)

@@ -61,6 +61,9 @@ size_t fake_pram_count(uint32_t state);
 /* PRAM_COMMIT_* flags of the last PRAM_IOCTL_COMMIT. */
 uint32_t fake_pram_commit_flags(void);
 
+/* How often PRAM_SAVE_EVACUATE was asked for. */
+unsigned int fake_pram_evacuations(void);
+
 /* The time that commits report, CLOCK_REALTIME in ns; without it the real one. */
 void fake_pram_set_time(uint64_t now_ns);
 

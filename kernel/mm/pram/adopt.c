@@ -229,21 +229,28 @@ struct pram_walk {
 	enum pram_copy_reason	copy_reason;
 };
 
-/* As pram_folio_copy_reason(), which is not asked for each page where it is the usual. */
-static enum pram_copy_reason pram_walk_copy_reason(struct pram_walk *walk,
-						   struct folio *folio)
+static noinline enum pram_copy_reason pram_walk_ask(struct pram_walk *walk,
+						    struct folio *folio)
 {
-	unsigned long block = folio_pfn(folio) >> pageblock_order;
 	enum pram_copy_reason reason;
 
 	if (walk->copy)
 		return PRAM_COPY_ASKED;
-	if (block == walk->block && folio_test_anon(folio) && !folio_test_ksm(folio))
-		return PRAM_COPY_NOT;
 	reason = pram_folio_copy_reason(folio);
 	if (!reason)
-		walk->block = block;
+		walk->block = folio_pfn(folio) >> pageblock_order;
 	return reason;
+}
+
+/* As pram_folio_copy_reason(), which is not asked for each page where it is the usual. */
+static __always_inline enum pram_copy_reason
+pram_walk_copy_reason(struct pram_walk *walk, struct folio *folio)
+{
+	/* If all is to be copied, no block is known. */
+	if (folio_pfn(folio) >> pageblock_order == walk->block &&
+	    folio_test_anon(folio) && !folio_test_ksm(folio))
+		return PRAM_COPY_NOT;
+	return pram_walk_ask(walk, folio);
 }
 
 /*
@@ -479,12 +486,10 @@ static unsigned long pram_take_ptes(struct vm_area_struct *vma, pte_t *ptep,
 		if ((reason || folio_test_large(folio)) &&
 		    pram_stop_at(walk, addr, folio, nr, reason))
 			break;
-		if (!reason && !pram_protect_ptes(walk, vma, addr, ptep, pte,
-						  folio, page, nr))
-			reason = PRAM_COPY_PINNED;
-		if (!reason)
+		if (!reason && pram_protect_ptes(walk, vma, addr, ptep, pte,
+						 folio, page, nr))
 			pram_take(walk, folio, page, nr);
-		else if (!pram_take_copy(walk, page, nr, reason))
+		else if (!pram_take_copy(walk, page, nr, reason ?: PRAM_COPY_PINNED))
 			break;
 		if (found)
 			pram_note(found, addr, nr);
@@ -756,8 +761,9 @@ static struct folio *pram_migration_target(struct folio *src,
  * pram_migrate_isolated - move folios to where they can be preserved
  * @isolated: folios, taken off their LRU lists; empty afterwards. Those that cannot
  *	be moved stay where they are, on the LRU lists.
+ * @counter: where the pages that were moved count.
  */
-void pram_migrate_isolated(struct list_head *isolated)
+void pram_migrate_isolated(struct list_head *isolated, enum pram_counter counter)
 {
 	struct migration_target_control mtc = {
 		.nid = NUMA_NO_NODE,
@@ -775,7 +781,7 @@ void pram_migrate_isolated(struct list_head *isolated)
 			  &moved))
 		putback_movable_pages(isolated);
 	memalloc_pin_restore(flags);
-	pram_count(PRAM_PAGES_MIGRATED, moved);
+	pram_count(counter, moved);
 }
 
 /*
@@ -791,7 +797,7 @@ static void pram_migrate_scratch(struct vm_area_struct *vma, unsigned long addr,
 	if (drain)
 		lru_add_drain_all();
 	pram_isolate_scratch(vma, addr, end, &isolated);
-	pram_migrate_isolated(&isolated);
+	pram_migrate_isolated(&isolated, PRAM_PAGES_MIGRATED);
 }
 
 /*

@@ -55,7 +55,7 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 	info->abi_version = PRAM_ABI_VERSION;
 	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP |
 			 PRAM_FEATURE_SHARE | PRAM_FEATURE_ADOPT_PRESENT |
-			 PRAM_FEATURE_TASKS_DIE;
+			 PRAM_FEATURE_TASKS_DIE | PRAM_FEATURE_EVACUATE;
 	if (IS_ENABLED(CONFIG_SHMEM))
 		info->features |= PRAM_FEATURE_ADOPT_FILE;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
@@ -79,9 +79,12 @@ static int pram_ioctl_save(struct file *dev, union pram_ioctl_buffer *buf,
 	err = pram_check_user_name(save->name);
 	if (err)
 		return err;
-	err = pram_stream_open_save(save->name, save->type, save->flags, &file);
+	err = pram_stream_open_save(save->name, save->type,
+				    save->flags & ~PRAM_SAVE_EVACUATE, &file);
 	if (err)
 		return err;
+	if (save->flags & PRAM_SAVE_EVACUATE)
+		pram_evacuate_scratch();
 	return pram_give_fd(file, &save->fd, &usave->fd);
 }
 

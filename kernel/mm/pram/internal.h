@@ -117,6 +117,7 @@ enum pram_counter {
 	PRAM_PAGES_ADOPTED,
 	PRAM_PAGES_SHARED,		/* of these, in another node already */
 	PRAM_PAGES_MIGRATED,		/* of these, first moved out of scratch */
+	PRAM_PAGES_EVACUATED,		/* moved out of scratch before a save */
 	PRAM_PAGES_SPLIT,		/* off large folios, to be adopted in part */
 	PRAM_PAGES_COPIED,		/* for all reasons together */
 	PRAM_PAGES_MAPPED,
@@ -310,7 +311,7 @@ static inline bool pram_in_scratch(struct folio *folio)
 
 /* adopt.c */
 enum pram_copy_reason pram_share_folio(struct folio *folio);
-void pram_migrate_isolated(struct list_head *isolated);
+void pram_migrate_isolated(struct list_head *isolated, enum pram_counter counter);
 int pram_flush_pending(struct pram_stream *ps, struct pram_node *node);
 void pram_drop_pending(struct pram_stream *ps);
 int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
@@ -342,6 +343,9 @@ struct pram_present {
 
 int pram_adopt_present(struct file *file, struct mm_struct *mm, u64 *start, u64 end,
 		       struct pram_present *found, u64 *pages);
+
+/* evacuate.c */
+void pram_evacuate_scratch(void);
 
 /* exit.c */
 void pram_exit_hold(const void *opener, struct mm_struct *mm);

@@ -412,7 +412,7 @@ static void pram_taker_move(struct pram_taker *taker, pgoff_t index, pgoff_t end
 				isolate_folio_to_list(fbatch.folios[i], &isolated);
 		folio_batch_release(&fbatch);
 	}
-	pram_migrate_isolated(&isolated);
+	pram_migrate_isolated(&isolated, PRAM_PAGES_MIGRATED);
 }
 
 /* Is every reference to a locked folio accounted for: the file's, nodes', ours? */

@@ -58,6 +58,7 @@ static struct pram_counter_attr pram_attr_##_name = {			\
 PRAM_COUNTER_ATTR(pages_adopted, PRAM_PAGES_ADOPTED);
 PRAM_COUNTER_ATTR(pages_shared, PRAM_PAGES_SHARED);
 PRAM_COUNTER_ATTR(pages_migrated, PRAM_PAGES_MIGRATED);
+PRAM_COUNTER_ATTR(pages_evacuated, PRAM_PAGES_EVACUATED);
 PRAM_COUNTER_ATTR(pages_split, PRAM_PAGES_SPLIT);
 PRAM_COUNTER_ATTR(pages_copied, PRAM_PAGES_COPIED);
 PRAM_COUNTER_ATTR(pages_mapped, PRAM_PAGES_MAPPED);
@@ -193,6 +194,7 @@ static struct attribute *pram_attrs[] = {
 	&pram_attr_pages_adopted.attr.attr,
 	&pram_attr_pages_shared.attr.attr,
 	&pram_attr_pages_migrated.attr.attr,
+	&pram_attr_pages_evacuated.attr.attr,
 	&pram_attr_pages_split.attr.attr,
 	&pram_attr_pages_copied.attr.attr,
 	&pram_attr_pages_copied_written.attr.attr,

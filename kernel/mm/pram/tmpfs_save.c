@@ -411,7 +411,7 @@ static bool pram_tmpfs_migrate(struct pram_tmpfs_batch *batch)
 	folio_batch_remove_exceptionals(&batch->found);
 	/* A folio cannot be moved as long as somebody else has a reference. */
 	folio_batch_release(&batch->found);
-	pram_migrate_isolated(&isolated);
+	pram_migrate_isolated(&isolated, PRAM_PAGES_MIGRATED);
 	return true;
 }
 

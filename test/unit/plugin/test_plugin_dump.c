@@ -258,6 +258,24 @@ static void test_index(void **state)
 	}
 }
 
+/* Before any task is frozen, and once; not for pages that are copied. */
+static void test_evacuate(void **state)
+{
+	(void)state;
+	dump("core", 1);
+	assert_int_equal(fake_pram_evacuations(), 0);
+	fake_pram_set_features(PRAM_FEATURE_ADOPT | PRAM_FEATURE_EVACUATE);
+	setenv("CRIU_PRAM_REPLACE", "yes", 1);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	assert_int_equal(fake_pram_evacuations(), 1);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	dump("core", 1);
+	assert_int_equal(fake_pram_evacuations(), 2);
+	setenv("CRIU_PRAM_ADOPT", "no", 1);
+	dump("core", 1);
+	assert_int_equal(fake_pram_evacuations(), 2);
+}
+
 int plugin_test_dump(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +289,7 @@ int plugin_test_dump(void)
 		plugin_test(test_replace),
 		plugin_test(test_name),
 		plugin_test(test_index),
+		plugin_test(test_evacuate),
 	};
 
 	return cmocka_run_group_tests_name("dump", tests, NULL, NULL);

@@ -133,6 +133,7 @@ static const struct test_case cases[] = {
 	CASE(protected), CASE(soft_dirty), CASE(split), CASE(collapsed),
 	CASE(populate), CASE(uring), CASE(piped), CASE(race), CASE(race_pinned),
 	{ "scratch", case_scratch, false, true },
+	{ "evacuated", case_evacuated, false, true },
 	{ "movable", case_movable, false, true },
 	{ "swapped", case_swapped, false, true },
 	{ "present_swapped", case_present_swapped, true, true },

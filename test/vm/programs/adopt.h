@@ -84,6 +84,7 @@ void case_special(enum way way);
 void case_aio(enum way way);
 void case_pinned(enum way way);
 void case_scratch(enum way way);
+void case_evacuated(enum way way);
 void case_movable(enum way way);
 void case_swapped(enum way way);
 void case_reclaimed(enum way way);

@@ -244,39 +244,48 @@ void case_pinned(enum way way)
 	}
 }
 
+#define POOL	"/proc/sys/vm/nr_hugepages"
+
 /*
- * With hardly anything free but the scratch areas, pages are taken from there.
- * Those have to be copied, or moved first.
+ * With hardly anything free but the scratch areas, pages are taken from there: @inside
+ * of them. POOL has the rest of memory then.
  */
-void case_scratch(enum way way)
+static char *memory_in_scratch(size_t nr, uint64_t *pfns, size_t *inside)
 {
-	const char *const pool = "/proc/sys/vm/nr_hugepages";
-	const size_t nr = 2048;
 	long spare, cma, reserved;
-	struct counters before;
-	uint64_t *pfns = calloc(nr, sizeof(*pfns));
-	size_t inside = 0;
 	char text[32], *mem = NULL;
 
 	cma = field("/proc/meminfo", "CmaFree:");
 	spare = field("/proc/meminfo", "MemFree:") - 2 * cma + 64 * 1024;
 	/* Pages of hugetlb cost nothing to make. */
 	snprintf(text, sizeof(text), "%ld", spare / 2048);
-	write_text(pool, text);
-	reserved = read_number(pool);
+	write_text(POOL, text);
+	reserved = read_number(POOL);
 	if (reserved < spare / 2048 - 16)
 		errx(1, "%ld pages of hugetlb only", reserved);
 
-	for (int chunk = 0; chunk < 20 && inside < 16; chunk++) {
+	*inside = 0;
+	for (int chunk = 0; chunk < 20 && *inside < 16; chunk++) {
 		mem = any_memory(nr, SMALL, 1);
 		frames(0, mem, nr, pfns);
-		inside = 0;
+		*inside = 0;
 		for (size_t i = 0; i < nr; i++)
-			inside += in_scratch(pfns[i]);
+			*inside += in_scratch(pfns[i]);
 	}
-	if (inside < 16)
+	if (*inside < 16)
 		errx(1, "only %zu of %zu pages are in the scratch areas, %ld kB of %ld are free there",
-		     inside, nr, field("/proc/meminfo", "CmaFree:"), cma);
+		     *inside, nr, field("/proc/meminfo", "CmaFree:"), cma);
+	return mem;
+}
+
+/* Those have to be copied, or moved first. */
+void case_scratch(enum way way)
+{
+	const size_t nr = 2048;
+	struct counters before;
+	uint64_t *pfns = calloc(nr, sizeof(*pfns));
+	size_t inside;
+	char *mem = memory_in_scratch(nr, pfns, &inside);
 
 	before = counters_now();
 	save(NODE, way, mem, nr);
@@ -294,7 +303,33 @@ void case_scratch(enum way way)
 	fill(mem, nr, 2);
 	expect(node_filled(NODE, nr, 1));
 	node_free(NODE);
-	write_text(pool, "0");
+	write_text(POOL, "0");
+	free(pfns);
+}
+
+/* What was moved before is taken over where it is, in whichever way. */
+void case_evacuated(enum way way)
+{
+	const size_t nr = 2048;
+	struct counters before;
+	uint64_t *pfns = calloc(nr, sizeof(*pfns));
+	size_t inside;
+	char *mem = memory_in_scratch(nr, pfns, &inside);
+	long evacuated = counter("pages_evacuated");
+
+	close(save_pages("first", PRAM_SAVE_EVACUATE));
+	expect(counter("pages_evacuated") >= evacuated + (long)inside);
+	expect(same_frames(0, mem, nr, pfns) == nr - inside && filled(mem, nr, 1));
+	frames(0, mem, nr, pfns);
+	for (size_t i = 0; i < nr; i++)
+		expect(pfns[i] && !in_scratch(pfns[i]));
+
+	before = counters_now();
+	save(NODE, way, mem, nr);
+	counted(&before, { "adopted", nr });
+	expect(same_frames(0, mem, nr, pfns) == nr);
+	node_free(NODE);
+	write_text(POOL, "0");
 	free(pfns);
 }
 

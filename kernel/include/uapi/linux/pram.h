@@ -75,6 +75,8 @@
 #define PRAM_FEATURE_ADOPT_PRESENT	(1U << 4)
 /* PRAM_COMMIT_TASKS_DIE exists. */
 #define PRAM_FEATURE_TASKS_DIE	(1U << 5)
+/* PRAM_SAVE_EVACUATE exists. */
+#define PRAM_FEATURE_EVACUATE	(1U << 6)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -116,6 +118,12 @@ struct pram_ioctl_info {
 #define PRAM_SAVE_CHECKSUM	(1U << 1)
 /* Never take over a page, always copy: its owner keeps writing to it. */
 #define PRAM_SAVE_COPY		(1U << 2)
+/*
+ * Before this returns, move memory of all tasks to where a node may have it, as far as
+ * that is possible: so that less has to be moved when they are stopped. Not a property
+ * of the node.
+ */
+#define PRAM_SAVE_EVACUATE	(1U << 3)
 
 /**
  * struct pram_ioctl_save - ioctl(PRAM_IOCTL_SAVE) on /dev/pram
