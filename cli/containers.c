@@ -14,6 +14,7 @@
 #include "containers.h"
 #include "drop_in.h"
 #include "output.h"
+#include "podman_line.h"
 #include "services.h"
 #include "sysfile.h"
 #include "tasks.h"
@@ -108,36 +109,6 @@ bool containers_runs(const char *root, const struct unit *unit)
 	return !strcmp(program ? program + 1 : path, "podman") || sysfile_exists("", drop_in);
 }
 
-/* Is this an option of podman itself whose value is the next word? */
-static bool has_value(const char *word)
-{
-	static const char *const options[] = {
-		"--cgroup-manager", "--conmon", "--events-backend", "--hooks-dir", "--imagestore", "--log-level",
-		"--module", "--network-cmd-path", "--network-config-dir", "--root", "--runroot", "--runtime",
-		"--runtime-flag", "--storage-driver", "--storage-opt", "--tmpdir", "--volumepath",
-	};
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
-		if (!strcmp(word, options[i]))
-			return true;
-	}
-	return false;
-}
-
-/* Letters of podman run that have no value, in one word: -d, -dit. */
-static bool is_detached(char **argv)
-{
-	for (char **arg = argv; arg && *arg; arg++) {
-		const char *word = *arg;
-
-		if (!strcmp(word, "--detach") || !strcmp(word, "--detach=true"))
-			return true;
-		if (word[0] == '-' && word[1 + strspn(word + 1, "dit")] == 0 && strchr(word, 'd'))
-			return true;
-	}
-	return false;
-}
-
 /* Does it have a command of podman's before it starts? What that does to a container that waits is unknown. */
 static bool prepares_by_podman(const struct unit *unit)
 {
@@ -156,47 +127,48 @@ static bool prepares_by_podman(const struct unit *unit)
  */
 static const char *started_by(const struct unit *unit, bool *anew)
 {
-	char **argv = unit->start.all->argv;
-	char **words = argv && *argv ? argv + 1 : NULL;
 	const bool forking = unit->type && !strcmp(unit->type, "forking") && unit->pid_file && *unit->pid_file;
-	const char *sdnotify = container_option(words, "--sdnotify"), *verb = NULL, *last = NULL;
-	const bool notifies = unit->type && !strcmp(unit->type, "notify") && sdnotify && !strcmp(sdnotify, "conmon");
+	const char *verb, *name, *sdnotify;
+	struct podman_line line;
+	bool notifies;
 
-	for (char **word = words; word && *word; word++) {
-		if (**word == '-') {
-			/* Before the verb, a value is none. */
-			if (!verb && has_value(*word) && word[1])
-				word++;
-			continue;
-		}
-		verb = verb ?: *word;
-		last = *word;
-	}
-	*anew = verb && !strcmp(verb, "run");
+	podman_line_take(unit->start.all->argv, &line);
+	verb = line.verb ? *line.verb : "";
+	*anew = !strcmp(verb, "run");
+	name = *anew ? podman_line_option(&line, "--name") : *line.operands;
+	sdnotify = podman_line_option(&line, "--sdnotify");
+	notifies = unit->type && !strcmp(unit->type, "notify") && sdnotify && !strcmp(sdnotify, "conmon");
 	/* "podman pod start" is another. */
-	if (unit->start.nr != 1 || !verb || (!*anew && (strcmp(verb, "start") || last == verb)))
+	if (unit->start.nr != 1 || !(*anew || (!strcmp(verb, "start") && name && !line.operands[1])))
 		pramctl_error("%s: of units that run podman only those are served that have one ExecStart=, 'podman start NAME' or 'podman run'",
 			      unit->id);
+	else if (line.unknown)
+		pramctl_error("%s: its 'podman %s' has %s, which is not known here, so that it is unclear where podman's options end: write an option of podman's as one word, with '=', and a variable as ${NAME}",
+			      unit->id, verb, line.unknown);
 	else if (!*anew && !forking)
 		pramctl_error("%s: it runs 'podman start', and is not Type=forking with PIDFile=, as 'podman generate systemd' writes it",
 			      unit->id);
-	else if (*anew && !(is_detached(words) && container_option(words, "--name") && (forking || notifies)))
+	else if (*anew && !(podman_line_is(&line, "--detach", 'd') && name && (forking || notifies)))
 		pramctl_error("%s: its 'podman run' needs --detach, --name, and --sdnotify=conmon in a unit of Type=notify or a PIDFile= in one of Type=forking, as quadlets and 'podman generate systemd --new' have it",
+			      unit->id);
+	else if (*anew && podman_line_is(&line, "--rmi", 0))
+		pramctl_error("%s: its 'podman run' has --rmi, by which podman removes the container when it ends, and checkpoints it to an archive only: leave that out",
 			      unit->id);
 	else if (*anew && prepares_by_podman(unit))
 		pramctl_error("%s: its ExecStartPre= calls podman, which might remove the container that is to be restored: let 'podman run --replace' do that",
 			      unit->id);
 	else
-		return *anew ? container_option(words, "--name") : last;
+		return name;
 	return NULL;
 }
 
 /* The runtime that is to make it, if it is to be another than by default; or NULL. */
 static const char *other_runtime(const struct unit *unit)
 {
-	const bool chosen = container_option(unit->start.all->argv, "--runtime");
+	struct podman_line line;
 
-	return !chosen && container_default_is_crun() ? CONTAINER_CRUN : NULL;
+	podman_line_take(unit->start.all->argv, &line);
+	return !podman_line_option(&line, "--runtime") && container_default_is_crun() ? CONTAINER_CRUN : NULL;
 }
 
 /* Can it not be kept as it is? Then its unit has to make it anew with the drop-in. */

@@ -17,6 +17,7 @@
 #include "output.h"
 #include "paths.h"
 #include "podman.h"
+#include "podman_line.h"
 #include "sysfile.h"
 #include "util.h"
 
@@ -314,61 +315,62 @@ char *drop_in_text(const struct unit *unit, const char *root)
 	return text;
 }
 
-/* "--rm" of podman run: podman checkpoints no such container to be restored where it is. The unit removes it. */
-static bool removes(const char *word)
+/*
+ * podman checkpoints no container with --rm to be restored where it is: the unit removes it. --replace is given in
+ * any case: one that is left, as nothing removes it, would be in the way.
+ */
+static bool is_left_out(const char *word)
 {
-	return !strcmp(word, "--rm") || !strcmp(word, "--rm=true");
-}
+	const size_t len = strcspn(word, "=");
 
-static bool replaces(char **argv)
-{
-	for (char **arg = argv; arg && *arg; arg++) {
-		if (!strcmp(*arg, "--replace") || !strcmp(*arg, "--replace=true"))
-			return true;
-	}
-	return false;
+	return (len == 4 && !strncmp(word, "--rm", len)) || (len == 9 && !strncmp(word, "--replace", len));
 }
 
 /* Does it name a file of criu's options by itself? */
-static bool has_annotation(char **argv)
+static bool has_annotation(const struct podman_line *line)
 {
-	for (char **arg = argv; arg && *arg; arg++) {
-		const char *value = strncmp(*arg, "--annotation=", 13) ? *arg : *arg + 13;
+	for (char **word = line->words; word < line->operands; word += podman_line_step(line, word)) {
+		const char *value = podman_line_value(word, "--annotation");
 
-		if (!strncmp(value, CONTAINER_ANNOTATION "=", strlen(CONTAINER_ANNOTATION "=")))
+		if (value && !strncmp(value, CONTAINER_ANNOTATION "=", strlen(CONTAINER_ANNOTATION "=")))
 			return true;
 	}
 	return false;
 }
 
-/*
- * A command as the unit has it; but for what "podman run" of a container needs that is made @anew, by @runtime if
- * that is not NULL.
- */
-static void put_plain(FILE *out, const struct unit_command *command, bool anew, const char *runtime)
+static void put_plain(FILE *out, const struct unit_command *command)
 {
-	char **argv = command->argv && *command->argv ? command->argv + 1 : NULL;
-	bool removed = !anew, completed = !anew;
-
 	put_word(out, command->path);
-	for (char **arg = argv; arg && *arg; arg++) {
-		/* Behind the first one there may be others that are the container's own. */
-		if (!removed && removes(*arg)) {
-			removed = true;
-			continue;
-		}
+	for (char **arg = command->argv && *command->argv ? command->argv + 1 : NULL; arg && *arg; arg++) {
 		fputc(' ', out);
 		put_word(out, *arg);
-		if (completed || strcmp(*arg, "run"))
+	}
+	fputc('\n', out);
+}
+
+/* "podman run" as the unit has it, but for what its container needs; @runtime is NULL if that stays, too. */
+static void put_run(FILE *out, const struct unit_command *command, const char *runtime)
+{
+	struct podman_line line;
+	unsigned int words;
+
+	podman_line_take(command->argv, &line);
+	put_word(out, command->path);
+	for (char **word = line.words; *word; word += words) {
+		words = podman_line_step(&line, word);
+		if (word < line.operands && is_left_out(*word))
 			continue;
-		completed = true;
-		if (!has_annotation(argv))
+		for (unsigned int i = 0; i < words; i++) {
+			fputc(' ', out);
+			put_word(out, word[i]);
+		}
+		if (word != line.verb)
+			continue;
+		if (!has_annotation(&line))
 			fputs(" \"--annotation\" \"" CONTAINER_ANNOTATION "=" CONTAINER_CONFIG "\"", out);
 		if (runtime)
 			fprintf(out, " \"--runtime\" \"%s\"", runtime);
-		/* Or one that is left, as nothing removes it, would be in the way. */
-		if (!replaces(argv))
-			fputs(" \"--replace\"", out);
+		fputs(" \"--replace\"", out);
 	}
 	fputc('\n', out);
 }
@@ -383,7 +385,7 @@ static void put_stop(FILE *out, const char *key, const struct unit_commands *com
 		}
 		fprintf(out, "%s=", key);
 		put_prefixes(out, commands->all[i].flags);
-		put_plain(out, &commands->all[i], false, NULL);
+		put_plain(out, &commands->all[i]);
 	}
 }
 
@@ -413,7 +415,10 @@ char *drop_in_container_text(const struct unit *unit, const char *root, const ch
 		anew ? "EnvironmentFile=-" ENV_DIR "/%n\n" : "");
 	put_prefixes(out, unit->start.all->flags);
 	fprintf(out, SERVICE_PROGRAM " container-start %%n %s -- ", name);
-	put_plain(out, unit->start.all, anew, runtime);
+	if (anew)
+		put_run(out, unit->start.all, runtime);
+	else
+		put_plain(out, unit->start.all);
 	fprintf(out, "ExecStop=\nExecStop=-" SERVICE_PROGRAM " container-dump %%n %s\n", name);
 	put_stop(out, "ExecStop", &unit->stop, anew);
 	if (anew && unit->stop_post.nr) {

@@ -21,6 +21,7 @@
 
 #include "checkpoint.h"
 #include "podman.h"
+#include "podman_line.h"
 #include "pram-exec.h"
 #include "record.h"
 #include "service.h"
@@ -574,11 +575,14 @@ static int write_id(const char *path, const char *id)
 /* A restore tells the unit less than "podman run" does: 0 or not, after having said why. */
 static int tell_unit(const char *key, const char *name, char **command)
 {
-	const char *path = container_option(command, "--cidfile");
 	char error[CONTAINER_ERROR_MAX];
 	struct container container;
+	struct podman_line line;
+	const char *path;
 	int ret;
 
+	podman_line_take(command, &line);
+	path = podman_line_option(&line, "--cidfile");
 	if (!path && !getenv("NOTIFY_SOCKET"))
 		return 0;
 	ret = container_load(name, &container, error);

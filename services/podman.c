@@ -231,21 +231,6 @@ bool container_default_is_crun(void)
 	return container_is_crun(output);
 }
 
-const char *container_option(char **argv, const char *option)
-{
-	const size_t len = strlen(option);
-
-	for (char **arg = argv; arg && *arg; arg++) {
-		if (strncmp(*arg, option, len))
-			continue;
-		if ((*arg)[len] == '=')
-			return *arg + len + 1;
-		if (!(*arg)[len])
-			return arg[1];
-	}
-	return NULL;
-}
-
 static int take(struct container *c, struct json_object *said)
 {
 	struct json_object *state = member(said, "State"), *host = member(said, "HostConfig");

@@ -39,12 +39,6 @@ bool container_is_crun(const char *runtime);
 /* Is that what podman takes if it is told nothing else? */
 bool container_default_is_crun(void);
 
-/*
- * The value of a long option in arguments of podman's, "--NAME=VALUE" or "--NAME VALUE", where it is given
- * first; or NULL.
- */
-const char *container_option(char **argv, const char *option);
-
 /* A word for what is wrong, for messages. */
 #define CONTAINER_ERROR_MAX	512
 

@@ -690,6 +690,7 @@ static void test_container_of_unit(void **state)
 	char *start[] = { "/usr/bin/podman", "start", "web", NULL };
 	char *stop[] = { "/usr/bin/podman", "stop", "-t", "10", "web", NULL };
 	char *again[] = { "/usr/bin/podman", "run", "--rm", "--replace", "-d", "image", NULL };
+	char *two[] = { "/usr/bin/podman", "start", "web", "other", NULL };
 	char *pod[] = { "/usr/bin/podman", "pod", "start", "start", NULL };
 	char *drop_ins[] = { "/etc/systemd/system/daemon.service.d/50-pram-container.conf", NULL };
 	char *text;
@@ -707,6 +708,9 @@ static void test_container_of_unit(void **state)
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "its 'podman run' needs --detach, --name"));
 	start_command.argv = pod;
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "only those are served"));
+	start_command.argv = two;
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "only those are served"));
 	start_command.argv = start;
@@ -780,6 +784,14 @@ static void test_container_made_anew(void **state)
 	run_it[9] = "-t";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
 	run_it[9] = "-dt";
+	/* Whose image that is nobody can say. */
+	run_it[6] = "--brand-new";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "has --brand-new, which is not known here"));
+	run_it[6] = "--rmi";
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "has --rmi"));
+	run_it[6] = "--rm";
 	/* What restarting it does not change. */
 	put_container("\"private\"", "\"host\"");
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
@@ -817,14 +829,18 @@ static void test_container_made_anew(void **state)
 	run_it[4] = "--name=gone";
 	run_it[6] = "--annotation=org.criu.config=/etc/own.conf";
 	run_it[1] = "--log-level=info";
-	run_it[2] = "--replace";
+	run_it[2] = "--syslog";
+	/* This --rm is the container's own. */
+	run_it[5] = "--replace=false";
 	start_command.path = "/usr/bin/podman";
 	systemd_unit.drop_in_paths = NULL;
 	setenv("RUNTIME", "crun", 1);
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
 	text = get(*drop_ins);
 	assert_null(strstr(text, "pram-container.conf"));
-	assert_non_null(strstr(text, " \"run\" \"--runtime\" \"/usr/lib/pram/crun\" \"--name=gone\""));
+	assert_non_null(strstr(text, " \"run\" \"--runtime\" \"/usr/lib/pram/crun\" \"--replace\" \"--name=gone\" \"--annotation="));
+	assert_null(strstr(text, "\"--replace=false\""));
+	assert_non_null(strstr(text, " \"-dt\" \"image\" \"program\" \"--rm\" \"$$n\""));
 	free(text);
 	systemd_unit.drop_in_paths = drop_ins;
 	start_command.path = "/usr/lib/pram/pram-service";
