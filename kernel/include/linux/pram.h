@@ -64,7 +64,7 @@ bool pram_is_enabled(void);
 
 int pram_prepare_save_flags(struct pram_stream *ps, const char *name, u32 type,
 			    u32 flags, gfp_t gfp);
-int pram_seal_save(struct pram_stream *ps, u32 flags);
+int pram_seal_save(struct pram_stream *ps);
 int pram_finish_save(struct pram_stream *ps);
 void pram_discard_save(struct pram_stream *ps);
 

@@ -197,7 +197,9 @@ static ssize_t pram_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 static int pram_ioctl_seal(struct file *file, union pram_stream_buffer *buf)
 {
-	return pram_seal_save(file->private_data, buf->seal.flags);
+	if (buf->seal.flags)
+		return -EOPNOTSUPP;
+	return pram_seal_save(file->private_data);
 }
 
 /* Get a task's memory, with a reference to be put by mmput(). */

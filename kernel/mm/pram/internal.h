@@ -100,7 +100,7 @@ enum pram_copy_reason {
 	PRAM_COPY_NOT,			/* it was not */
 	PRAM_COPY_WRITTEN,		/* written: there was no page to take */
 	PRAM_COPY_UNALIGNED,		/* in a pipe, but not a whole page */
-	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
+	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY */
 	PRAM_COPY_SCRATCH,		/* where no node may have it: pram_in_scratch() */
 	PRAM_COPY_PARTIAL,		/* of a large folio, the rest not seen */
 	PRAM_COPY_FILE,			/* in the page cache of a file */
@@ -206,7 +206,6 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to);
 int pram_data_seal(struct pram_node *node);
 int pram_data_prepare_verify(struct pram_node *node);
-int pram_data_unshare(struct pram_node *node, gfp_t gfp);
 int pram_data_preserve(struct pram_node *node);
 void pram_data_forget(struct pram_node *node);
 void pram_data_uncharge(struct pram_node *node);

@@ -115,7 +115,7 @@ void case_errors(enum way way)
 	expect(ioctl(dev, PRAM_IOCTL_ADOPT, &longer) == -1 && errno == ENOTTY);
 
 	/* The stream. */
-	expect(!pram_seal(stream, 0));
+	expect(!pram_seal(stream));
 	expect(adopt(stream, pidfd, &good, 1, &pages) == -EPERM && pages == 0);
 	expect(!pram_commit(dev, &stream, 1));
 	expect(adopt(stream, pidfd, &good, 1, &pages) == -ESTALE);

@@ -356,17 +356,6 @@ void case_asked(enum way way)
 		expect(faults < (long)(nr / kind_pages[kind]));
 		expect(node_filled(NODE, nr, 1));
 		node_free(NODE);
-
-		/* Later: when it is sealed. */
-		before = counters_now();
-		stream = save_pages(NODE, 0);
-		append(stream, way, mem, nr);
-		expect(!pram_seal(stream, PRAM_SEAL_COPY));
-		fill(mem, nr, 3);
-		commit(stream);
-		counted(&before, { "adopted", nr }, { "asked", nr });
-		expect(node_filled(NODE, nr, 2));
-		node_free(NODE);
 	}
 }
 

@@ -126,7 +126,7 @@ void op_keep(struct thread *t)
 			good = keep_append(t, stream, mem + first, bytes - first, &spliced);
 		}
 		if (good && one_in(t, 2)) {
-			good = !pram_seal(stream, one_in(t, 2) ? PRAM_SEAL_COPY : 0);
+			good = !pram_seal(stream);
 			spliced = false;
 		}
 		if (!spliced)

@@ -572,7 +572,7 @@ static void errors_of_streams(int dev)
 	expect(pram_free(dev, "n") == -EBUSY);
 	/* Two bytes in a pipe are no page: seen when it is sealed. */
 	expect(by_splice(stream, (unsigned char *)"ab", 2) == 2);
-	expect(pram_seal(stream, 0) == -EINVAL);
+	expect(pram_seal(stream) == -EINVAL);
 	expect(pram_commit(dev, &stream, 1) == -EINVAL);
 	close(stream);
 	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -ENOENT);
@@ -580,8 +580,8 @@ static void errors_of_streams(int dev)
 	stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0);
 	expect(write(stream, &c, 1) == 1);
 	expect(pwrite(stream, &c, 1, 0) == -1 && errno == EINVAL);
-	expect(pram_seal(stream, 0) == 0);
-	expect(pram_seal(stream, 0) == 0);
+	expect(pram_seal(stream) == 0);
+	expect(pram_seal(stream) == 0);
 	expect(write(stream, &c, 1) == -1 && errno == EPERM);
 	expect(pram_commit(dev, &stream, 1) == 0);
 	expect(pram_commit(dev, &stream, 1) == -ESTALE);

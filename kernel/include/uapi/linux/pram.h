@@ -227,7 +227,7 @@ struct pram_ioctl_load {
  *
  * Errors: EBADF or EINVAL for a wrong @fds, ESTALE for a stream that has ended,
  * EEXIST if a node that this call does not free has the name, EPERM for a
- * stream opened with %PRAM_LOAD_PEEK, ENOMEM from sealing.
+ * stream opened with %PRAM_LOAD_PEEK, errors of sealing.
  */
 struct pram_ioctl_commit {
 	__u32		size;
@@ -318,19 +318,15 @@ struct pram_ioctl_free {
 
 #define PRAM_IOCTL_FREE		_IO(PRAM_IOCTL_TYPE, 0x06)
 
-/*
- * Copy every page that was taken over now, so that the node shares none with its
- * owner. For tasks that turn out to run on.
- */
-#define PRAM_SEAL_COPY		(1U << 0)
-
 /**
  * struct pram_ioctl_seal - ioctl(PRAM_IOCTL_SEAL) on a stream for saving
  * @size: Input; sizeof(struct pram_ioctl_seal).
- * @flags: Input; PRAM_SEAL_* bits.
+ * @flags: Input; must be zero.
  *
  * Ends the writing: from now on write(2) fails with EPERM, and everything in a
  * commit that could fail has been done. Sealing twice is no error.
+ *
+ * Errors: EINVAL for a page stream that does not end with a whole page, EHWPOISON, EINTR.
  */
 struct pram_ioctl_seal {
 	__u32		size;
