@@ -255,7 +255,7 @@ int pram_seal_save(struct pram_stream *ps)
 	if (IS_ERR(node))
 		return PTR_ERR(node);
 	if (pram_stream_state(ps) != PRAM_STREAM_SEALED) {
-		err = pram_flush_pending(ps, node) ?: pram_data_seal(node);
+		err = pram_data_seal(node);
 		if (!err)
 			pram_stream_set_state(ps, PRAM_STREAM_SEALED);
 	}
@@ -418,7 +418,6 @@ void pram_discard_save(struct pram_stream *ps)
 	node = pram_stream_end(ps);
 	pram_node_unlink(node);
 	mutex_unlock(&pram_lock);
-	pram_drop_pending(ps);
 	pram_node_forget(node);
 	/* One reference is the list's, one the stream's. */
 	pram_node_put(node);

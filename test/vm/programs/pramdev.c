@@ -99,7 +99,7 @@ static size_t by_write(int stream, const unsigned char *data, size_t size)
 	return n;
 }
 
-/* The way CRIU takes: pages go to a pipe, from there to the stream. */
+/* Pages go to a pipe, from there to the stream. */
 static size_t by_splice(int stream, const unsigned char *data, size_t size)
 {
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
@@ -551,9 +551,23 @@ static void errors_of_names(int dev)
 	expect(fails(dev, PRAM_IOCTL_FREE, &freed, EINVAL));
 }
 
+/* Splice two bytes. Return: 0 or the errno. */
+static int splice_two(int stream)
+{
+	int fds[2], error;
+
+	if (pipe2(fds, O_CLOEXEC) || write(fds[1], "ab", 2) != 2)
+		err(1, "no pipe");
+	error = splice(fds[0], NULL, stream, NULL, 2, 0) == 2 ? 0 : errno;
+	close(fds[0]);
+	close(fds[1]);
+	return error;
+}
+
 static void errors_of_streams(int dev)
 {
 	struct pram_ioctl_seal seal = { .size = sizeof(seal) };
+	unsigned char *data = make_data(2 * 4096, 1);
 	int stream, load;
 	char c = 'c';
 
@@ -570,8 +584,12 @@ static void errors_of_streams(int dev)
 	expect(pram_save(dev, "n", PRAM_PAGE_STREAM, 0) == -EEXIST);
 	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -EBUSY);
 	expect(pram_free(dev, "n") == -EBUSY);
-	/* Two bytes in a pipe are no page: seen when it is sealed. */
-	expect(by_splice(stream, (unsigned char *)"ab", 2) == 2);
+	/* Two bytes in a pipe are no page. */
+	expect(splice_two(stream) == EINVAL);
+	/* Nor is what there is of one: seen when it is sealed. */
+	munmap(data + 4096, 4096);
+	expect(write(stream, data + 2048, 4096) == 2048);
+	munmap(data, 4096);
 	expect(pram_seal(stream) == -EINVAL);
 	expect(pram_commit(dev, &stream, 1) == -EINVAL);
 	close(stream);
@@ -583,9 +601,11 @@ static void errors_of_streams(int dev)
 	expect(pram_seal(stream) == 0);
 	expect(pram_seal(stream) == 0);
 	expect(write(stream, &c, 1) == -1 && errno == EPERM);
+	expect(splice_two(stream) == EPERM);
 	expect(pram_commit(dev, &stream, 1) == 0);
 	expect(pram_commit(dev, &stream, 1) == -ESTALE);
 	expect(write(stream, &c, 1) == -1 && errno == ESTALE);
+	expect(splice_two(stream) == ESTALE);
 	close(stream);
 
 	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -EPERM);
@@ -594,6 +614,7 @@ static void errors_of_streams(int dev)
 	expect(pram_load(dev, "n", PRAM_BYTE_STREAM, 0) == -EBUSY);
 	expect(pram_free(dev, "n") == -EBUSY);
 	expect(write(load, &c, 1) == -1 && errno == EBADF);
+	expect(splice_two(load) == EBADF);
 	expect(pread(load, &c, 1, 0) == 1);
 	expect(pram_commit(dev, &load, 1) == 0);
 	expect(pread(load, &c, 1, 0) == -1 && errno == ESTALE);
