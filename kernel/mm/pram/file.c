@@ -66,7 +66,7 @@ static loff_t pram_stream_llseek(struct file *file, loff_t offset, int whence)
 		offset += size;
 	else if (whence != SEEK_SET)
 		return -EINVAL;
-	return offset == size ? size : -EINVAL;
+	return offset == size ? vfs_setpos(file, size, size) : -EINVAL;
 }
 
 /* What is written to a page stream is copied. */

@@ -635,8 +635,8 @@ static bool sleeping(pid_t pid)
 	return state == 'S';
 }
 
-/* Somebody who waits for a pipe does not keep others from the stream. */
-static void waiting_splice(int dev)
+/* Somebody who waits for a pipe does not keep others from the stream, nor from its end. */
+static void waiting_splice(int dev, bool ends)
 {
 	int stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0), fds[2], status = -1;
 	pid_t pid;
@@ -653,9 +653,16 @@ static void waiting_splice(int dev)
 		usleep(1000);
 	/* A process that is kept would not be ended by a signal: let it be the guest's end. */
 	expect(write(stream, "x", 1) == 1);
-	expect(pram_commit(dev, &stream, 1) == 0);
+	if (ends)
+		expect(pram_commit(dev, &stream, 1) == 0);
 	close(fds[1]);
 	expect(waitpid(pid, &status, 0) == pid && status == 0);
+	if (!ends) {
+		/* Who has spliced nothing has put the position back to where it was then. */
+		expect(lseek(stream, 0, SEEK_END) == 1);
+		expect(write(stream, "x", 1) == 1);
+		expect(pram_commit(dev, &stream, 1) == 0);
+	}
 	close(stream);
 	expect(pram_free(dev, "n") == 0);
 }
@@ -836,7 +843,8 @@ static int do_errors(char **argv)
 	errors_of_structs(dev);
 	errors_of_names(dev);
 	errors_of_streams(dev);
-	waiting_splice(dev);
+	waiting_splice(dev, false);
+	waiting_splice(dev, true);
 	racing_splices(dev);
 	errors_of_commit(dev);
 	errors_of_rights(dev);
