@@ -173,18 +173,15 @@ int pram_writer_unlink(struct pram_checkpoint_writer *w, const char *image);
 /**
  * pram_writer_seal() - end the writing and do everything that can fail
  * @w: the writer
- * @flags: PRAM_SEAL_* bits for the page streams; %PRAM_SEAL_COPY copies all
- *	pages that were taken over
  *
  * To be called in the process that created the writer, when all others are done
- * writing. Packs the small images behind the index. Sealing again is no error,
- * and only passes @flags to the page streams.
+ * writing. Packs the small images behind the index. Sealing again is no error.
  *
  * Return: 0; -EFBIG if the index gets longer than %PRAM_CHECKPOINT_INDEX_MAX;
  * -EMFILE if the limit of open files is lower than the number of images; any
  * error of writing. After an error the writer can only be closed.
  */
-int pram_writer_seal(struct pram_checkpoint_writer *w, uint32_t flags);
+int pram_writer_seal(struct pram_checkpoint_writer *w);
 
 /**
  * pram_writer_index() - the index as it was written

@@ -319,14 +319,14 @@ static int writer_drain(struct pram_checkpoint_writer *w)
 	return 0;
 }
 
-static int writer_seal_pages(struct pram_checkpoint_writer *w, uint32_t flags)
+static int writer_seal_pages(struct pram_checkpoint_writer *w)
 {
 	for (size_t i = 0; i < w->nr_images; i++) {
 		int ret;
 
 		if (w->images[i].kind != PRAM_QUEUE_PAGES)
 			continue;
-		ret = pram_seal(w->images[i].fd, flags);
+		ret = pram_seal(w->images[i].fd);
 		if (ret)
 			return ret;
 	}
@@ -462,14 +462,14 @@ static int writer_write_images(struct pram_checkpoint_writer *w)
 	return 0;
 }
 
-static int writer_pack(struct pram_checkpoint_writer *w, uint32_t flags)
+static int writer_pack(struct pram_checkpoint_writer *w)
 {
 	uint64_t data_size;
 	int ret;
 
 	ret = writer_drain(w);
 	if (!ret)
-		ret = writer_seal_pages(w, flags);
+		ret = writer_seal_pages(w);
 	if (!ret)
 		ret = writer_measure_pages(w);
 	if (!ret)
@@ -481,19 +481,19 @@ static int writer_pack(struct pram_checkpoint_writer *w, uint32_t flags)
 	if (!ret)
 		ret = writer_write_images(w);
 	if (!ret)
-		ret = pram_seal(w->stream, 0);
+		ret = pram_seal(w->stream);
 	return ret;
 }
 
-int pram_writer_seal(struct pram_checkpoint_writer *w, uint32_t flags)
+int pram_writer_seal(struct pram_checkpoint_writer *w)
 {
 	int ret;
 
 	if (w->state == WRITER_SEALED)
-		return writer_seal_pages(w, flags);
+		return 0;
 	if (w->state != WRITER_OPEN)
 		return -ESTALE;
-	ret = writer_pack(w, flags);
+	ret = writer_pack(w);
 	w->state = ret ? WRITER_FAILED : WRITER_SEALED;
 	return ret;
 }
@@ -511,11 +511,9 @@ int pram_writer_commit(struct pram_checkpoint_writer *w)
 	size_t nr = 0;
 	int ret;
 
-	if (w->state != WRITER_SEALED) {
-		ret = pram_writer_seal(w, 0);
-		if (ret)
-			return ret;
-	}
+	ret = pram_writer_seal(w);
+	if (ret)
+		return ret;
 	fds = calloc(w->nr_images + w->replaced.nr + 1, sizeof(*fds));
 	if (!fds)
 		return -ENOMEM;

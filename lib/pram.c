@@ -97,9 +97,9 @@ int pram_load(int dev, const char *name, uint32_t type, uint32_t flags)
 	return ret ? ret : arg.fd;
 }
 
-int pram_seal(int stream, uint32_t flags)
+int pram_seal(int stream)
 {
-	struct pram_ioctl_seal arg = { .size = sizeof(arg), .flags = flags };
+	struct pram_ioctl_seal arg = { .size = sizeof(arg) };
 
 	return pram_ioctl(stream, PRAM_IOCTL_SEAL, &arg);
 }

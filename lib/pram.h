@@ -78,11 +78,10 @@ int pram_load(int dev, const char *name, uint32_t type, uint32_t flags);
 /**
  * pram_seal() - end the writing of a stream that pram_save() returned
  * @stream: the stream
- * @flags: PRAM_SEAL_* bits
  *
  * Return: 0 or -errno; sealing twice is no error.
  */
-int pram_seal(int stream, uint32_t flags);
+int pram_seal(int stream);
 
 /**
  * pram_adopt() - append ranges of a stopped task's memory to a page stream

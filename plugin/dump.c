@@ -498,7 +498,7 @@ int pram_dump_commit(void)
 {
 	int ret;
 
-	ret = pram_writer_seal(writer, 0);
+	ret = pram_writer_seal(writer);
 	if (ret) {
 		pr_err("can't complete checkpoint \"%s\": %s; %s\n", session.name, strerror(-ret),
 		       ret == -EMFILE ? "raise the limit of open files (ulimit -n)" :

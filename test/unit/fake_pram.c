@@ -539,7 +539,7 @@ static int fake_free(struct pram_ioctl_free *arg)
 
 static int fake_seal(int fd, const struct pram_ioctl_seal *arg, struct fake_node *node)
 {
-	if (arg->flags & ~PRAM_SEAL_COPY)
+	if (arg->flags)
 		return EOPNOTSUPP;
 	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
 		return ENOTTY;

@@ -80,12 +80,12 @@ static void test_sealed_is_final(void **state)
 
 	(void)state;
 	test_write(fd, "x");
-	assert_int_equal(pram_seal(fd, 0), 0);
+	assert_int_equal(pram_seal(fd), 0);
 	assert_int_equal(write(fd, "y", 1), -1);
 	assert_int_equal(errno, EPERM);
-	assert_int_equal(pram_seal(fd, PRAM_SEAL_COPY), 0);
+	assert_int_equal(pram_seal(fd), 0);
 	assert_int_equal(pram_commit(test_dev(), &fd, 1), 0);
-	assert_int_equal(pram_seal(fd, 0), -ESTALE);
+	assert_int_equal(pram_seal(fd), -ESTALE);
 	assert_int_equal(pram_commit(test_dev(), &fd, 1), -ESTALE);
 	close(fd);
 }
@@ -163,7 +163,7 @@ static void test_other_files_are_left_alone(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(pram_seal(fd, 0), -ENOTTY);
+	assert_int_equal(pram_seal(fd), -ENOTTY);
 	close(fd);
 }
 

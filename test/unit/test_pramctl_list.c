@@ -53,7 +53,7 @@ static void expect_owner(const char *name, const char *cgroup, const char *owner
 
 	assert_int_equal(pram_writer_create(test_dev(), name, &none, &w), 0);
 	assert_int_equal(pram_writer_set_root(w, 77, "task", cgroup), 0);
-	assert_int_equal(pram_writer_seal(w, 0), 0);
+	assert_int_equal(pram_writer_seal(w), 0);
 	assert_int_equal(pram_writer_commit(w), 0);
 	pram_writer_close(w);
 	if (owner)

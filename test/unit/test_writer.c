@@ -65,7 +65,7 @@ static void test_round_trip(void **state)
 	add_pages(w, "pages-1.img", 1, 3);
 	add_pages(w, "pages-2.img", 2, 0);
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
-	assert_int_equal(pram_writer_seal(w, 0), 0);
+	assert_int_equal(pram_writer_seal(w), 0);
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 	assert_int_equal(pram_writer_index(w)->n_image, 2);
 	assert_int_equal(pram_writer_commit(w), 0);
@@ -135,7 +135,8 @@ static void test_discard(void **state)
 
 	w = create(NULL);
 	add_pages(w, "pages-1.img", 1, 1);
-	assert_int_equal(pram_writer_seal(w, PRAM_SEAL_COPY), 0);
+	assert_int_equal(pram_writer_seal(w), 0);
+	assert_int_equal(pram_writer_seal(w), 0);
 	pram_writer_close(w);
 	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
@@ -374,7 +375,7 @@ static void test_errors_leave_nothing(void **state)
 		/* What has failed half-way cannot be sealed after all. */
 		if (at[i].request != PRAM_IOCTL_COMMIT) {
 			assert_null(pram_writer_index(w));
-			assert_int_equal(pram_writer_seal(w, 0), -ESTALE);
+			assert_int_equal(pram_writer_seal(w), -ESTALE);
 			assert_int_equal(pram_writer_commit(w), -ESTALE);
 		}
 		pram_writer_close(w);
@@ -390,23 +391,7 @@ static void test_half_a_page_fails(void **state)
 	(void)state;
 	test_write(fd, "x");
 	close(fd);
-	assert_int_equal(pram_writer_seal(w, 0), -EINVAL);
-	pram_writer_close(w);
-}
-
-static void test_copy_is_passed_on(void **state)
-{
-	struct pram_checkpoint_writer *w = create(NULL);
-
-	(void)state;
-	add_pages(w, "pages-1.img", 1, 1);
-	assert_int_equal(pram_writer_seal(w, 0), 0);
-	/* Again, with flags: the page streams have to hear of it. */
-	fake_pram_fail(PRAM_IOCTL_SEAL, ENOMEM, 0);
-	assert_int_equal(pram_writer_seal(w, PRAM_SEAL_COPY), -ENOMEM);
-	assert_int_equal(pram_writer_seal(w, PRAM_SEAL_COPY), 0);
-	assert_int_equal(pram_writer_seal(w, 1U << 31), -EOPNOTSUPP);
-	assert_int_equal(pram_writer_commit(w), 0);
+	assert_int_equal(pram_writer_seal(w), -EINVAL);
 	pram_writer_close(w);
 }
 
@@ -461,7 +446,7 @@ static void test_too_many_images(void **state)
 	less = limit;
 	less.rlim_cur = 40;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
-	assert_int_equal(pram_writer_seal(w, 0), -EMFILE);
+	assert_int_equal(pram_writer_seal(w), -EMFILE);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(pram_writer_commit(w), -ESTALE);
 	pram_writer_close(w);
@@ -545,7 +530,6 @@ int main(void)
 		pram_unit_test(test_names),
 		pram_unit_test(test_errors_leave_nothing),
 		pram_unit_test(test_half_a_page_fails),
-		pram_unit_test(test_copy_is_passed_on),
 		pram_unit_test(test_many_images),
 		pram_unit_test(test_too_many_images),
 		pram_unit_test(test_queue),

@@ -38,9 +38,6 @@ enum pram_stream_state {
  * @next_page: where pram_load_folio() continues, in pages.
  * @next_byte: where pram_read() continues, in bytes.
  * @ending: the stream is listed in the transaction under way.
- * @pending: a large folio whose first pages came through a pipe, and which
- *	waits for the others; NULL if none does. Under the node's lock.
- * @nr_pending: how many of its pages came.
  * @family: the family that shares mapped pages; NULL if the node shares none.
  * @mm: the task whose pages were taken last, with a reference by mmgrab(); NULL. Under
  *	@state_lock.
@@ -54,8 +51,6 @@ struct pram_stream {
 	u64			next_page;
 	loff_t			next_byte;
 	bool			ending;
-	struct folio		*pending;
-	unsigned int		nr_pending;
 	struct pram_family	*family;
 	struct mm_struct	*mm;
 };
@@ -64,7 +59,7 @@ bool pram_is_enabled(void);
 
 int pram_prepare_save_flags(struct pram_stream *ps, const char *name, u32 type,
 			    u32 flags, gfp_t gfp);
-int pram_seal_save(struct pram_stream *ps, u32 flags);
+int pram_seal_save(struct pram_stream *ps);
 int pram_finish_save(struct pram_stream *ps);
 void pram_discard_save(struct pram_stream *ps);
 

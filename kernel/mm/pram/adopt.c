@@ -22,7 +22,6 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
-#include <linux/rmap.h>
 #include <linux/secretmem.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -34,97 +33,6 @@
 
 #include "../internal.h"
 #include "internal.h"
-
-/*
- * Make the mapping of an anonymous page non-exclusive and read-only.
- *
- * Return: true if it is now, and *@flush is set if the TLB has to be flushed
- * before the page table lock is released; false if the page is pinned.
- */
-static bool pram_share_pte(struct vm_area_struct *vma, unsigned long addr,
-			   pte_t *ptep, struct folio *folio, struct page *page,
-			   bool *flush)
-{
-	pte_t pte;
-
-	/* What is not exclusive is never writable. */
-	if (!PageAnonExclusive(page))
-		return true;
-
-	/* For the order see folio_try_share_anon_rmap_pte(). */
-	pte = ptep_get_and_clear(vma->vm_mm, addr, ptep);
-	if (folio_try_share_anon_rmap_pte(folio, page)) {
-		set_pte_at(vma->vm_mm, addr, ptep, pte);
-		return false;
-	}
-	*flush |= pte_write(pte);
-	set_pte_at(vma->vm_mm, addr, ptep, pte_wrprotect(pte));
-	return true;
-}
-
-#ifdef CONFIG_TRANSPARENT_HUGEPAGE
-static bool pram_share_pmd(struct vm_area_struct *vma, unsigned long addr,
-			   pmd_t *pmdp, struct folio *folio, struct page *page)
-{
-	pmd_t pmd;
-
-	if (!PageAnonExclusive(page))
-		return true;
-
-	/* Not cleared, even for a moment: lockless walkers would take it for empty. */
-	pmd = pmdp_invalidate(vma, addr, pmdp);
-	if (folio_try_share_anon_rmap_pmd(folio, page)) {
-		set_pmd_at(vma->vm_mm, addr, pmdp, pmd);
-		return false;
-	}
-	set_pmd_at(vma->vm_mm, addr, pmdp, pmd_wrprotect(pmd));
-	return true;
-}
-#else
-static bool pram_share_pmd(struct vm_area_struct *vma, unsigned long addr,
-			   pmd_t *pmdp, struct folio *folio, struct page *page)
-{
-	return false;
-}
-#endif
-
-static bool pram_share_one(struct folio *folio, struct vm_area_struct *vma,
-			   unsigned long addr, void *arg)
-{
-	DEFINE_FOLIO_VMA_WALK(pvmw, folio, vma, addr, PVMW_SYNC);
-	struct mmu_notifier_range range;
-
-	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_PAGE, 0,
-				vma->vm_mm, addr, vma_address_end(&pvmw));
-	mmu_notifier_invalidate_range_start(&range);
-	while (page_vma_mapped_walk(&pvmw)) {
-		struct page *page;
-		bool flush = false;
-
-		if (!pvmw.pte) {
-			if (pmd_present(*pvmw.pmd))
-				pram_share_pmd(vma, pvmw.address, pvmw.pmd,
-					       folio, pmd_page(*pvmw.pmd));
-			continue;
-		}
-		if (!pte_present(ptep_get(pvmw.pte)))
-			continue;
-		page = pfn_to_page(pte_pfn(ptep_get(pvmw.pte)));
-		pram_share_pte(vma, pvmw.address, pvmw.pte, folio, page, &flush);
-		if (flush)
-			flush_tlb_page(vma, pvmw.address);
-	}
-	mmu_notifier_invalidate_range_end(&range);
-	return true;
-}
-
-static bool pram_folio_exclusive(struct folio *folio)
-{
-	for (long i = 0; i < folio_nr_pages(folio); i++)
-		if (PageAnonExclusive(folio_page(folio, i)))
-			return true;
-	return false;
-}
 
 /* Why a folio cannot be taken over, as far as that is seen without mappings. */
 static enum pram_copy_reason pram_folio_copy_reason(struct folio *folio)
@@ -142,47 +50,6 @@ static enum pram_copy_reason pram_folio_copy_reason(struct folio *folio)
 	if (pram_in_scratch(folio))
 		return PRAM_COPY_SCRATCH;
 	return PRAM_COPY_NOT;
-}
-
-/**
- * pram_share_folio - get a folio ready to be taken over, wherever it is mapped
- * @folio: a folio that the caller has a reference to.
- *
- * Return: 0 (%PRAM_COPY_NOT) if nobody can write to the folio any more, or why
- * it has to be copied.
- */
-enum pram_copy_reason pram_share_folio(struct folio *folio)
-{
-	/* Without mmap_lock somebody may unmap it, and free the anon_vma, meanwhile. */
-	struct rmap_walk_control rwc = {
-		.rmap_one = pram_share_one,
-		.anon_lock = folio_lock_anon_vma_read,
-	};
-	enum pram_copy_reason reason;
-
-	folio_lock(folio);
-	reason = pram_folio_copy_reason(folio);
-	if (reason)
-		goto out;
-	/*
-	 * A swap entry may say that it is exclusive, and then a fault would map
-	 * the page writable. Of a large folio some pages may be mapped, and others
-	 * be swap entries.
-	 */
-	if (folio_test_swapcache(folio) &&
-	    (!folio_mapped(folio) || folio_test_large(folio)) &&
-	    !folio_free_swap(folio)) {
-		reason = PRAM_COPY_SWAPPED;
-		goto out;
-	}
-	rmap_walk(folio, &rwc);
-	/* Unmapping leaves the mark of an exclusive page, which then means nothing. */
-	if (folio_maybe_dma_pinned(folio) ||
-	    (folio_mapped(folio) && pram_folio_exclusive(folio)))
-		reason = PRAM_COPY_PINNED;
-out:
-	folio_unlock(folio);
-	return reason;
 }
 
 /**
@@ -678,30 +545,6 @@ static int pram_append_taken(struct pram_stream *ps, struct pram_node *node,
 	return err;
 }
 
-/*
- * Put a folio, or copies of pages of it, into a node; and the caller's reference to it,
- * one way or the other.
- */
-static int pram_append_one(struct pram_stream *ps, struct pram_node *node,
-			   struct page *page, unsigned int nr,
-			   enum pram_copy_reason reason)
-{
-	struct folio *folio = page_folio(page);
-	int err;
-
-	if (!reason && !pram_node_full(node))
-		reason = PRAM_COPY_WRITTEN;
-	if (!reason) {
-		u64 entry = pram_entry(folio, page, nr,
-				       PRAM_ENTRY_LRU | PRAM_ENTRY_ADOPTED);
-
-		return pram_node_adopt(node, &entry, 1, ps->gfp);
-	}
-	err = pram_append_copy(ps, node, page, nr, reason);
-	folio_put(folio);
-	return err;
-}
-
 /* Take the folios of one page table that lie in scratch off their LRU lists. */
 static void pram_isolate_scratch(struct vm_area_struct *vma, unsigned long addr,
 				 unsigned long end, struct list_head *isolated)
@@ -1153,7 +996,6 @@ int pram_adopt_ranges(struct file *file, struct mm_struct *mm,
 		return -ENOMEM;
 	}
 
-	err = pram_flush_pending(ps, node);
 	before = node->bytes;
 	for (unsigned int i = 0; i < nr && !err; i++) {
 		unsigned long addr = ranges[i].start;
@@ -1205,108 +1047,11 @@ int pram_adopt_present(struct file *file, struct mm_struct *mm, u64 *start, u64 
 	}
 	/* No address: nothing was found in front of the first one. */
 	found->last_end = ULONG_MAX;
-	err = pram_flush_pending(ps, node);
 	before = node->bytes;
-	if (!err)
-		err = pram_adopt_range(ps, node, mm, &addr, end, walk);
+	err = pram_adopt_range(ps, node, mm, &addr, end, walk);
 	*start = addr;
 	*pages = (node->bytes - before) >> PAGE_SHIFT;
 	kvfree(walk);
 	pram_adopt_end(file, node, err);
 	return err;
-}
-
-/* The page after those of a large folio that wait for the rest of it? */
-static bool pram_is_next(struct pram_stream *ps, struct page *page)
-{
-	return ps->pending &&
-	       page == folio_page(ps->pending, ps->nr_pending);
-}
-
-/**
- * pram_flush_pending - copy pages that waited for the rest of their folio
- * @ps: the stream.
- * @node: its node, locked.
- *
- * Return: 0 or as pram_data_append().
- */
-int pram_flush_pending(struct pram_stream *ps, struct pram_node *node)
-{
-	struct folio *folio = ps->pending;
-	int err;
-
-	lockdep_assert_held(&node->lock);
-	if (!folio)
-		return 0;
-	ps->pending = NULL;
-	err = pram_append_one(ps, node, folio_page(folio, 0), ps->nr_pending,
-			      PRAM_COPY_PARTIAL);
-	ps->nr_pending = 0;
-	return err;
-}
-
-/**
- * pram_drop_pending - forget pages that waited for the rest of their folio
- * @ps: the stream, to be discarded.
- */
-void pram_drop_pending(struct pram_stream *ps)
-{
-	if (ps->pending)
-		folio_put(ps->pending);
-	ps->pending = NULL;
-	ps->nr_pending = 0;
-}
-
-/**
- * pram_adopt_page - append a page that came in a pipe to a page stream
- * @ps: a stream for saving pages.
- * @node: its node, locked.
- * @page: the page; the caller keeps its reference.
- *
- * A page of a large folio waits until the folio was seen whole, or is copied
- * together with its like when something else comes.
- *
- * Return: 0; -EHWPOISON, -ENOMEM, -ENOSPC, -EINTR, -ESHUTDOWN.
- */
-int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
-		    struct page *page)
-{
-	struct folio *folio = page_folio(page);
-	enum pram_copy_reason reason = PRAM_COPY_NOT;
-	int err;
-
-	lockdep_assert_held(&node->lock);
-	/* To copy it would be a machine check. */
-	if (folio_contain_hwpoisoned_page(folio))
-		return -EHWPOISON;
-	if (pram_is_next(ps, page)) {
-		if (++ps->nr_pending < folio_nr_pages(folio))
-			return 0;
-		ps->pending = NULL;
-		ps->nr_pending = 0;
-		reason = pram_share_folio(folio);
-		return pram_append_one(ps, node, folio_page(folio, 0),
-				       folio_nr_pages(folio), reason);
-	}
-
-	err = pram_flush_pending(ps, node);
-	if (err)
-		return err;
-	if (ps->flags & PRAM_SAVE_COPY)
-		reason = PRAM_COPY_ASKED;
-	else
-		reason = pram_folio_copy_reason(folio);
-	if (!reason && folio_test_large(folio)) {
-		if (page == folio_page(folio, 0)) {
-			folio_get(folio);
-			ps->pending = folio;
-			ps->nr_pending = 1;
-			return 0;
-		}
-		reason = PRAM_COPY_PARTIAL;
-	}
-	if (!reason)
-		reason = pram_share_folio(folio);
-	folio_get(folio);
-	return pram_append_one(ps, node, page, 1, reason);
 }

@@ -591,61 +591,6 @@ int pram_data_seal(struct pram_node *node)
 }
 
 /**
- * pram_data_unshare - copy what a node took over
- * @node: the node, locked, not sealed.
- * @gfp: how to allocate.
- *
- * Return: 0, -ENOMEM, -ENOSPC, -EINTR or -EHWPOISON; on an error a part of it may
- * be done.
- */
-int pram_data_unshare(struct pram_node *node, gfp_t gfp)
-{
-	lockdep_assert_held(&node->lock);
-	for (u64 m = 0; m < node->nr_maps; m++) {
-		struct pram_map_ser *map = node->maps[m];
-
-		for (u64 i = 0; i < map->nr_entries; i++) {
-			struct folio *old = pram_entry_folio(map->entries[i]);
-			unsigned long pfn = FIELD_GET(PRAM_ENTRY_PFN,
-						      map->entries[i]);
-			u64 nr = pram_entry_pages(map->entries[i]);
-			u64 flags = map->entries[i] & PRAM_ENTRY_LRU;
-			struct folio *new;
-			u64 entry;
-			int err;
-
-			if (!(map->entries[i] & PRAM_ENTRY_ADOPTED))
-				continue;
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			if (folio_contain_hwpoisoned_page(old))
-				return -EHWPOISON;
-			new = pram_data_alloc(order_base_2(nr), node->exempt, gfp);
-			if (!new)
-				return -ENOMEM;
-			for (u64 j = 0; j < nr; j++) {
-				copy_highpage(folio_page(new, j),
-					      pfn_to_page(pfn + j));
-				cond_resched();
-			}
-			entry = pram_entry(new, folio_page(new, 0), nr, flags);
-			err = pram_frames_get(&entry, 1, node->exempt);
-			if (err) {
-				folio_put(new);
-				return err;
-			}
-			swap(map->entries[i], entry);
-			node->adopted_pages -= nr;
-			pram_count_copied(PRAM_COPY_ASKED, nr);
-			pram_frames_put(&entry, 1);
-			folio_put(old);
-			cond_resched();
-		}
-	}
-	return 0;
-}
-
-/**
  * pram_data_prepare_verify - get ready to verify the data's checksums
  * @node: the node, committed and not yet loaded by others.
  *

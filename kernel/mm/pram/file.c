@@ -6,20 +6,17 @@
  */
 
 #include <linux/anon_inodes.h>
-#include <linux/bvec.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/pid.h>
-#include <linux/pipe_fs_i.h>
 #include <linux/ptrace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
-#include <linux/splice.h>
 #include <linux/swap.h>
 #include <linux/uaccess.h>
 
@@ -69,18 +66,16 @@ static loff_t pram_stream_llseek(struct file *file, loff_t offset, int whence)
 		offset += size;
 	else if (whence != SEEK_SET)
 		return -EINVAL;
-	return offset == size ? size : -EINVAL;
+	return offset == size ? vfs_setpos(file, size, size) : -EINVAL;
 }
 
-/* Why a page that was to be appended to a page stream is copied. */
-static void pram_count_append(struct pram_node *node, struct pram_stream *ps,
-			      enum pram_copy_reason reason, ssize_t bytes)
+/* What is written to a page stream is copied. */
+static void pram_count_written(struct pram_node *node, struct pram_stream *ps,
+			       ssize_t bytes)
 {
-	if (node->type != PRAM_PAGE_STREAM || bytes <= 0)
-		return;
-	if (ps->flags & PRAM_SAVE_COPY)
-		reason = PRAM_COPY_ASKED;
-	pram_count_copied(reason, DIV_ROUND_UP(bytes, PAGE_SIZE));
+	if (node->type == PRAM_PAGE_STREAM && bytes > 0)
+		pram_count_copied(ps->flags & PRAM_SAVE_COPY ? PRAM_COPY_ASKED :
+				  PRAM_COPY_WRITTEN, DIV_ROUND_UP(bytes, PAGE_SIZE));
 }
 
 static ssize_t pram_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -96,84 +91,18 @@ static ssize_t pram_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (node->type == PRAM_PAGE_STREAM &&
 	    !PAGE_ALIGNED(iov_iter_count(from))) {
 		n = -EINVAL;
-	} else if (iocb->ki_pos != pram_saved_bytes(ps, node)) {
+	} else if (iocb->ki_pos != node->bytes) {
 		/* A stream grows at its end and nowhere else. */
 		n = -EINVAL;
 	} else {
-		n = pram_flush_pending(ps, node);
-		if (!n)
-			n = pram_data_append(node, from,
-					     pram_may_adopt(ps, node), ps->gfp);
-		pram_count_append(node, ps, PRAM_COPY_WRITTEN, n);
+		n = pram_data_append(node, from, pram_may_adopt(ps, node), ps->gfp);
+		pram_count_written(node, ps, n);
 		iocb->ki_pos = node->bytes;
 		i_size_write(inode, node->bytes);
 	}
 	if (n == -ENOSPC)
 		pram_log_full(node->name);
 	pram_stream_write_end(node);
-	return n;
-}
-
-static int pram_splice_append(struct pram_stream *ps, struct pram_node *node,
-			      struct pipe_buffer *buf, struct splice_desc *sd)
-{
-	struct iov_iter from;
-	struct bio_vec bvec;
-	ssize_t n;
-
-	/* A stream grows at its end and nowhere else. */
-	if (sd->pos != pram_saved_bytes(ps, node))
-		return -EINVAL;
-	if (node->type == PRAM_PAGE_STREAM && sd->len == PAGE_SIZE &&
-	    !buf->offset)
-		return pram_adopt_page(ps, node, buf->page) ?: PAGE_SIZE;
-
-	n = pram_flush_pending(ps, node);
-	if (n)
-		return n;
-	bvec_set_page(&bvec, buf->page, sd->len, buf->offset);
-	iov_iter_bvec(&from, ITER_SOURCE, &bvec, 1, sd->len);
-	n = pram_data_append(node, &from, pram_may_adopt(ps, node), ps->gfp);
-	pram_count_append(node, ps, PRAM_COPY_UNALIGNED, n);
-	return n;
-}
-
-/*
- * The node is locked for each buffer anew: the pipe is unlocked while it is
- * waited for more, and then locked again, which must not be inside of that lock.
- */
-static int pram_splice_actor(struct pipe_inode_info *pipe,
-			     struct pipe_buffer *buf, struct splice_desc *sd)
-{
-	struct pram_stream *ps = sd->u.file->private_data;
-	struct pram_node *node = pram_stream_write_begin(ps, false);
-	int n;
-
-	if (IS_ERR(node))
-		return PTR_ERR(node);
-	n = pram_splice_append(ps, node, buf, sd);
-	if (n == -ENOSPC)
-		pram_log_full(node->name);
-	i_size_write(file_inode(sd->u.file), pram_saved_bytes(ps, node));
-	pram_stream_write_end(node);
-	return n;
-}
-
-static ssize_t pram_stream_splice_write(struct pipe_inode_info *pipe,
-					struct file *out, loff_t *ppos,
-					size_t len, unsigned int flags)
-{
-	struct pram_node *node = pram_stream_write_begin(out->private_data,
-							 false);
-	ssize_t n;
-
-	/* Rather now than when there is something in the pipe. */
-	if (IS_ERR(node))
-		return PTR_ERR(node);
-	pram_stream_write_end(node);
-	n = splice_from_pipe(pipe, out, ppos, len, flags, pram_splice_actor);
-	if (n > 0)
-		*ppos += n;
 	return n;
 }
 
@@ -197,7 +126,9 @@ static ssize_t pram_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 static int pram_ioctl_seal(struct file *file, union pram_stream_buffer *buf)
 {
-	return pram_seal_save(file->private_data, buf->seal.flags);
+	if (buf->seal.flags)
+		return -EOPNOTSUPP;
+	return pram_seal_save(file->private_data);
 }
 
 /* Get a task's memory, with a reference to be put by mmput(). */
@@ -419,7 +350,7 @@ const struct file_operations pram_stream_fops = {
 	.read_iter	= pram_stream_read_iter,
 	.write_iter	= pram_stream_write_iter,
 	.splice_read	= copy_splice_read,
-	.splice_write	= pram_stream_splice_write,
+	.splice_write	= iter_file_splice_write,
 	.unlocked_ioctl	= pram_stream_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.release	= pram_stream_release,

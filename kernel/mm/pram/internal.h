@@ -99,16 +99,15 @@ struct pram_node {
 enum pram_copy_reason {
 	PRAM_COPY_NOT,			/* it was not */
 	PRAM_COPY_WRITTEN,		/* written: there was no page to take */
-	PRAM_COPY_UNALIGNED,		/* in a pipe, but not a whole page */
-	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY or PRAM_SEAL_COPY */
+	PRAM_COPY_ASKED,		/* PRAM_SAVE_COPY */
 	PRAM_COPY_SCRATCH,		/* where no node may have it: pram_in_scratch() */
-	PRAM_COPY_PARTIAL,		/* of a large folio, the rest not seen */
+	PRAM_COPY_PARTIAL,		/* of a large folio that is mapped and held whole */
 	PRAM_COPY_FILE,			/* in the page cache of a file */
 	PRAM_COPY_SHMEM,		/* in the page cache of shared memory */
 	PRAM_COPY_HUGETLB,		/* hugetlb's */
 	PRAM_COPY_KSM,			/* merged by KSM */
 	PRAM_COPY_PINNED,		/* pinned, so it may be written to by DMA */
-	PRAM_COPY_SWAPPED,		/* in the swap cache all the time */
+	PRAM_COPY_SWAPPED,		/* swapped out again all the time */
 	PRAM_COPY_SPECIAL,		/* the zero page, the vDSO, no user's page */
 	PRAM_NR_COPY_REASONS,
 };
@@ -207,7 +206,6 @@ ssize_t pram_data_append(struct pram_node *node, struct iov_iter *from,
 ssize_t pram_data_read(struct pram_node *node, loff_t pos, struct iov_iter *to);
 int pram_data_seal(struct pram_node *node);
 int pram_data_prepare_verify(struct pram_node *node);
-int pram_data_unshare(struct pram_node *node, gfp_t gfp);
 int pram_data_preserve(struct pram_node *node);
 void pram_data_forget(struct pram_node *node);
 void pram_data_uncharge(struct pram_node *node);
@@ -310,12 +308,7 @@ static inline bool pram_in_scratch(struct folio *folio)
 }
 
 /* adopt.c */
-enum pram_copy_reason pram_share_folio(struct folio *folio);
 void pram_migrate_isolated(struct list_head *isolated, enum pram_counter counter);
-int pram_flush_pending(struct pram_stream *ps, struct pram_node *node);
-void pram_drop_pending(struct pram_stream *ps);
-int pram_adopt_page(struct pram_stream *ps, struct pram_node *node,
-		    struct page *page);
 int pram_append_copy(struct pram_stream *ps, struct pram_node *node,
 		     struct page *page, unsigned int nr,
 		     enum pram_copy_reason reason);
@@ -453,13 +446,6 @@ static inline bool pram_may_adopt(const struct pram_stream *ps,
 				  const struct pram_node *node)
 {
 	return node->type == PRAM_PAGE_STREAM && !(ps->flags & PRAM_SAVE_COPY);
-}
-
-/* The length of a stream that is being saved, with what waits to be added. */
-static inline u64 pram_saved_bytes(const struct pram_stream *ps,
-				   const struct pram_node *node)
-{
-	return node->bytes + ((u64)ps->nr_pending << PAGE_SHIFT);
 }
 
 /* An entry for @nr pages of a folio, from @page on. */

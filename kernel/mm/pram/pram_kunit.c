@@ -165,9 +165,6 @@ static void test_unknown_values(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
 			pram_prepare_load_flags(&ps, NAME, PRAM_BYTE_STREAM,
 						1U << 31));
-	open_save(test, &ps, NAME, PRAM_BYTE_STREAM, 0);
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, pram_seal_save(&ps, 1U << 31));
-	pram_discard_save(&ps);
 }
 
 static bool pram_is_off(void)
@@ -271,19 +268,19 @@ static void test_wrong_stream(struct kunit *test)
 	open_save(test, &ps, NAME, PRAM_BYTE_STREAM, 0);
 	KUNIT_EXPECT_EQ(test, -EINVAL, pram_save_folio(&ps, folio, 0));
 	KUNIT_EXPECT_EQ(test, -EBADF, pram_read(&ps, &c, 1));
-	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, 0));
-	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, 0));
+	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps));
+	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps));
 	KUNIT_EXPECT_EQ(test, -EPERM, pram_write(&ps, &c, 1));
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
 	KUNIT_EXPECT_EQ(test, -ESTALE, pram_write(&ps, &c, 1));
 	KUNIT_EXPECT_EQ(test, -ESTALE, pram_finish_save(&ps));
-	KUNIT_EXPECT_EQ(test, -ESTALE, pram_seal_save(&ps, 0));
+	KUNIT_EXPECT_EQ(test, -ESTALE, pram_seal_save(&ps));
 	pram_discard_save(&ps);
 
 	open_load(test, &ps, NAME, PRAM_BYTE_STREAM, 0);
 	KUNIT_EXPECT_EQ(test, -EBADF, pram_write(&ps, &c, 1));
 	KUNIT_EXPECT_EQ(test, -EBADF, pram_save_folio(&ps, folio, 0));
-	KUNIT_EXPECT_EQ(test, -EBADF, pram_seal_save(&ps, 0));
+	KUNIT_EXPECT_EQ(test, -EBADF, pram_seal_save(&ps));
 	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR(pram_load_folio(&ps, &flags)));
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
 	KUNIT_EXPECT_EQ(test, -ESTALE, pram_read(&ps, &c, 1));
@@ -547,17 +544,6 @@ static void test_parts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
 	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
 	KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(folio)));
-
-	/* Copied when sealed: each part by itself. */
-	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
-	save_parts(test, &ps, folio);
-	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, PRAM_SEAL_COPY));
-	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
-	memset(folio_address(folio), 0, folio_size(folio));
-	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
-	open_load(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
-	expect_parts(test, ps.node, 100);
-	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
 	folio_put(folio);
 }
 
@@ -573,7 +559,7 @@ static void test_poisoned(struct kunit *test)
 	folio_set_hwpoison(folio);
 	atomic_long_inc(&num_poisoned_pages);
 	KUNIT_EXPECT_EQ(test, -EHWPOISON, pram_finish_save(&ps));
-	KUNIT_EXPECT_EQ(test, -EHWPOISON, pram_seal_save(&ps, PRAM_SEAL_COPY));
+	KUNIT_EXPECT_EQ(test, -EHWPOISON, pram_seal_save(&ps));
 	folio_clear_hwpoison(folio);
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
 	atomic_long_dec(&num_poisoned_pages);
@@ -1257,19 +1243,9 @@ static void test_copy(struct kunit *test)
 	struct pram_stream ps;
 	u32 flags;
 
-	/* Asked for at the start... */
 	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, PRAM_SAVE_COPY);
-	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
-	KUNIT_EXPECT_EQ(test, copied + 2,
-			pram_counter_read(PRAM_COPIED_BY_REASON +
-				  PRAM_COPY_ASKED));
-	pram_discard_save(&ps);
-
-	/* ...or at the end. */
-	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, PRAM_PAGE_LRU));
-	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, PRAM_SEAL_COPY));
-	KUNIT_EXPECT_EQ(test, copied + 4,
+	KUNIT_EXPECT_EQ(test, copied + 2,
 			pram_counter_read(PRAM_COPIED_BY_REASON +
 				  PRAM_COPY_ASKED));
 	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
@@ -1282,13 +1258,6 @@ static void test_copy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, flags, PRAM_PAGE_LRU);
 	folio_put(loaded);
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_load(&ps));
-
-	/* Sealed by reference, it is too late. */
-	open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
-	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, folio, 0));
-	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, 0));
-	KUNIT_EXPECT_EQ(test, -EPERM, pram_seal_save(&ps, PRAM_SEAL_COPY));
-	pram_discard_save(&ps);
 	folio_put(folio);
 }
 
@@ -1303,7 +1272,7 @@ static void test_discard(struct kunit *test)
 			pram_prepare_load(&ps, NAME, PRAM_BYTE_STREAM));
 	/* The name is free again; sealed streams can be discarded, too. */
 	open_save(test, &ps, NAME, PRAM_BYTE_STREAM, 0);
-	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps, 0));
+	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&ps));
 	pram_discard_save(&ps);
 }
 
@@ -1573,7 +1542,7 @@ static struct folio *only_single_pages(unsigned int order, bool exempt,
 static void test_no_memory(struct kunit *test)
 {
 	struct folio *folio = make_folio(test, 0, 9);
-	struct pram_stream bytes, pages, last;
+	struct pram_stream bytes, pages, copies, last;
 
 	kunit_activate_static_stub(test, pram_meta_alloc, no_meta);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
@@ -1583,6 +1552,7 @@ static void test_no_memory(struct kunit *test)
 
 	open_save(test, &bytes, NAME, PRAM_BYTE_STREAM, 0);
 	open_save(test, &pages, OTHER, PRAM_PAGE_STREAM, 0);
+	open_save(test, &copies, OTHER "-copies", PRAM_PAGE_STREAM, PRAM_SAVE_COPY);
 
 	/* No map page. */
 	kunit_activate_static_stub(test, pram_meta_alloc, no_meta);
@@ -1594,15 +1564,16 @@ static void test_no_memory(struct kunit *test)
 	/* No data page. */
 	kunit_activate_static_stub(test, pram_data_alloc, no_folio);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_write(&bytes, "x", 1));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_save_folio(&copies, folio, 0));
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&pages, folio, 0));
-	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_seal_save(&pages, PRAM_SEAL_COPY));
 	kunit_deactivate_static_stub(test, pram_data_alloc);
 
-	/* There are pages, but they are the last ones. To take over needs none. */
+	/* There are pages, but they are the last ones. To take over and seal needs none. */
 	kunit_activate_static_stub(test, pram_memory_is_short, memory_is_short);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_write(&bytes, "x", 1));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_save_folio(&copies, folio, 0));
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&pages, folio, 0));
-	KUNIT_EXPECT_EQ(test, -ENOMEM, pram_seal_save(&pages, PRAM_SEAL_COPY));
+	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&pages));
 	KUNIT_ASSERT_EQ(test, 0, pram_begin_save(&last, OTHER "-last",
 						 PRAM_BYTE_STREAM, 0, true,
 						 GFP_KERNEL));
@@ -1610,12 +1581,13 @@ static void test_no_memory(struct kunit *test)
 	pram_discard_save(&last);
 	kunit_deactivate_static_stub(test, pram_memory_is_short);
 
-	/* All of that failed cleanly: both can go on. */
+	/* All of that failed cleanly: each can go on. */
 	KUNIT_EXPECT_EQ(test, 1, pram_write(&bytes, "y", 1));
-	KUNIT_EXPECT_EQ(test, 0, pram_seal_save(&pages, PRAM_SEAL_COPY));
+	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&copies, folio, 0));
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&bytes));
 	expect_bytes(test, NAME, "y");
 	pram_discard_save(&pages);
+	pram_discard_save(&copies);
 	folio_put(folio);
 }
 
@@ -1832,11 +1804,10 @@ static void test_limit_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, pram_save_folio(&ps, large, 0));
 	KUNIT_EXPECT_EQ(test, pram_held_bytes(), pram_max_bytes());
 
-	/* Full: there can be no other node, and no copy of what is shared. */
+	/* Full: there can be no other node. */
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
 			pram_prepare_save(&other, OTHER, PRAM_BYTE_STREAM,
 					  GFP_KERNEL));
-	KUNIT_EXPECT_EQ(test, -ENOSPC, pram_seal_save(&ps, PRAM_SEAL_COPY));
 	/* Below what is held: nothing more, and nothing less. */
 	pram_set_max(1);
 	KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));

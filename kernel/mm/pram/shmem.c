@@ -713,7 +713,7 @@ int pram_adopt_file(struct file *stream, struct file *file,
 	struct pram_taker *taker;
 	struct pram_node *node;
 	u64 before;
-	int err;
+	int err = 0;
 
 	*pages = 0;
 	node = pram_adopt_begin(ps);
@@ -737,7 +737,6 @@ int pram_adopt_file(struct file *stream, struct file *file,
 		lru_add_drain_all();
 	}
 	before = node->bytes;
-	err = pram_flush_pending(ps, node);
 	for (unsigned int i = 0; i < nr && !err; i++) {
 		const struct pram_range *range = &ranges[i];
 		pgoff_t index = range->start >> PAGE_SHIFT;

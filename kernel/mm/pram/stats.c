@@ -77,7 +77,6 @@ PRAM_COUNTER_ATTR(meta_pages, PRAM_META_PAGES);
 	PRAM_COUNTER_ATTR(pages_copied_##_name, PRAM_COPIED_BY_REASON + _reason)
 
 PRAM_REASON_ATTR(written, PRAM_COPY_WRITTEN);
-PRAM_REASON_ATTR(unaligned, PRAM_COPY_UNALIGNED);
 PRAM_REASON_ATTR(asked, PRAM_COPY_ASKED);
 PRAM_REASON_ATTR(scratch, PRAM_COPY_SCRATCH);
 PRAM_REASON_ATTR(partial, PRAM_COPY_PARTIAL);
@@ -198,7 +197,6 @@ static struct attribute *pram_attrs[] = {
 	&pram_attr_pages_split.attr.attr,
 	&pram_attr_pages_copied.attr.attr,
 	&pram_attr_pages_copied_written.attr.attr,
-	&pram_attr_pages_copied_unaligned.attr.attr,
 	&pram_attr_pages_copied_asked.attr.attr,
 	&pram_attr_pages_copied_scratch.attr.attr,
 	&pram_attr_pages_copied_partial.attr.attr,

@@ -238,41 +238,27 @@ EXPORT_SYMBOL_GPL(pram_prepare_save_flags);
 /**
  * pram_seal_save - end the writing of a node
  * @ps: a stream for saving.
- * @flags: PRAM_SEAL_* flags.
  *
- * Does everything of pram_finish_save() that can fail for lack of memory or
- * takes long, so that committing afterwards is quick.
+ * Does everything of pram_finish_save() that depends on the data or takes long, so
+ * that committing afterwards is quick.
  *
  * Return: 0, also if it was sealed before; -ESTALE if the stream has ended;
- * -EBADF if it is for loading; -EOPNOTSUPP for an unknown flag; -EINVAL if a
- * page stream does not end with a whole page; -EPERM if %PRAM_SEAL_COPY comes
- * after an earlier sealing without it; -EHWPOISON; -ENOMEM; -ENOSPC; -EINTR.
+ * -EBADF if it is for loading; -EINVAL if a page stream does not end with a whole
+ * page; -EHWPOISON; -EINTR.
  */
-int pram_seal_save(struct pram_stream *ps, u32 flags)
+int pram_seal_save(struct pram_stream *ps)
 {
 	struct pram_node *node;
 	int err = 0;
 
-	if (flags & ~PRAM_SEAL_COPY)
-		return -EOPNOTSUPP;
 	node = pram_stream_write_begin(ps, true);
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	if (pram_stream_state(ps) == PRAM_STREAM_SEALED) {
-		if (flags & PRAM_SEAL_COPY && node->adopted_pages)
-			err = -EPERM;
-		goto out;
-	}
-	err = pram_flush_pending(ps, node);
-	if (!err && flags & PRAM_SEAL_COPY)
-		err = pram_data_unshare(node, ps->gfp);
-	if (!err)
+	if (pram_stream_state(ps) != PRAM_STREAM_SEALED) {
 		err = pram_data_seal(node);
-	if (!err)
-		pram_stream_set_state(ps, PRAM_STREAM_SEALED);
-	if (err == -ENOSPC)
-		pram_log_full(node->name);
-out:
+		if (!err)
+			pram_stream_set_state(ps, PRAM_STREAM_SEALED);
+	}
 	pram_stream_write_end(node);
 	return err;
 }
@@ -357,7 +343,7 @@ int pram_end_streams(struct pram_stream **streams, unsigned int nr)
 	int err;
 
 	for (unsigned int i = 0; i < nr; i++) {
-		err = pram_seal_save(streams[i], 0);
+		err = pram_seal_save(streams[i]);
 		/* Streams for loading have nothing to seal. */
 		if (err && err != -EBADF)
 			return err;
@@ -432,7 +418,6 @@ void pram_discard_save(struct pram_stream *ps)
 	node = pram_stream_end(ps);
 	pram_node_unlink(node);
 	mutex_unlock(&pram_lock);
-	pram_drop_pending(ps);
 	pram_node_forget(node);
 	/* One reference is the list's, one the stream's. */
 	pram_node_put(node);

@@ -7,10 +7,9 @@
  *	adopt [CASE]...
  *
  * Runs these cases, or all but those that need swap space ("swapped", "reclaimed",
- * "pageout", "present_swapped"),
- * process_vm_writev(2) ("vm_writev"), memory that can only be movable ("movable"), or that leave little memory outside of the
- * scratch areas ("scratch"), each in a process of its own and, where that makes
- * a difference, by pipe and by ioctl.
+ * "pageout", "present_swapped"), process_vm_writev(2) ("vm_writev"), memory that can only
+ * be movable ("movable"), or that leave little memory outside of the scratch areas
+ * ("scratch"), each in a process of its own.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -101,98 +100,28 @@ int uring_read(struct uring *uring, int file, void *mem, size_t nr)
 	return cqes[at].res;
 }
 
-struct test_case {
-	const char	*name;
-	void		(*run)(enum way way);
-	/* There is only one way, or it makes no difference. */
-	bool		once;
-	/* Not run unless named. */
-	bool		special;
+#define CASE(name)	{ #name, case_##name, false }
+#define SPECIAL(name)	{ #name, case_##name, true }
+
+static const struct probe_case cases[] = {
+	CASE(whole), CASE(partial), CASE(interrupted), CASE(shared), CASE(parts),
+	CASE(held_part), CASE(ksm), CASE(file), CASE(shmem), CASE(hugetlb),
+	CASE(secret), CASE(poisoned), CASE(special), CASE(aio), CASE(pinned),
+	CASE(asked), CASE(unaligned), CASE(spliced), CASE(ranges), CASE(much),
+	CASE(present), CASE(present_errors), CASE(discarded), CASE(dying),
+	CASE(errors), CASE(self), CASE(forked_before), CASE(forked_after),
+	CASE(fork_gone), CASE(proc_mem), CASE(poke), CASE(poke_forced),
+	CASE(remapped), CASE(protected), CASE(soft_dirty), CASE(split),
+	CASE(collapsed), CASE(populate), CASE(uring), CASE(piped), CASE(race),
+	CASE(race_pinned),
+	SPECIAL(scratch), SPECIAL(evacuated), SPECIAL(movable), SPECIAL(swapped), SPECIAL(present_swapped),
+	SPECIAL(reclaimed), SPECIAL(pageout), SPECIAL(vm_writev),
 };
-
-#define CASE(name)	{ #name, case_##name, false, false }
-
-static const struct test_case cases[] = {
-	CASE(whole), CASE(partial), CASE(interrupted), CASE(shared), CASE(ksm),
-	CASE(file), CASE(shmem), CASE(hugetlb), CASE(special), CASE(aio),
-	CASE(pinned), CASE(asked), CASE(discarded),
-	{ "unaligned", case_unaligned, true, false },
-	{ "parts", case_parts, true, false },
-	{ "held_part", case_held_part, true, false },
-	{ "unmapped", case_unmapped, true, false },
-	{ "secret", case_secret, true, false },
-	{ "poisoned", case_poisoned, false, false },
-	{ "ranges", case_ranges, true, false },
-	{ "much", case_much, true, false },
-	{ "present", case_present, true, false },
-	{ "present_errors", case_present_errors, true, false },
-	{ "dying", case_dying, true, false },
-	{ "errors", case_errors, true, false },
-	CASE(self), CASE(forked_before), CASE(forked_after), CASE(fork_gone),
-	CASE(proc_mem), CASE(poke), CASE(poke_forced), CASE(remapped),
-	CASE(protected), CASE(soft_dirty), CASE(split), CASE(collapsed),
-	CASE(populate), CASE(uring), CASE(piped), CASE(race), CASE(race_pinned),
-	{ "scratch", case_scratch, false, true },
-	{ "evacuated", case_evacuated, false, true },
-	{ "movable", case_movable, false, true },
-	{ "swapped", case_swapped, false, true },
-	{ "present_swapped", case_present_swapped, true, true },
-	{ "reclaimed", case_reclaimed, true, true },
-	{ "pageout", case_pageout, false, true },
-	{ "vm_writev", case_vm_writev, false, true },
-};
-
-#define NR_CASES	(sizeof(cases) / sizeof(*cases))
-
-struct job {
-	const struct test_case	*test;
-	enum way		way;
-};
-
-static void run_job(void *arg)
-{
-	struct job *job = arg;
-
-	job->test->run(job->way);
-}
-
-static void run(const struct test_case *test)
-{
-	for (enum way way = BY_PIPE; way < NR_WAYS; way++) {
-		struct job job = { test, way };
-		long data = counter("data_pages"), meta = counter("meta_pages");
-		int status;
-
-		snprintf(probe_what, sizeof(probe_what), "%s%s%s", test->name,
-			 test->once ? "" : ", by ", test->once ? "" : way_names[way]);
-		status = in_child(run_job, &job);
-		if (status) {
-			printf("%s: status %#x\n", probe_what, status);
-			nr_failed++;
-		}
-		expect(counter("data_pages") == data);
-		expect(counter("meta_pages") == meta);
-		if (test->once)
-			break;
-	}
-}
 
 int main(int argc, char **argv)
 {
+	(void)argc;
 	dev_open();
-	/* PRAM's directory stays once there was a node. */
-	close(save_pages(NODE, 0));
-	for (size_t i = 0; i < NR_CASES && argc == 1; i++)
-		if (!cases[i].special)
-			run(&cases[i]);
-	for (int arg = 1; arg < argc; arg++) {
-		size_t i;
-
-		for (i = 0; i < NR_CASES && strcmp(argv[arg], cases[i].name); i++)
-			;
-		if (i == NR_CASES)
-			errx(2, "there is no case '%s'", argv[arg]);
-		run(&cases[i]);
-	}
+	run_cases(cases, sizeof(cases) / sizeof(*cases), argv + 1);
 	return probe_result();
 }

@@ -18,12 +18,12 @@ void expect_node_is(const char *name, const void *mem, size_t nr);
  * Save this memory and see what has been counted, and that it is all there, in
  * @folios folios if that is not 0.
  */
-#define take(way, mem, nr, folios, ...)                                        \
+#define take(mem, nr, folios, ...)                                             \
 	do {                                                                   \
 		struct counters before_ = counters_now();                      \
 		struct pram_node_stat stat_;                                   \
 									       \
-		save(NODE, way, mem, nr);                                      \
+		save(NODE, mem, nr);                                           \
 		counted(&before_, __VA_ARGS__);                                \
 		expect(!pram_stat(dev, NODE, &stat_));                         \
 		expect(stat_.bytes == (nr) * PAGE && stat_.data_pages == (nr)); \
@@ -63,55 +63,55 @@ void on_bus_error(int sig);
 
 /* --- cases --- */
 
-void case_whole(enum way way);
-void case_partial(enum way way);
-void case_interrupted(enum way way);
-void case_shared(enum way way);
-void case_parts(enum way way);
-void case_held_part(enum way way);
-void case_asked(enum way way);
-void case_unaligned(enum way way);
-void case_unmapped(enum way way);
-void case_ranges(enum way way);
-void case_much(enum way way);
-void case_ksm(enum way way);
-void case_file(enum way way);
-void case_shmem(enum way way);
-void case_hugetlb(enum way way);
-void case_secret(enum way way);
-void case_poisoned(enum way way);
-void case_special(enum way way);
-void case_aio(enum way way);
-void case_pinned(enum way way);
-void case_scratch(enum way way);
-void case_evacuated(enum way way);
-void case_movable(enum way way);
-void case_swapped(enum way way);
-void case_reclaimed(enum way way);
-void case_present(enum way way);
-void case_present_swapped(enum way way);
-void case_present_errors(enum way way);
-void case_self(enum way way);
-void case_forked_before(enum way way);
-void case_forked_after(enum way way);
-void case_fork_gone(enum way way);
-void case_proc_mem(enum way way);
-void case_vm_writev(enum way way);
-void case_poke(enum way way);
-void case_poke_forced(enum way way);
-void case_remapped(enum way way);
-void case_protected(enum way way);
-void case_soft_dirty(enum way way);
-void case_split(enum way way);
-void case_collapsed(enum way way);
-void case_populate(enum way way);
-void case_uring(enum way way);
-void case_piped(enum way way);
-void case_pageout(enum way way);
-void case_race(enum way way);
-void case_race_pinned(enum way way);
-void case_discarded(enum way way);
-void case_dying(enum way way);
-void case_errors(enum way way);
+void case_whole(void);
+void case_partial(void);
+void case_interrupted(void);
+void case_shared(void);
+void case_parts(void);
+void case_held_part(void);
+void case_asked(void);
+void case_unaligned(void);
+void case_spliced(void);
+void case_ranges(void);
+void case_much(void);
+void case_ksm(void);
+void case_file(void);
+void case_shmem(void);
+void case_hugetlb(void);
+void case_secret(void);
+void case_poisoned(void);
+void case_special(void);
+void case_aio(void);
+void case_pinned(void);
+void case_scratch(void);
+void case_evacuated(void);
+void case_movable(void);
+void case_swapped(void);
+void case_reclaimed(void);
+void case_present(void);
+void case_present_swapped(void);
+void case_present_errors(void);
+void case_self(void);
+void case_forked_before(void);
+void case_forked_after(void);
+void case_fork_gone(void);
+void case_proc_mem(void);
+void case_vm_writev(void);
+void case_poke(void);
+void case_poke_forced(void);
+void case_remapped(void);
+void case_protected(void);
+void case_soft_dirty(void);
+void case_split(void);
+void case_collapsed(void);
+void case_populate(void);
+void case_uring(void);
+void case_piped(void);
+void case_pageout(void);
+void case_race(void);
+void case_race_pinned(void);
+void case_discarded(void);
+void case_dying(void);
+void case_errors(void);
 
 #endif /* ADOPT_H */

@@ -206,9 +206,8 @@ static void dying_is_loaded(void)
 	close(pidfd);
 }
 
-void case_dying(enum way way)
+void case_dying(void)
 {
-	(void)way;
 	mkdir(DYING, 0700);
 	for (enum mapping mapping = PLAIN; mapping < NR_MAPPINGS; mapping++)
 		dying_with(mapping);

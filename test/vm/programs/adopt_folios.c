@@ -12,69 +12,51 @@
 
 #include "adopt.h"
 
-void case_whole(enum way way)
+void case_whole(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
 		size_t nr = FROM_TASK(kind);
 		char *mem = memory(nr, kind, 1);
 
-		take(way, mem, nr, nr / kind_pages[kind], { "adopted", nr });
+		take(mem, nr, nr / kind_pages[kind], { "adopted", nr });
 		expect(filled(mem, nr, 1));
 		if (kind == HUGE)
 			expect(smaps_field(0, mem, "AnonHugePages:") == (long)nr * 4);
 	}
 }
 
-/* Some pages of a large folio, from a pipe: copied, for the pipe has a reference to it. */
-static void partial_by_pipe(enum kind kind)
-{
-	size_t nr = kind_pages[kind];
-	char *mem = memory(2 * nr, kind, 1);
-
-	/* The beginning, the middle, the end, and one that is whole. */
-	take(BY_PIPE, mem, nr - 1, 0, { "partial", nr - 1 });
-	take(BY_PIPE, mem + PAGE, nr - 2, 0, { "partial", nr - 2 });
-	take(BY_PIPE, mem + (nr - 1) * PAGE, 1 + nr, 0, { "partial", 1 },
-	     { "adopted", nr });
-	expect(filled(mem, 2 * nr, 1));
-
-	/* Whole in memory once, but mapped no longer. */
-	munmap(mem + PAGE, PAGE);
-	take(BY_PIPE, mem + 2 * PAGE, nr - 2, 0, { "partial", nr - 2 });
-}
-
-/* From the task: split, or taken in part, and so not copied. */
-static void partial_by_range(enum kind kind)
+/* Some pages of a large folio: it is split, or taken in part, and so not copied. */
+static void partial(enum kind kind)
 {
 	size_t nr = kind_pages[kind];
 	struct other child;
 	char *mem;
 
 	mem = memory(nr, kind, 1);
-	take(BY_RANGE, mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
-	take(BY_RANGE, mem, nr, nr, { "adopted", nr });
+	take(mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
+	take(mem, nr, nr, { "adopted", nr });
 	expect(filled(mem, nr, 1));
 	mem = memory(nr, kind, 2);
-	take(BY_RANGE, mem + PAGE, nr - 2, nr - 2, { "adopted", nr - 2 }, { "split", nr });
+	take(mem + PAGE, nr - 2, nr - 2, { "adopted", nr - 2 }, { "split", nr });
 	expect(filled(mem, nr, 2));
 	mem = memory(2 * nr, kind, 3);
-	take(BY_RANGE, mem + (nr - 1) * PAGE, 1 + nr, 2, { "adopted", 1 + nr }, { "split", nr });
+	take(mem + (nr - 1) * PAGE, 1 + nr, 2, { "adopted", 1 + nr }, { "split", nr });
 	expect(filled(mem, 2 * nr, 3));
 
 	/* No longer mapped as a whole, or not all with the same protection. */
 	mem = memory(nr, kind, 4);
 	munmap(mem + PAGE, PAGE);
-	take(BY_RANGE, mem + 2 * PAGE, nr - 2, nr - 2, { "adopted", nr - 2 }, { "split", nr });
+	take(mem + 2 * PAGE, nr - 2, nr - 2, { "adopted", nr - 2 }, { "split", nr });
 	mem = memory(4 * nr, kind, 5);
 	mprotect(mem + (nr + 3) * PAGE, PAGE, PROT_READ);
 	mprotect(mem + (3 * nr - 1) * PAGE, 2 * PAGE, PROT_READ);
-	take(BY_RANGE, mem, 4 * nr, 1 + 3 * nr, { "adopted", 4 * nr }, { "split", 3 * nr });
+	take(mem, 4 * nr, 1 + 3 * nr, { "adopted", 4 * nr }, { "split", 3 * nr });
 	expect(filled(mem, 4 * nr, 5));
 
 	/* It is another task's, too, for whom nothing changes: one folio, not all of it. */
 	mem = memory(nr, kind, 6);
 	child = other_start();
-	take(BY_RANGE, mem, nr - 1, 1, { "adopted", nr - 1 });
+	take(mem, nr - 1, 1, { "adopted", nr - 1 });
 	fill(mem, nr, 7);
 	expect(other_do(&child, DO_CHECK, mem, nr, 6));
 	other_end(&child);
@@ -82,63 +64,53 @@ static void partial_by_range(enum kind kind)
 
 	/* A node has it whole already. */
 	mem = memory(nr, kind, 8);
-	save("whole", BY_RANGE, mem, nr);
-	take(BY_RANGE, mem, nr - 1, 1, { "adopted", nr - 1 }, { "shared", nr - 1 });
+	save("whole", mem, nr);
+	take(mem, nr - 1, 1, { "adopted", nr - 1 }, { "shared", nr - 1 });
 	expect(node_filled("whole", nr, 8));
 	node_free("whole");
-	take(BY_RANGE, mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
+	take(mem, nr - 1, nr - 1, { "adopted", nr - 1 }, { "split", nr });
 }
 
-void case_partial(enum way way)
+void case_partial(void)
 {
-	for (enum kind kind = MID; kind < NR_KINDS; kind++) {
-		if (way == BY_RANGE)
-			partial_by_range(kind);
-		else
-			partial_by_pipe(kind);
-	}
+	for (enum kind kind = MID; kind < NR_KINDS; kind++)
+		partial(kind);
 }
 
 /* Pages of a large folio, with something else in between. */
-void case_interrupted(enum way way)
+void case_interrupted(void)
 {
 	char *mem = memory(2 * HUGE_PAGES, HUGE, 1);
 	char *small = memory(1, SMALL, 2);
 	struct counters before = counters_now();
 	int stream = save_pages(NODE, 0);
 
-	append(stream, way, mem, 100);
-	append(stream, way, small, 1);
-	append(stream, way, mem + 100 * PAGE, HUGE_PAGES - 100);
-	append(stream, way, mem + HUGE_SIZE, HUGE_PAGES);
+	append(stream, mem, 100);
+	append(stream, small, 1);
+	append(stream, mem + 100 * PAGE, HUGE_PAGES - 100);
+	append(stream, mem + HUGE_SIZE, HUGE_PAGES);
 	commit(stream);
-	if (way == BY_RANGE)
-		counted(&before, { "adopted", 1 + 2 * HUGE_PAGES }, { "split", HUGE_PAGES });
-	else
-		counted(&before, { "adopted", 1 + HUGE_PAGES }, { "partial", HUGE_PAGES });
+	counted(&before, { "adopted", 1 + 2 * HUGE_PAGES }, { "split", HUGE_PAGES });
 	node_free(NODE);
 
-	/* Half of one waits for the rest, and the save is discarded or written to. */
+	/* A part of one, and the save is discarded or written to. */
 	stream = save_pages(NODE, 0);
-	append(stream, way, mem, 100);
+	append(stream, mem, 100);
 	close(stream);
 	before = counters_now();
 	stream = save_pages(NODE, 0);
-	append(stream, way, mem, 200);
+	append(stream, mem, 200);
 	expect(lseek(stream, 0, SEEK_END) == 200 * (off_t)PAGE);
 	expect(write(stream, mem + 200 * PAGE, PAGE) == (ssize_t)PAGE);
 	commit(stream);
-	if (way == BY_RANGE)
-		counted(&before, { "adopted", 200 }, { "written", 1 });
-	else
-		counted(&before, { "partial", 200 }, { "written", 1 });
+	counted(&before, { "adopted", 200 }, { "written", 1 });
 	expect_node_is(NODE, mem, 201);
 	node_free(NODE);
 	expect(filled(mem, 2 * HUGE_PAGES, 1));
 }
 
 /* A forked child has the same frames, but for those that it has written to. */
-static void shared_with_child(enum way way, enum kind kind)
+static void shared_with_child(enum kind kind)
 {
 	size_t nr = 4 * kind_pages[kind], part = kind_pages[kind];
 	char *mem = memory(nr, kind, 1);
@@ -150,7 +122,7 @@ static void shared_with_child(enum way way, enum kind kind)
 
 	other_do(&child, DO_FILL, mem, part, 2);
 	before = counters_now();
-	save("parent", way, mem, nr);
+	save("parent", mem, nr);
 	counted(&before, { "adopted", nr });
 
 	/* In another node, and twice in the same one. */
@@ -161,7 +133,7 @@ static void shared_with_child(enum way way, enum kind kind)
 	counted(&before, { "adopted", nr }, { "shared", nr - part });
 	before = counters_now();
 	stream = save_pages("both", 0);
-	append(stream, way, mem, nr);
+	append(stream, mem, nr);
 	expect(adopt(stream, pidfd, &range, 1, NULL) == 0);
 	commit(stream);
 	counted(&before, { "adopted", 2 * nr }, { "shared", 2 * nr });
@@ -192,10 +164,10 @@ static void shared_with_child(enum way way, enum kind kind)
 	close(pidfd);
 }
 
-void case_shared(enum way way)
+void case_shared(void)
 {
-	shared_with_child(way, SMALL);
-	shared_with_child(way, MID);
+	shared_with_child(SMALL);
+	shared_with_child(MID);
 }
 
 /* A page that the child of part_of_child() writes to. */
@@ -233,7 +205,7 @@ static void part_of_child(enum kind kind, bool child_first)
 		shared += !child_first || !first;
 	}
 	if (!child_first)
-		save("parent", BY_RANGE, mem, nr);
+		save("parent", mem, nr);
 	for (int round = 0; round < 2; round++) {
 		struct counters before = counters_now();
 
@@ -248,7 +220,7 @@ static void part_of_child(enum kind kind, bool child_first)
 	if (child_first) {
 		struct counters before = counters_now();
 
-		save("parent", BY_RANGE, mem, nr);
+		save("parent", mem, nr);
 		counted(&before, { "adopted", nr }, { "shared", nr });
 	}
 
@@ -273,9 +245,8 @@ static void part_of_child(enum kind kind, bool child_first)
 	close(pidfd);
 }
 
-void case_parts(enum way way)
+void case_parts(void)
 {
-	(void)way;
 	for (enum kind kind = MID; kind < NR_KINDS; kind++) {
 		part_of_child(kind, false);
 		part_of_child(kind, true);
@@ -286,9 +257,8 @@ void case_parts(enum way way)
  * The rear half of a folio that somebody else holds: it cannot be split, and the range
  * begins in the middle of what the task has mapped as one.
  */
-void case_held_part(enum way way)
+void case_held_part(void)
 {
-	(void)way;
 	for (enum kind kind = MID; kind < NR_KINDS; kind++) {
 		const size_t nr = kind_pages[kind], half = nr / 2;
 		int file = make_file("/ramfs", nr, 2), fds[2];
@@ -299,7 +269,7 @@ void case_held_part(enum way way)
 
 		/* Pinned: what a device writes must not get into the node. */
 		memcpy(want, mem + half * PAGE, half * PAGE);
-		save(NODE, BY_RANGE, mem + half * PAGE, half);
+		save(NODE, mem + half * PAGE, half);
 		counted(&before, { kind == HUGE ? "partial" : "pinned", half });
 		expect(uring_read(&uring, file, mem, nr) == (int)(nr * PAGE));
 		expect_node_is(NODE, want, half);
@@ -315,7 +285,7 @@ void case_held_part(enum way way)
 			err(1, "vmsplice");
 		memcpy(want, mem + half * PAGE, half * PAGE);
 		before = counters_now();
-		save(NODE, BY_RANGE, mem + half * PAGE, half);
+		save(NODE, mem + half * PAGE, half);
 		counted(&before, { kind == HUGE ? "partial" : "adopted", half });
 		fill(mem, nr, 4);
 		expect_node_is(NODE, want, half);
@@ -337,7 +307,7 @@ static long minor_faults(void)
 	return usage.ru_minflt;
 }
 
-void case_asked(enum way way)
+void case_asked(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
 		size_t nr = FROM_TASK(kind);
@@ -346,7 +316,7 @@ void case_asked(enum way way)
 		int stream = save_pages(NODE, PRAM_SAVE_COPY);
 		long faults;
 
-		append(stream, way, mem, nr);
+		append(stream, mem, nr);
 		commit(stream);
 		counted(&before, { "asked", nr });
 		/* Nothing of it was protected. */
@@ -356,90 +326,62 @@ void case_asked(enum way way)
 		expect(faults < (long)(nr / kind_pages[kind]));
 		expect(node_filled(NODE, nr, 1));
 		node_free(NODE);
-
-		/* Later: when it is sealed. */
-		before = counters_now();
-		stream = save_pages(NODE, 0);
-		append(stream, way, mem, nr);
-		expect(!pram_seal(stream, PRAM_SEAL_COPY));
-		fill(mem, nr, 3);
-		commit(stream);
-		counted(&before, { "adopted", nr }, { "asked", nr });
-		expect(node_filled(NODE, nr, 2));
-		node_free(NODE);
 	}
 }
 
 /* Behind bytes that do not fill a page nothing can be taken over. */
-void case_unaligned(enum way way)
+void case_unaligned(void)
 {
-	char *mem = memory(8, SMALL, 1);
+	char *mem = memory(4, SMALL, 1), *half = memory(2, SMALL, 2) + PAGE / 2;
 	struct counters before = counters_now();
 	int stream = save_pages(NODE, 0);
 
-	(void)way;
-	pipe_bytes(stream, mem, 2 * PAGE);
-	pipe_bytes(stream, mem + 2 * PAGE, PAGE / 2);
-	pipe_bytes(stream, mem + 2 * PAGE + PAGE / 2, PAGE / 2);
-	pipe_bytes(stream, mem + 3 * PAGE, 5 * PAGE);
+	/* Of a page that is to be written only a half is there. */
+	munmap(half + PAGE / 2, PAGE);
+	expect(write(stream, half, PAGE) == (ssize_t)PAGE / 2);
+	append(stream, mem, 4);
+	expect(write(stream, half, PAGE) == (ssize_t)PAGE / 2);
 	commit(stream);
 	/* Each of the two halves counts as a page. */
-	counted(&before, { "adopted", 7 }, { "unaligned", 2 });
-	expect(node_filled(NODE, 8, 1));
-	node_free(NODE);
-
-	before = counters_now();
-	stream = save_pages(NODE, 0);
-	pipe_bytes(stream, mem, PAGE / 2);
-	/* Whole pages, but not where pages begin. */
-	expect(adopt_range(stream, self_pidfd(), mem, 4) == 0);
-	pipe_bytes(stream, mem, PAGE / 2);
-	commit(stream);
-	counted(&before, { "unaligned", 2 }, { "written", 4 });
+	counted(&before, { "written", 2 + 4 });
+	stream = load_pages(NODE, PRAM_LOAD_PEEK);
+	fill(mem, 4, 3);
+	expect(pread(stream, mem, 4 * PAGE, PAGE / 2) == 4 * (ssize_t)PAGE && filled(mem, 4, 1));
+	close(stream);
 	node_free(NODE);
 }
 
-/* Unmapped while it is in a pipe: with the last mapping goes what leads back to it. */
-void case_unmapped(enum way way)
+/* What comes in a pipe is copied: whose it was may write to it. */
+void case_spliced(void)
 {
+	const size_t nr = 32;
+
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
-		size_t nr = kind_pages[kind] == 1 ? 256 : kind_pages[kind];
-		size_t part = nr < 256 ? nr : 256, done = 0;
+		char *mem = memory(FROM_TASK(kind), kind, 1);
+		struct iovec iov = { mem, nr * PAGE };
 		struct counters before = counters_now();
-		char *mem = memory(nr, kind, 1);
-		struct iovec iov = { mem, part * PAGE };
-		int fds[2], stream;
+		int stream = save_pages(NODE, 0), fds[2];
 
-		(void)way;
-		if (pipe2(fds, O_CLOEXEC) || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0 ||
-		    vmsplice(fds[1], &iov, 1, SPLICE_F_GIFT) != (ssize_t)(part * PAGE))
+		if (pipe2(fds, O_CLOEXEC) || fcntl(fds[1], F_SETPIPE_SZ, nr * PAGE) < 0 ||
+		    vmsplice(fds[1], &iov, 1, SPLICE_F_GIFT) != (ssize_t)(nr * PAGE))
 			err(1, "vmsplice");
-		munmap(mem, nr * PAGE);
-		/* What had that place is used for others. */
-		for (int i = 0; i < 16; i++) {
-			struct other other = other_start();
-
-			other_end(&other);
-		}
-		stream = save_pages(NODE, 0);
-		while (done < part * PAGE) {
-			ssize_t n = splice(fds[0], NULL, stream, NULL, part * PAGE - done, 0);
-
-			if (n <= 0)
-				err(1, "splice");
-			done += n;
-		}
+		expect(splice(fds[0], NULL, stream, NULL, nr * PAGE, SPLICE_F_MOVE) ==
+		       (ssize_t)(nr * PAGE));
+		expect(lseek(stream, 0, SEEK_CUR) == (off_t)(nr * PAGE));
 		close(fds[0]);
 		close(fds[1]);
+		fill(mem, nr, 2);
 		commit(stream);
-		counted(&before, { kind == HUGE ? "partial" : "adopted", part });
-		expect(node_filled(NODE, part, 1));
+		counted(&before, { "written", nr });
+		expect(node_filled(NODE, nr, 1));
+		fill(mem, nr, 3);
+		expect(node_filled(NODE, nr, 1));
 		node_free(NODE);
 	}
 }
 
-/* By ioctl: whatever the protection of the mapping, and over its ends. */
-void case_ranges(enum way way)
+/* Whatever the protection of the mapping, and over its ends. */
+void case_ranges(void)
 {
 	char *mem = memory(64, SMALL, 1);
 	struct pram_range ranges[] = {
@@ -453,7 +395,6 @@ void case_ranges(enum way way)
 	char *copy = malloc(72 * PAGE);
 	uint64_t pages;
 
-	(void)way;
 	mprotect(mem + 4 * PAGE, 8 * PAGE, PROT_NONE);
 	mprotect(mem + 12 * PAGE, 8 * PAGE, PROT_READ);
 	mprotect(mem + 36 * PAGE, 8 * PAGE, PROT_READ | PROT_EXEC);
@@ -492,13 +433,12 @@ void case_ranges(enum way way)
  * More than is taken at once, and not from the beginning of a huge page on: none but the
  * first is split. And the same in small pages, with holes.
  */
-void case_much(enum way way)
+void case_much(void)
 {
 	size_t nr = 20 * HUGE_PAGES;
 	char *mem = memory(nr, HUGE, 1);
 
-	(void)way;
-	take(BY_RANGE, mem + PAGE, nr - 1, HUGE_PAGES - 1 + 19, { "adopted", nr - 1 },
+	take(mem + PAGE, nr - 1, HUGE_PAGES - 1 + 19, { "adopted", nr - 1 },
 	     { "split", HUGE_PAGES });
 	expect(filled(mem, nr, 1));
 	munmap(mem, nr * PAGE);
@@ -507,6 +447,6 @@ void case_much(enum way way)
 	for (size_t i = 100; i < nr; i += 3000)
 		if (madvise(mem + i * PAGE, PAGE, MADV_DONTNEED))
 			err(1, "MADV_DONTNEED");
-	take(BY_RANGE, mem, nr, 0, { "adopted", nr - (nr - 100 + 2999) / 3000 },
+	take(mem, nr, 0, { "adopted", nr - (nr - 100 + 2999) / 3000 },
 	     { "special", (nr - 100 + 2999) / 3000 });
 }

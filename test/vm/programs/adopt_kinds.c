@@ -10,7 +10,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "adopt.h"
@@ -27,7 +26,7 @@ static bool all_merged(void *mem, size_t nr)
 	return all;
 }
 
-void case_ksm(enum way way)
+void case_ksm(void)
 {
 	const size_t nr = 16;
 	char *mem = memory(2 * nr, SMALL, 1);
@@ -43,8 +42,8 @@ void case_ksm(enum way way)
 		usleep(50000);
 	write_text("/sys/kernel/mm/ksm/run", "0");
 	expect(merged);
-	take(way, mem, 2 * nr, 0, { "ksm", 2 * nr });
-	save(NODE, way, mem, nr);
+	take(mem, 2 * nr, 0, { "ksm", 2 * nr });
+	save(NODE, mem, nr);
 	fill(mem, nr, 2);
 	expect(node_filled(NODE, nr, 1) && filled(mem + nr * PAGE, nr, 1));
 	node_free(NODE);
@@ -52,27 +51,27 @@ void case_ksm(enum way way)
 }
 
 /* Of a file of a file system that is not tmpfs: /ramfs is the script's. */
-void case_file(enum way way)
+void case_file(void)
 {
 	const size_t nr = 16;
 	int fd = make_file("/ramfs", nr, 1);
 	char *mem = map_file(fd, nr, MAP_PRIVATE);
 
 	expect(filled(mem, nr, 1));
-	take(way, mem, nr, 0, { "file", nr });
+	take(mem, nr, 0, { "file", nr });
 	/* What was written to is the task's own. */
 	fill(mem, 4, 2);
-	take(way, mem, nr, 0, { "adopted", 4 }, { "file", nr - 4 });
+	take(mem, nr, 0, { "adopted", 4 }, { "file", nr - 4 });
 	mem = map_file(fd, nr, MAP_SHARED);
-	take(way, mem, nr, 0, { "file", nr });
+	take(mem, nr, 0, { "file", nr });
 
-	save(NODE, way, mem, nr);
+	save(NODE, mem, nr);
 	fill(mem, nr, 3);
 	expect(node_filled(NODE, nr, 1));
 	node_free(NODE);
 }
 
-void case_shmem(enum way way)
+void case_shmem(void)
 {
 	const size_t nr = 16;
 	int fd = memfd_create("shared", MFD_CLOEXEC);
@@ -83,16 +82,16 @@ void case_shmem(enum way way)
 		err(1, "ftruncate");
 	mem = map_file(fd, nr, MAP_SHARED);
 	fill(mem, nr, 1);
-	take(way, mem, nr, 0, { "shmem", nr });
+	take(mem, nr, 0, { "shmem", nr });
 	private = map_file(fd, nr, MAP_PRIVATE);
 	expect(filled(private, nr, 1));
-	take(way, private, nr, 0, { "shmem", nr });
+	take(private, nr, 0, { "shmem", nr });
 	fill(private, nr, 2);
-	take(way, private, nr, nr, { "adopted", nr });
+	take(private, nr, nr, { "adopted", nr });
 
 	/* Another process writes to it, by its mapping and by the file. */
 	other = other_start();
-	save(NODE, way, mem, nr);
+	save(NODE, mem, nr);
 	other_do(&other, DO_FILL, mem, nr, 3);
 	expect(filled(mem, nr, 3));
 	expect(node_filled(NODE, nr, 1));
@@ -105,10 +104,10 @@ void case_shmem(enum way way)
 	mem = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	fill(mem, nr, 4);
-	take(way, mem, nr, 0, { "shmem", nr });
+	take(mem, nr, 0, { "shmem", nr });
 }
 
-void case_hugetlb(enum way way)
+void case_hugetlb(void)
 {
 	char *mem;
 
@@ -119,9 +118,9 @@ void case_hugetlb(enum way way)
 		err(1, "no page of hugetlb");
 	fill(mem, HUGE_PAGES, 1);
 	/* Copied as what it is, one large page. */
-	take(way, mem, HUGE_PAGES, way == BY_RANGE, { "hugetlb", HUGE_PAGES });
-	take(BY_RANGE, mem + 100 * PAGE, 300UL, 0, { "hugetlb", 300 });
-	save(NODE, way, mem, HUGE_PAGES);
+	take(mem, HUGE_PAGES, 1, { "hugetlb", HUGE_PAGES });
+	take(mem + 100 * PAGE, 300UL, 0, { "hugetlb", 300 });
+	save(NODE, mem, HUGE_PAGES);
 	fill(mem, HUGE_PAGES, 2);
 	expect(node_filled(NODE, HUGE_PAGES, 1));
 	node_free(NODE);
@@ -130,14 +129,13 @@ void case_hugetlb(enum way way)
 }
 
 /* Memory that not even the kernel has mapped. */
-void case_secret(enum way way)
+void case_secret(void)
 {
 	int fd = syscall(SYS_memfd_secret, O_CLOEXEC), stream;
 	struct pram_range ranges[2];
 	uint64_t pages;
 	char *mem;
 
-	(void)way;
 	if (fd < 0 || ftruncate(fd, 4 * PAGE))
 		err(1, "memfd_secret");
 	mem = map_file(fd, 4, MAP_SHARED);
@@ -162,7 +160,7 @@ void on_bus_error(int sig)
 }
 
 /* A page that the hardware has damaged: it is not even read. */
-void case_poisoned(enum way way)
+void case_poisoned(void)
 {
 	char *mem = memory(8, SMALL, 1);
 	int stream;
@@ -180,33 +178,33 @@ void case_poisoned(enum way way)
 	/* Damaged when the node has it already: that is not committed. */
 	mem = memory(8, SMALL, 1);
 	stream = save_pages(NODE, 0);
-	append(stream, way, mem, 8);
+	append(stream, mem, 8);
 	if (madvise(mem + 5 * PAGE, PAGE, MADV_HWPOISON))
 		err(1, "MADV_HWPOISON");
 	expect(pram_commit(dev, &stream, 1) == -EHWPOISON);
 	close(stream);
 }
 
-void case_special(enum way way)
+void case_special(void)
 {
 	char *vdso = (char *)getauxval(AT_SYSINFO_EHDR);
 	char *mem = address_space(4, SMALL), sum = 0;
 	char *huge = address_space(2 * HUGE_PAGES, HUGE);
 
-	take(way, vdso, 1UL, 0, { "special", 1 });
+	take(vdso, 1UL, 0, { "special", 1 });
 
 	/* The zero page, small and huge, and pages that were never touched. */
 	for (size_t i = 0; i < 4; i++)
 		sum |= *(volatile char *)(mem + i * PAGE);
 	sum |= *(volatile char *)huge;
 	expect(!sum);
-	take(way, mem, 4UL, 0, { "special", 4 });
-	take(way, huge, HUGE_PAGES, 0, { "special", HUGE_PAGES });
-	take(way, huge + 100 * PAGE, HUGE_PAGES - 100, 0,
+	take(mem, 4UL, 0, { "special", 4 });
+	take(huge, HUGE_PAGES, 0, { "special", HUGE_PAGES });
+	take(huge + 100 * PAGE, HUGE_PAGES - 100, 0,
 	     { "special", HUGE_PAGES - 100 });
 	mem = address_space(4, SMALL);
-	take(way, mem, 4UL, 0, { "special", 4 });
-	save(NODE, way, mem, 4);
+	take(mem, 4UL, 0, { "special", 4 });
+	save(NODE, mem, 4);
 	fill(mem, 4, 1);
 	expect(filled(mem, 4, 1));
 	memset(mem, 0, 4 * PAGE);
@@ -214,7 +212,7 @@ void case_special(enum way way)
 	node_free(NODE);
 }
 
-void case_aio(enum way way)
+void case_aio(void)
 {
 	aio_context_t ctx = 0;
 	char *ring;
@@ -222,10 +220,10 @@ void case_aio(enum way way)
 	if (syscall(SYS_io_setup, 8, &ctx))
 		err(1, "io_setup");
 	ring = (char *)ctx;
-	take(way, ring, 1UL, 0, { "file", 1 });
+	take(ring, 1UL, 0, { "file", 1 });
 }
 
-void case_pinned(enum way way)
+void case_pinned(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
 		size_t nr = FROM_TASK(kind);
@@ -233,8 +231,8 @@ void case_pinned(enum way way)
 		char *mem = memory(nr, kind, 1);
 		struct uring uring = uring_start(mem, nr);
 
-		take(way, mem, nr, 0, { "pinned", nr });
-		save(NODE, way, mem, nr);
+		take(mem, nr, 0, { "pinned", nr });
+		save(NODE, mem, nr);
 		expect(uring_read(&uring, file, mem, nr) == (int)(nr * PAGE));
 		expect(filled(mem, nr, 2));
 		expect(node_filled(NODE, nr, 1));
@@ -278,8 +276,8 @@ static char *memory_in_scratch(size_t nr, uint64_t *pfns, size_t *inside)
 	return mem;
 }
 
-/* Those have to be copied, or moved first. */
-void case_scratch(enum way way)
+/* Those have to be moved first. */
+void case_scratch(void)
 {
 	const size_t nr = 2048;
 	struct counters before;
@@ -288,17 +286,12 @@ void case_scratch(enum way way)
 	char *mem = memory_in_scratch(nr, pfns, &inside);
 
 	before = counters_now();
-	save(NODE, way, mem, nr);
-	if (way == BY_PIPE) {
-		counted(&before, { "scratch", inside }, { "adopted", nr - inside });
-		expect(same_frames(0, mem, nr, pfns) == nr);
-	} else {
-		counted(&before, { "adopted", nr }, { "migrated", inside });
-		expect(same_frames(0, mem, nr, pfns) == nr - inside);
-		frames(0, mem, nr, pfns);
-		for (size_t i = 0; i < nr; i++)
-			expect(pfns[i] && !in_scratch(pfns[i]));
-	}
+	save(NODE, mem, nr);
+	counted(&before, { "adopted", nr }, { "migrated", inside });
+	expect(same_frames(0, mem, nr, pfns) == nr - inside);
+	frames(0, mem, nr, pfns);
+	for (size_t i = 0; i < nr; i++)
+		expect(pfns[i] && !in_scratch(pfns[i]));
 	expect(filled(mem, nr, 1));
 	fill(mem, nr, 2);
 	expect(node_filled(NODE, nr, 1));
@@ -307,8 +300,8 @@ void case_scratch(enum way way)
 	free(pfns);
 }
 
-/* What was moved before is taken over where it is, in whichever way. */
-void case_evacuated(enum way way)
+/* What was moved before is taken over where it is. */
+void case_evacuated(void)
 {
 	const size_t nr = 2048;
 	struct counters before;
@@ -325,7 +318,7 @@ void case_evacuated(enum way way)
 		expect(pfns[i] && !in_scratch(pfns[i]));
 
 	before = counters_now();
-	save(NODE, way, mem, nr);
+	save(NODE, mem, nr);
 	counted(&before, { "adopted", nr });
 	expect(same_frames(0, mem, nr, pfns) == nr);
 	node_free(NODE);
@@ -335,9 +328,9 @@ void case_evacuated(enum way way)
 
 /*
  * In memory that the next kernel does not have at boot, or that has to be able to leave:
- * moved elsewhere, or copied.
+ * moved elsewhere.
  */
-void case_movable(enum way way)
+void case_movable(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
 		size_t nr = FROM_TASK(kind);
@@ -348,14 +341,11 @@ void case_movable(enum way way)
 		frames(0, mem, nr, pfns);
 		for (size_t i = 0; i < nr; i++)
 			expect(in_movable(pfns[i]));
-		save(NODE, way, mem, nr);
-		if (way == BY_PIPE)
-			counted(&before, { "scratch", nr });
-		else
-			counted(&before, { "adopted", nr }, { "migrated", nr });
-		expect(same_frames(0, mem, nr, pfns) == (way == BY_PIPE ? nr : 0));
+		save(NODE, mem, nr);
+		counted(&before, { "adopted", nr }, { "migrated", nr });
+		expect(!same_frames(0, mem, nr, pfns));
 		frames(0, mem, nr, pfns);
-		for (size_t i = 0; i < nr && way == BY_RANGE; i++)
+		for (size_t i = 0; i < nr; i++)
 			expect(pfns[i] && !in_movable(pfns[i]) && !in_scratch(pfns[i]));
 		fill(mem, nr, 2);
 		expect(node_filled(NODE, nr, 1));
@@ -366,23 +356,14 @@ void case_movable(enum way way)
 }
 
 /* Swapped out, and so not to be found where it was. /dev/ram0 is swap space. */
-void case_swapped(enum way way)
+void case_swapped(void)
 {
 	const size_t nr = 64;
 	char *mem = memory(nr, SMALL, 1);
 	uint64_t *entries = calloc(nr, sizeof(*entries));
 	struct counters before;
-	int fds[2], stream;
 	size_t out = 0;
 
-	/* Out while in a pipe: it cannot go before the pipe is read. */
-	if (way == BY_PIPE) {
-		struct iovec iov = { mem, nr * PAGE };
-
-		if (pipe2(fds, O_CLOEXEC) || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0 ||
-		    vmsplice(fds[1], &iov, 1, SPLICE_F_GIFT) != (ssize_t)(nr * PAGE))
-			err(1, "vmsplice");
-	}
 	if (madvise(mem, nr * PAGE, MADV_PAGEOUT))
 		err(1, "MADV_PAGEOUT");
 	pagemap(0, mem, nr, entries);
@@ -391,23 +372,8 @@ void case_swapped(enum way way)
 	expect(out == nr);
 
 	before = counters_now();
-	stream = save_pages(NODE, 0);
-	if (way == BY_PIPE) {
-		ssize_t n, done = 0;
-
-		while (done < (ssize_t)(nr * PAGE) &&
-		       (n = splice(fds[0], NULL, stream, NULL, nr * PAGE - done, 0)) > 0)
-			done += n;
-		close(fds[0]);
-		close(fds[1]);
-	} else {
-		expect(adopt_range(stream, self_pidfd(), mem, nr) == 0);
-	}
-	commit(stream);
-	if (way == BY_PIPE)
-		counted(&before, { "swapped", nr });
-	else
-		counted(&before, { "adopted", nr });
+	save(NODE, mem, nr);
+	counted(&before, { "adopted", nr });
 	expect(node_filled(NODE, nr, 1));
 	expect(filled(mem, nr, 1));
 	fill(mem, nr, 2);
@@ -426,13 +392,12 @@ static void *reclaim_main(void *arg)
 	return NULL;
 }
 
-void case_reclaimed(enum way way)
+void case_reclaimed(void)
 {
 	const size_t nr = 256;
 	struct racer racer = { .nr = nr };
 	pthread_t thread;
 
-	(void)way;
 	racer.words = memory(nr, SMALL, 1);
 	if (pthread_create(&thread, NULL, reclaim_main, &racer))
 		errx(1, "pthread_create");

@@ -164,7 +164,7 @@ static char *mixed_pages(size_t nr)
 	return mem;
 }
 
-void case_present(enum way way)
+void case_present(void)
 {
 	const size_t nr = 3 * HUGE_PAGES;
 	char *mem = mixed_pages(nr);
@@ -172,7 +172,6 @@ void case_present(enum way way)
 	uint32_t nr_found;
 	int fd, stream;
 
-	(void)way;
 	present_is_found(mem, nr);
 	present_is_found(mem + 7 * PAGE, nr - 100);
 	hidden.iov_len = 0;
@@ -230,12 +229,11 @@ void case_present(enum way way)
 }
 
 /* Those that are swapped out among others, and more than one fault away. */
-void case_present_swapped(enum way way)
+void case_present_swapped(void)
 {
 	const size_t nr = 128;
 	char *mem = memory(nr, SMALL, 1);
 
-	(void)way;
 	madvise(mem + 40 * PAGE, 8 * PAGE, MADV_DONTNEED);
 	for (int round = 0; round < 2; round++) {
 		uint64_t entries[128];
@@ -252,7 +250,7 @@ void case_present_swapped(enum way way)
 	expect(filled(mem, 40, 1));
 }
 
-void case_present_errors(enum way way)
+void case_present_errors(void)
 {
 	char *mem = memory(8, SMALL, 1), *huge;
 	struct pram_ioctl_adopt_present arg = { .size = sizeof(arg), .pidfd = self_pidfd() };
@@ -261,7 +259,6 @@ void case_present_errors(enum way way)
 	uint32_t nr = 8;
 	size_t done;
 
-	(void)way;
 	write_text("/proc/sys/vm/nr_hugepages", "1");
 	huge = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);

@@ -251,7 +251,7 @@ static void write_pageout(struct guarded *guarded)
 	write_self(guarded);
 }
 
-static void guard(enum way way, enum kind kind, void (*writer)(struct guarded *))
+static void guard(enum kind kind, void (*writer)(struct guarded *))
 {
 	size_t nr = FROM_TASK(kind);
 	struct guarded guarded = { .nr = nr };
@@ -259,7 +259,7 @@ static void guard(enum way way, enum kind kind, void (*writer)(struct guarded *)
 	guarded.mem = memory(nr, kind, 1);
 	if (writer == write_forked_before || writer == write_fork_gone)
 		guarded.before = other_start();
-	save(NODE, way, guarded.mem, nr);
+	save(NODE, guarded.mem, nr);
 	expect(filled(guarded.mem, nr, 1));
 	writer(&guarded);
 	expect(filled(guarded.mem, nr, 2));
@@ -274,10 +274,10 @@ static void guard(enum way way, enum kind kind, void (*writer)(struct guarded *)
 }
 
 #define GUARD(name)							\
-	void case_##name(enum way way)				\
+	void case_##name(void)				\
 	{								\
 		for (enum kind kind = SMALL; kind < NR_KINDS; kind++)	\
-			guard(way, kind, write_##name);			\
+			guard(kind, write_##name);			\
 	}
 
 GUARD(self)
@@ -330,7 +330,7 @@ static void *race_pinned_main(void *arg)
 	return NULL;
 }
 
-static void race(enum way way, enum kind kind, void *(*main)(void *))
+static void race(enum kind kind, void *(*main)(void *))
 {
 	size_t nr = FROM_TASK(kind);
 	struct racer racer = { .nr = nr };
@@ -342,7 +342,7 @@ static void race(enum way way, enum kind kind, void *(*main)(void *))
 	if (pthread_create(&thread, NULL, main, &racer))
 		errx(1, "pthread_create");
 	for (int round = 0; round < (main == race_main ? 4 : 12); round++) {
-		save(NODE, way, (void *)racer.words, nr);
+		save(NODE, (void *)racer.words, nr);
 		stream = load_pages(NODE, PRAM_LOAD_PEEK);
 		expect(pread(stream, one, nr * PAGE, 0) == (ssize_t)(nr * PAGE));
 		usleep(10000);
@@ -357,16 +357,16 @@ static void race(enum way way, enum kind kind, void *(*main)(void *))
 	free(two);
 }
 
-void case_race(enum way way)
+void case_race(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++)
-		race(way, kind, race_main);
+		race(kind, race_main);
 }
 
-void case_race_pinned(enum way way)
+void case_race_pinned(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++)
-		race(way, kind, race_pinned_main);
+		race(kind, race_pinned_main);
 }
 
 static void child_killed(void *arg)
@@ -380,7 +380,7 @@ static void child_killed(void *arg)
 	kill(getpid(), SIGKILL);
 }
 
-void case_discarded(enum way way)
+void case_discarded(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
 		size_t nr = FROM_TASK(kind);
@@ -392,7 +392,7 @@ void case_discarded(enum way way)
 
 		guarded.mem = mem;
 		frames(0, mem, nr, pfns);
-		append(stream, way, mem, nr);
+		append(stream, mem, nr);
 		expect(counter("data_pages") == held + (long)nr);
 		close(stream);
 		expect(counter("data_pages") == held);

@@ -308,7 +308,7 @@ static void share(const char *node, const char *other, size_t nr)
 	err = map_range(load_pages(node, PRAM_LOAD_PEEK | PRAM_LOAD_MAP), mem, 0, nr, NULL);
 	if (err)
 		errx(1, "%s: cannot be mapped: %s", node, strerror(-err));
-	save(other, BY_RANGE, mem, nr);
+	save(other, mem, nr);
 }
 
 static void same_as(const char *node, const char *path)

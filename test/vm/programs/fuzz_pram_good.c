@@ -43,18 +43,13 @@ static bool good_filled(const unsigned char *mem, size_t bytes, uint64_t at, uin
 	return true;
 }
 
-/*
- * Append memory in one of three ways. What was spliced must not be written to before the
- * stream is sealed, the rest may.
- */
-static bool keep_append(struct thread *t, int stream, unsigned char *mem, size_t bytes,
-			bool *spliced)
+/* Append memory, which may be written to afterwards, in one of three ways. */
+static bool keep_append(struct thread *t, int stream, unsigned char *mem, size_t bytes)
 {
 	struct pram_range range = { (uintptr_t)mem, bytes };
-	struct iovec iov = { mem, bytes };
+	size_t done = 0;
 	int pipes[2];
 	uint64_t nr;
-	ssize_t n;
 
 	switch (draw(t, 3)) {
 	case 0:
@@ -68,27 +63,19 @@ static bool keep_append(struct thread *t, int stream, unsigned char *mem, size_t
 			return false;
 		break;
 	case 1:
-		*spliced = true;
 		if (pipe2(pipes, O_CLOEXEC))
 			return false;
-		while (iov.iov_len) {
-			n = vmsplice(pipes[1], &iov, 1, SPLICE_F_NONBLOCK);
-			if (n <= 0)
-				break;
-			iov.iov_base = (char *)iov.iov_base + n;
-			iov.iov_len -= n;
-			while (n > 0) {
-				ssize_t done = splice(pipes[0], NULL, stream, NULL, n, SPLICE_F_MOVE);
+		while (done < bytes) {
+			struct iovec iov = { mem + done, bytes - done };
+			ssize_t n = vmsplice(pipes[1], &iov, 1, SPLICE_F_NONBLOCK);
 
-				if (done <= 0)
-					goto out;
-				n -= done;
-			}
+			if (n <= 0 || splice(pipes[0], NULL, stream, NULL, n, SPLICE_F_MOVE) != n)
+				break;
+			done += n;
 		}
-out:
 		close(pipes[0]);
 		close(pipes[1]);
-		return !iov.iov_len;
+		return done == bytes;
 	}
 	/* By bytes: what adopting does not take, too. */
 	return write(stream, mem, bytes) == (ssize_t)bytes;
@@ -96,7 +83,7 @@ out:
 
 void op_keep(struct thread *t)
 {
-	bool pages = one_in(t, 2), huge = one_in(t, 3), in_two = one_in(t, 2), spliced = false, good;
+	bool pages = one_in(t, 2), huge = one_in(t, 3), in_two = one_in(t, 2), good;
 	size_t bytes = (1 + draw(t, huge ? 1024 : 40)) * PAGE, first = bytes;
 	char name[PRAM_NAME_MAX];
 	uint64_t tag = mix(draw(t, UINT64_MAX));
@@ -119,18 +106,15 @@ void op_keep(struct thread *t)
 
 	stream = pram_save(dev, name, pages ? PRAM_PAGE_STREAM : PRAM_BYTE_STREAM, draw(t, 4) * 2);
 	if (stream >= 0) {
-		good = keep_append(t, stream, mem, first, &spliced);
+		good = keep_append(t, stream, mem, first);
 		if (good && first < bytes) {
-			if (!spliced && one_in(t, 2))
+			if (one_in(t, 2))
 				memset(mem, 0xee, first);
-			good = keep_append(t, stream, mem + first, bytes - first, &spliced);
+			good = keep_append(t, stream, mem + first, bytes - first);
 		}
-		if (good && one_in(t, 2)) {
-			good = !pram_seal(stream, one_in(t, 2) ? PRAM_SEAL_COPY : 0);
-			spliced = false;
-		}
-		if (!spliced)
-			memset(mem, 0xdd, bytes);
+		if (good && one_in(t, 2))
+			good = !pram_seal(stream);
+		memset(mem, 0xdd, bytes);
 		/* Somebody may do with it what he likes as soon as it is committed. */
 		if (good && !one_in(t, 20) && !pram_commit(dev, &stream, 1))
 			count(t, true);

@@ -17,9 +17,7 @@
 
 void op_seal(struct thread *t)
 {
-	struct pram_ioctl_seal arg = {
-		.size = sizeof(arg), .flags = one_in(t, 3) ? PRAM_SEAL_COPY : 0,
-	};
+	struct pram_ioctl_seal arg = { .size = sizeof(arg) };
 	bool whole;
 	int ret;
 
@@ -27,7 +25,7 @@ void op_seal(struct thread *t)
 	ret = call(t, fd_in(t, TO_WRITE), PRAM_IOCTL_SEAL, &arg, sizeof(arg), &whole);
 	count(t, !ret);
 	if (!ret && whole)
-		expect(t, arg.size >= sizeof(arg) && !(arg.flags & ~PRAM_SEAL_COPY));
+		expect(t, arg.size >= sizeof(arg) && !arg.flags);
 }
 
 /* What grew beyond what is good for the machine. */

@@ -40,7 +40,7 @@ void make_node(const char *name, size_t nr, enum kind kind)
 	char *mem = memory(nr, kind, 1);
 
 	frames(0, mem, nr, pfns);
-	save(name, BY_RANGE, mem, nr);
+	save(name, mem, nr);
 	munmap(mem, nr * PAGE);
 }
 
@@ -496,7 +496,7 @@ static void case_held(void)
 
 	if (pipe2(fds, O_CLOEXEC) || vmsplice(fds[1], &iov, 1, 0) <= 0)
 		err(1, "vmsplice");
-	save(NODE, BY_RANGE, mem, nr);
+	save(NODE, mem, nr);
 	/* The owner lives on and has it mapped. */
 	before = counters_now();
 	stream = load_pages(NODE, PRAM_LOAD_MAP);
@@ -531,7 +531,7 @@ static void case_checksums(void)
 		struct counters before;
 
 		frames(0, mem, NR, pfns);
-		append(stream, BY_RANGE, mem, NR);
+		append(stream, mem, NR);
 		commit(stream);
 		munmap(mem, NR * PAGE);
 		before = counters_now();
@@ -554,7 +554,7 @@ static void case_copied(void)
 
 	mem = memory(NR, SMALL, 1);
 	stream = save_pages(NODE, PRAM_SAVE_COPY);
-	append(stream, BY_PIPE, mem, NR / 2);
+	append(stream, mem, NR / 2);
 	expect(write(stream, mem + NR / 2 * PAGE, NR / 2 * PAGE) == NR / 2 * (ssize_t)PAGE);
 	commit(stream);
 	before = counters_now();
@@ -629,7 +629,7 @@ static void round_trip(enum kind kind, int round)
 	char *mem = memory(nr, kind, 1);
 	int stream;
 
-	save(NODE, round % 2 ? BY_PIPE : BY_RANGE, mem, nr);
+	save(NODE, mem, nr);
 	if (round % 3 == 0)
 		touch(mem, nr / 4);
 	munmap(mem, nr * PAGE);
@@ -773,7 +773,7 @@ static int do_save(const char *path)
 
 		mem = memory(nr, kept[i].kind, 1);
 		frames(0, mem, nr, pfns);
-		save(kept[i].name, i ? BY_RANGE : BY_PIPE, mem, nr);
+		save(kept[i].name, mem, nr);
 		/* The owner goes on writing. */
 		fill(mem, nr, 2);
 		if (fwrite(pfns, sizeof(*pfns), nr, file) != nr)
@@ -850,7 +850,7 @@ static int do_sleep(const char *mib, const char *path)
 	struct pollfd fault = { .events = POLLIN };
 	pthread_t thread;
 
-	save(NODE, BY_PIPE, mem, nr);
+	save(NODE, mem, nr);
 	munmap(mem, nr * PAGE);
 	load_pages(NODE, PRAM_LOAD_PEEK);
 	inherited = load_pages(NODE, PRAM_LOAD_PEEK);

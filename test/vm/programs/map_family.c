@@ -72,7 +72,7 @@ static void family(enum kind kind, size_t written)
 	frames(0, mem, NR, pfns);
 	frames(other.pid, mem, NR, of_child);
 	before = counters_now();
-	save("parent", BY_RANGE, mem, NR);
+	save("parent", mem, NR);
 	streams[1] = save_pages("child", 0);
 	expect(adopt_range(streams[1], pidfd, mem, NR) == 0);
 	commit(streams[1]);

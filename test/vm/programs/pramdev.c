@@ -99,7 +99,7 @@ static size_t by_write(int stream, const unsigned char *data, size_t size)
 	return n;
 }
 
-/* The way CRIU takes: pages go to a pipe, from there to the stream. */
+/* Pages go to a pipe, from there to the stream. */
 static size_t by_splice(int stream, const unsigned char *data, size_t size)
 {
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
@@ -551,9 +551,23 @@ static void errors_of_names(int dev)
 	expect(fails(dev, PRAM_IOCTL_FREE, &freed, EINVAL));
 }
 
+/* Splice two bytes. Return: 0 or the errno. */
+static int splice_two(int stream)
+{
+	int fds[2], error;
+
+	if (pipe2(fds, O_CLOEXEC) || write(fds[1], "ab", 2) != 2)
+		err(1, "no pipe");
+	error = splice(fds[0], NULL, stream, NULL, 2, 0) == 2 ? 0 : errno;
+	close(fds[0]);
+	close(fds[1]);
+	return error;
+}
+
 static void errors_of_streams(int dev)
 {
 	struct pram_ioctl_seal seal = { .size = sizeof(seal) };
+	unsigned char *data = make_data(2 * 4096, 1);
 	int stream, load;
 	char c = 'c';
 
@@ -570,9 +584,13 @@ static void errors_of_streams(int dev)
 	expect(pram_save(dev, "n", PRAM_PAGE_STREAM, 0) == -EEXIST);
 	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -EBUSY);
 	expect(pram_free(dev, "n") == -EBUSY);
-	/* Two bytes in a pipe are no page: seen when it is sealed. */
-	expect(by_splice(stream, (unsigned char *)"ab", 2) == 2);
-	expect(pram_seal(stream, 0) == -EINVAL);
+	/* Two bytes in a pipe are no page. */
+	expect(splice_two(stream) == EINVAL);
+	/* Nor is what there is of one: seen when it is sealed. */
+	munmap(data + 4096, 4096);
+	expect(write(stream, data + 2048, 4096) == 2048);
+	munmap(data, 4096);
+	expect(pram_seal(stream) == -EINVAL);
 	expect(pram_commit(dev, &stream, 1) == -EINVAL);
 	close(stream);
 	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -ENOENT);
@@ -580,12 +598,14 @@ static void errors_of_streams(int dev)
 	stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0);
 	expect(write(stream, &c, 1) == 1);
 	expect(pwrite(stream, &c, 1, 0) == -1 && errno == EINVAL);
-	expect(pram_seal(stream, 0) == 0);
-	expect(pram_seal(stream, 0) == 0);
+	expect(pram_seal(stream) == 0);
+	expect(pram_seal(stream) == 0);
 	expect(write(stream, &c, 1) == -1 && errno == EPERM);
+	expect(splice_two(stream) == EPERM);
 	expect(pram_commit(dev, &stream, 1) == 0);
 	expect(pram_commit(dev, &stream, 1) == -ESTALE);
 	expect(write(stream, &c, 1) == -1 && errno == ESTALE);
+	expect(splice_two(stream) == ESTALE);
 	close(stream);
 
 	expect(pram_load(dev, "n", PRAM_PAGE_STREAM, 0) == -EPERM);
@@ -594,6 +614,7 @@ static void errors_of_streams(int dev)
 	expect(pram_load(dev, "n", PRAM_BYTE_STREAM, 0) == -EBUSY);
 	expect(pram_free(dev, "n") == -EBUSY);
 	expect(write(load, &c, 1) == -1 && errno == EBADF);
+	expect(splice_two(load) == EBADF);
 	expect(pread(load, &c, 1, 0) == 1);
 	expect(pram_commit(dev, &load, 1) == 0);
 	expect(pread(load, &c, 1, 0) == -1 && errno == ESTALE);
@@ -614,8 +635,8 @@ static bool sleeping(pid_t pid)
 	return state == 'S';
 }
 
-/* Somebody who waits for a pipe does not keep others from the stream. */
-static void waiting_splice(int dev)
+/* Somebody who waits for a pipe does not keep others from the stream, nor from its end. */
+static void waiting_splice(int dev, bool ends)
 {
 	int stream = pram_save(dev, "n", PRAM_BYTE_STREAM, 0), fds[2], status = -1;
 	pid_t pid;
@@ -632,9 +653,16 @@ static void waiting_splice(int dev)
 		usleep(1000);
 	/* A process that is kept would not be ended by a signal: let it be the guest's end. */
 	expect(write(stream, "x", 1) == 1);
-	expect(pram_commit(dev, &stream, 1) == 0);
+	if (ends)
+		expect(pram_commit(dev, &stream, 1) == 0);
 	close(fds[1]);
 	expect(waitpid(pid, &status, 0) == pid && status == 0);
+	if (!ends) {
+		/* Who has spliced nothing has put the position back to where it was then. */
+		expect(lseek(stream, 0, SEEK_END) == 1);
+		expect(write(stream, "x", 1) == 1);
+		expect(pram_commit(dev, &stream, 1) == 0);
+	}
 	close(stream);
 	expect(pram_free(dev, "n") == 0);
 }
@@ -815,7 +843,8 @@ static int do_errors(char **argv)
 	errors_of_structs(dev);
 	errors_of_names(dev);
 	errors_of_streams(dev);
-	waiting_splice(dev);
+	waiting_splice(dev, false);
+	waiting_splice(dev, true);
 	racing_splices(dev);
 	errors_of_commit(dev);
 	errors_of_rights(dev);

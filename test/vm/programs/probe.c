@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +18,6 @@ int dev = -1;
 
 const char *const kind_names[NR_KINDS] = { "4K", "64K", "2M" };
 const size_t kind_pages[NR_KINDS] = { 1, MID_PAGES, HUGE_PAGES };
-const char *const way_names[NR_WAYS] = { "pipe", "range" };
 
 /* --- files --- */
 
@@ -325,9 +323,9 @@ bool in_scratch(uint64_t pfn)
 static const char *const counter_names[NR_COUNTERS] = {
 	"adopted", "shared", "migrated", "mapped", "same", "reused",
 	"split", "copied_on_load", "copied_on_touch", "inserted", "copied",
-	"copied_written", "copied_unaligned", "copied_asked", "copied_scratch",
-	"copied_partial", "copied_file", "copied_shmem", "copied_hugetlb",
-	"copied_ksm", "copied_pinned", "copied_swapped", "copied_special",
+	"copied_written", "copied_asked", "copied_scratch", "copied_partial",
+	"copied_file", "copied_shmem", "copied_hugetlb", "copied_ksm",
+	"copied_pinned", "copied_swapped", "copied_special",
 };
 
 long counter(const char *name)
@@ -461,54 +459,20 @@ int self_pidfd(void)
 	return fd;
 }
 
-void pipe_bytes(int stream, const void *mem, size_t bytes)
+void append(int stream, const void *mem, size_t nr)
 {
-	int fds[2];
+	int pidfd = self_pidfd(), ret = adopt_range(stream, pidfd, mem, nr);
 
-	if (pipe2(fds, O_CLOEXEC) || fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0)
-		err(1, "pipe");
-	while (bytes) {
-		struct iovec iov = { (void *)mem, bytes };
-		ssize_t in_pipe = vmsplice(fds[1], &iov, 1,
-					   SPLICE_F_GIFT | SPLICE_F_NONBLOCK), done = 0;
-
-		if (in_pipe <= 0)
-			err(1, "%s: vmsplice", probe_what);
-		while (done < in_pipe) {
-			ssize_t n = splice(fds[0], NULL, stream, NULL, in_pipe - done,
-					   SPLICE_F_MOVE);
-
-			if (n <= 0)
-				err(1, "%s: splice", probe_what);
-			done += n;
-		}
-		mem = (const char *)mem + done;
-		bytes -= done;
-	}
-	close(fds[0]);
-	close(fds[1]);
-}
-
-void append(int stream, enum way way, const void *mem, size_t nr)
-{
-	int pidfd, ret;
-
-	if (way == BY_PIPE) {
-		pipe_bytes(stream, mem, nr * PAGE);
-		return;
-	}
-	pidfd = self_pidfd();
-	ret = adopt_range(stream, pidfd, mem, nr);
 	if (ret)
 		errx(1, "%s: cannot adopt: %s", probe_what, strerror(-ret));
 	close(pidfd);
 }
 
-void save(const char *name, enum way way, const void *mem, size_t nr)
+void save(const char *name, const void *mem, size_t nr)
 {
 	int stream = save_pages(name, 0);
 
-	append(stream, way, mem, nr);
+	append(stream, mem, nr);
 	commit(stream);
 }
 

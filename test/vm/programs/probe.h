@@ -129,7 +129,7 @@ void write_text(const char *path, const char *text);
 
 /* --- counters --- */
 
-#define NR_COUNTERS	23
+#define NR_COUNTERS	22
 /* Where some are in a struct counters. */
 #define ADOPTED		0
 #define MAPPED		3
@@ -164,14 +164,6 @@ long counter(const char *name);
 
 /* --- streams --- */
 
-enum way {
-	BY_PIPE,	/* vmsplice() and splice() */
-	BY_RANGE,	/* PRAM_IOCTL_ADOPT */
-	NR_WAYS,
-};
-
-extern const char *const way_names[NR_WAYS];
-
 /* /dev/pram, open */
 extern int dev;
 void dev_open(void);
@@ -190,14 +182,11 @@ int adopt_range(int stream, int pidfd, const void *mem, size_t nr);
 /* A pidfd of this process, made once. */
 int self_pidfd(void);
 
-/* Splice all of @mem into a stream; offset and length are in bytes. */
-void pipe_bytes(int stream, const void *mem, size_t bytes);
-
-/* Append memory of this process to a stream, in the one way or the other. */
-void append(int stream, enum way way, const void *mem, size_t nr);
+/* Append memory of this process to a stream. */
+void append(int stream, const void *mem, size_t nr);
 
 /* Save and commit memory of this process. */
-void save(const char *name, enum way way, const void *mem, size_t nr);
+void save(const char *name, const void *mem, size_t nr);
 
 /* PRAM_IOCTL_MAP. Return: 0 or -errno; *@same is set if not NULL. */
 int map_range(int stream, void *mem, uint64_t first, size_t nr, uint64_t *same);

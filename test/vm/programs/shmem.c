@@ -433,7 +433,7 @@ static void case_errors(void)
 	expect(adopt_file(bytes, obj.fd, &range, 1, NULL) == -EPERM);
 	close(bytes);
 	expect(!adopt_file(stream, obj.fd, &range, 1, &pages) && pages == 8);
-	expect(!pram_seal(stream, 0));
+	expect(!pram_seal(stream));
 	expect(adopt_file(stream, obj.fd, &range, 1, &pages) == -EPERM && !pages);
 	commit(stream);
 	stream = load_pages(NODE, 0);
@@ -455,16 +455,6 @@ static void case_asked(void)
 	fill(obj.mem, 20, 2);
 	counted(&before, { "asked", 20 });
 	expect(node_filled(NODE, 20, 1));
-	node_free(NODE);
-
-	before = counters_now();
-	stream = save_pages(NODE, 0);
-	append_file(stream, &obj, 0, 20);
-	expect(!pram_seal(stream, PRAM_SEAL_COPY));
-	commit(stream);
-	fill(obj.mem, 20, 3);
-	counted(&before, { "adopted", 20 }, { "asked", 20 });
-	expect(node_filled(NODE, 20, 2));
 	node_free(NODE);
 	object_end(&obj);
 }
@@ -1108,7 +1098,7 @@ static void case_race(void)
 			int stream = save_pages(NODE, PRAM_SAVE_CHECKSUM);
 
 			append_file(stream, &obj, 0, nr);
-			expect(!pram_seal(stream, 0));
+			expect(!pram_seal(stream));
 			usleep(20000);
 			commit(stream);
 			stream = load_pages(NODE, PRAM_LOAD_PEEK);

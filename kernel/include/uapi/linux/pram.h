@@ -63,7 +63,7 @@
 /* Properties of nodes, as reported; part of the hand-over format. */
 #define PRAM_NODE_CHECKSUM	(1U << 0)	/* data carries checksums */
 
-/* splice(2) and PRAM_IOCTL_ADOPT take pages over; PRAM_IOCTL_ADOPT exists. */
+/* PRAM_IOCTL_ADOPT exists. */
 #define PRAM_FEATURE_ADOPT	(1U << 0)
 /* PRAM_LOAD_MAP maps pages; PRAM_IOCTL_MAP exists. */
 #define PRAM_FEATURE_MAP	(1U << 1)
@@ -116,7 +116,7 @@ struct pram_ioctl_info {
 #define PRAM_SAVE_REPLACE	(1U << 0)
 /* Keep checksums of the data, verified before it is used after a load. */
 #define PRAM_SAVE_CHECKSUM	(1U << 1)
-/* Never take over a page, always copy: its owner keeps writing to it. */
+/* Never take over a page, always copy. */
 #define PRAM_SAVE_COPY		(1U << 2)
 /*
  * Before this returns, move memory of all tasks to where a node may have it, as far as
@@ -136,12 +136,11 @@ struct pram_ioctl_info {
  * Creates a node and a stream to write it. The node is not loadable before it
  * is committed; the last close of an uncommitted stream discards it.
  *
- * A page stream takes whole pages only: write(2) and splice(2) of multiples of
- * the page size. splice(2) may take over the pages in the pipe instead of
- * copying them, unless %PRAM_SAVE_COPY is set: without it the caller guarantees
- * that nobody writes to them before the stream is committed or discarded. A byte
- * stream takes any number of bytes. Both append at the file position, which is
- * always the end; lseek(2) to elsewhere fails with EINVAL.
+ * write(2), splice(2) and sendfile(2) append copies; the PRAM_IOCTL_ADOPT ioctls append
+ * pages to a page stream without a copy. A page stream takes whole pages only: EINVAL if
+ * what is written, or is in the pipe, is no multiple of the page size. A byte stream takes
+ * any number of bytes. Both append at the file position, which is always the end; lseek(2)
+ * to elsewhere fails with EINVAL.
  *
  * Errors: EEXIST, also while another save of the same name is in progress.
  */
@@ -235,7 +234,7 @@ struct pram_ioctl_load {
  *
  * Errors: EBADF or EINVAL for a wrong @fds, ESTALE for a stream that has ended,
  * EEXIST if a node that this call does not free has the name, EPERM for a
- * stream opened with %PRAM_LOAD_PEEK, ENOMEM from sealing.
+ * stream opened with %PRAM_LOAD_PEEK, errors of sealing.
  */
 struct pram_ioctl_commit {
 	__u32		size;
@@ -326,19 +325,15 @@ struct pram_ioctl_free {
 
 #define PRAM_IOCTL_FREE		_IO(PRAM_IOCTL_TYPE, 0x06)
 
-/*
- * Copy every page that was taken over now, so that the node shares none with its
- * owner. For tasks that turn out to run on.
- */
-#define PRAM_SEAL_COPY		(1U << 0)
-
 /**
  * struct pram_ioctl_seal - ioctl(PRAM_IOCTL_SEAL) on a stream for saving
  * @size: Input; sizeof(struct pram_ioctl_seal).
- * @flags: Input; PRAM_SEAL_* bits.
+ * @flags: Input; must be zero.
  *
  * Ends the writing: from now on write(2) fails with EPERM, and everything in a
  * commit that could fail has been done. Sealing twice is no error.
+ *
+ * Errors: EINVAL for a page stream that does not end with a whole page, EHWPOISON, EINTR.
  */
 struct pram_ioctl_seal {
 	__u32		size;
@@ -369,13 +364,11 @@ struct pram_range {
  * @ranges: Input; address of an array of &struct pram_range.
  * @pages: Output; pages appended, also on an error.
  *
- * Appends the pages of these ranges, in this order, to the stream, as
- * vmsplice(2) by the task and splice(2) to the stream would do, but without the
- * pipe and with large folios whole. Pages that cannot be taken over are copied.
- * Pages that were taken over are shared copy-on-write, as if the node were a
- * child that the task has forked: every later write, also by the task, goes to
- * a copy. The protection of a mapping does not matter, a page that was never
- * touched counts as zeros.
+ * Appends the pages of these ranges, in this order, to the stream, large folios
+ * whole. Pages that cannot be taken over are copied. Pages that were taken over are
+ * shared copy-on-write, as if the node were a child that the task has forked: every
+ * later write, also by the task, goes to a copy. The protection of a mapping does not
+ * matter, a page that was never touched counts as zeros.
  *
  * Stop the task first, so that all pages are from the same moment.
  *
