@@ -40,7 +40,7 @@ static void expect_unknown(const char *command, const char *option)
 	assert_string_equal(line.unknown, option);
 }
 
-static void expect_value(const char *command, const char *option, const char *value)
+static void expect_said(const char *command, const char *option, const char *value)
 {
 	const char *found;
 
@@ -116,17 +116,17 @@ static void test_unknown(void **state)
 static void test_values(void **state)
 {
 	(void)state;
-	expect_value("podman run --name web image", "--name", "web");
-	expect_value("podman run --name=web image", "--name", "web");
-	expect_value("podman run --name= image", "--name", "");
+	expect_said("podman run --name web image", "--name", "web");
+	expect_said("podman run --name=web image", "--name", "web");
+	expect_said("podman run --name= image", "--name", "");
 	/* The last one counts. */
-	expect_value("podman run --name=web --name other image", "--name", "other");
-	expect_value("podman run image --name web", "--name", NULL);
-	expect_value("podman run --label --name image", "--name", NULL);
-	expect_value("podman run --network-alias x image", "--network", NULL);
-	expect_value("podman run --name", "--name", NULL);
-	expect_value("podman --runtime crun run image", "--runtime", "crun");
-	expect_value("podman run --runtime crun image", "--runtime", "crun");
+	expect_said("podman run --name=web --name other image", "--name", "other");
+	expect_said("podman run image --name web", "--name", NULL);
+	expect_said("podman run --label --name image", "--name", NULL);
+	expect_said("podman run --network-alias x image", "--network", NULL);
+	expect_said("podman run --name", "--name", NULL);
+	expect_said("podman --runtime crun run image", "--runtime", "crun");
+	expect_said("podman run --runtime crun image", "--runtime", "crun");
 }
 
 static void expect_switch(const char *command, bool on)
