@@ -360,17 +360,9 @@ void case_swapped(void)
 {
 	const size_t nr = 64;
 	char *mem = memory(nr, SMALL, 1);
-	uint64_t *entries = calloc(nr, sizeof(*entries));
 	struct counters before;
-	size_t out = 0;
 
-	if (madvise(mem, nr * PAGE, MADV_PAGEOUT))
-		err(1, "MADV_PAGEOUT");
-	pagemap(0, mem, nr, entries);
-	for (size_t i = 0; i < nr; i++)
-		out += (entries[i] & PM_SWAP) != 0;
-	expect(out == nr);
-
+	swap_out(mem, nr, nr);
 	before = counters_now();
 	save(NODE, mem, nr);
 	counted(&before, { "adopted", nr });
@@ -379,7 +371,6 @@ void case_swapped(void)
 	fill(mem, nr, 2);
 	expect(node_filled(NODE, nr, 1));
 	node_free(NODE);
-	free(entries);
 }
 
 /* Swapped out again all the time, and so perhaps before it is found. */

@@ -236,15 +236,7 @@ void case_present_swapped(void)
 
 	madvise(mem + 40 * PAGE, 8 * PAGE, MADV_DONTNEED);
 	for (int round = 0; round < 2; round++) {
-		uint64_t entries[128];
-		size_t out = 0;
-
-		if (madvise(mem, 90 * PAGE, MADV_PAGEOUT))
-			err(1, "MADV_PAGEOUT");
-		pagemap(0, mem, nr, entries);
-		for (size_t i = 0; i < nr; i++)
-			out += (entries[i] & PM_SWAP) != 0;
-		expect(out == 82);
+		swap_out(mem, 90, 82);
 		present_with(mem, nr, round ? 1 : 100, 0);
 	}
 	expect(filled(mem, 40, 1));

@@ -240,6 +240,25 @@ void pagemap(pid_t pid, const void *mem, size_t nr, uint64_t *entries)
 	close(fd);
 }
 
+void swap_out(void *mem, size_t nr, size_t want)
+{
+	uint64_t *entries = calloc(nr, sizeof(*entries));
+	size_t out = 0;
+
+	for (int tries = 0; tries < 50 && out < want; tries++) {
+		if (tries)
+			usleep(20000);
+		if (madvise(mem, nr * PAGE, MADV_PAGEOUT))
+			err(1, "MADV_PAGEOUT");
+		pagemap(0, mem, nr, entries);
+		out = 0;
+		for (size_t i = 0; i < nr; i++)
+			out += (entries[i] & PM_SWAP) != 0;
+	}
+	expect(out == want);
+	free(entries);
+}
+
 void frames(pid_t pid, const void *mem, size_t nr, uint64_t *pfns)
 {
 	pagemap(pid, mem, nr, pfns);

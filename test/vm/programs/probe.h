@@ -97,7 +97,13 @@ bool filled(const void *mem, size_t nr, uint64_t seed);
 /* The entries of /proc/PID/pagemap; 0 as @pid is this process. */
 void pagemap(pid_t pid, const void *mem, size_t nr, uint64_t *entries);
 
-/* The same, and only the numbers of frames, 0 where there is none. */
+/*
+ * Have pages of this process swapped out, until @want of them are; what waits to be put on
+ * an LRU list cannot be at first.
+ */
+void swap_out(void *mem, size_t nr, size_t want);
+
+/* The same as pagemap(), and only the numbers of frames, 0 where there is none. */
 void frames(pid_t pid, const void *mem, size_t nr, uint64_t *pfns);
 
 /* How many of the pages at @mem have the frames in @pfns? */
