@@ -23,6 +23,10 @@
  * runs a command and prints what that costs (cost.h); prints ticks and instructions; prints
  * how often profile-report has looked at what counts.c counts.
  *
+ *	memory evacuate
+ *
+ * has the kernel move memory out of scratch areas, as a dump does before it stops the tasks.
+ *
  *	memory available
  *	memory sample OUT
  *
@@ -37,8 +41,10 @@
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <linux/pram.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -297,6 +303,19 @@ static int sample(char **argv)
 	return 0;
 }
 
+static int evacuate(void)
+{
+	struct pram_ioctl_save save = {
+		.size = sizeof(save),
+		.type = PRAM_BYTE_STREAM,
+		.flags = PRAM_SAVE_EVACUATE,
+		.name = "evacuate",
+	};
+	int dev = open("/dev/pram", O_RDWR);
+
+	return dev < 0 || ioctl(dev, PRAM_IOCTL_SAVE, &save);
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -311,6 +330,8 @@ int main(int argc, char **argv)
 		return printf("%lu\n", (unsigned long)cost_read(COUNTS_LOOKS, 0)) < 0;
 	if (argc == 2 && !strcmp(verb, "clock"))
 		return show_clock();
+	if (argc == 2 && !strcmp(verb, "evacuate"))
+		return evacuate();
 	if (argc == 3 && !strcmp(verb, "sample"))
 		return sample(argv + 2);
 	if (argc == 2 && !strcmp(verb, "available"))
