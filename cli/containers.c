@@ -140,7 +140,7 @@ static const char *started_by(const struct unit *unit, bool *anew)
 	notifies = unit->type && !strcmp(unit->type, "notify") && sdnotify && !strcmp(sdnotify, "conmon");
 	/* "podman pod start" is another. */
 	if (unit->start.nr != 1 || !(*anew || (!strcmp(verb, "start") && name && !line.operands[1])))
-		pramctl_error("%s: of units that run podman only those are served that have one ExecStart=, 'podman start NAME' or 'podman run'",
+		pramctl_error("%s: a unit that runs podman must have one ExecStart=, 'podman start NAME' or 'podman run'",
 			      unit->id);
 	else if (line.unknown)
 		pramctl_error("%s: its 'podman %s' has %s, which is not known here, so that it is unclear where podman's options end: write an option of podman's as one word, with '=', and a variable as ${NAME}",

@@ -164,7 +164,7 @@ struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_u
 		check_commands(obstacles, unit);
 	for (char **socket = unit->sockets; socket && *socket; socket++) {
 		if (!is_lent(*socket))
-			add(obstacles, "%s: of what systemd listens on for it only sockets of the types Stream, Datagram and SequentialPacket are kept, without Accept=yes",
+			add(obstacles, "%s: systemd listens there for it, and only sockets of the types Stream, Datagram and SequentialPacket are kept, without Accept=yes",
 			    *socket);
 	}
 	if (unit->fd_store_max)

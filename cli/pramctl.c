@@ -81,7 +81,7 @@ const struct pramctl_command pramctl_commands[] = {
 	{
 		"enable", "UNIT...", "keep services or container:NAME across a kexec", 1, SIZE_MAX,
 		{
-			{ "no-private-users", NULL, "turn PrivateUsers= off for root, too", ARG(no_private_users) },
+			{ "no-private-users", NULL, "turn PrivateUsers= off even for a service of root", ARG(no_private_users) },
 			OPTION_ROOT,
 		},
 		pramctl_enable,

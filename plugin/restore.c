@@ -385,10 +385,10 @@ int pram_restore_finish(void)
 	} else if (restore.session.settings.streams >= 0) {
 		ret = pram_reader_send(restore.reader, restore.session.settings.streams);
 		if (ret)
-			pr_err("checkpoint \"%s\" can't be handed to whoever was to finish it: %s\n",
+			pr_err("checkpoint \"%s\" can't be sent to the program that is to free it: %s\n",
 			       restore.session.name, strerror(-ret));
 		else
-			pr_info("checkpoint \"%s\" is restored, and freed by whom its streams were sent to\n",
+			pr_info("checkpoint \"%s\" is restored, and freed by the program that got its streams\n",
 				restore.session.name);
 	} else {
 		ret = pram_reader_finish(restore.reader);

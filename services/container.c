@@ -203,7 +203,7 @@ static void dump(struct carried *c)
 		save(c);
 	}
 	if (ret)
-		say(LOG_WARNING, c->key, "what arrives for it can't be held off: peers may be reset");
+		say(LOG_WARNING, c->key, "packets for it can't be held off: peers may be reset");
 	json_object_put(connections);
 	json_object_put(ports);
 }
@@ -522,7 +522,7 @@ static bool restore(struct carried *c, bool *ran)
 		return false;
 	}
 	if (!kexecs)
-		say(LOG_NOTICE, c->key, "the kexec that it was dumped for did not come: it is restored in the same kernel");
+		say(LOG_NOTICE, c->key, "the kexec that it was dumped for did not happen: it is restored in the same kernel");
 	ret = run_restore(c, &why);
 	if (ret) {
 		history_restored(c->key, c->record, start, 0, "failed", why ?: "out of memory");
@@ -587,7 +587,7 @@ static int tell_unit(const char *key, const char *name, char **command)
 		return 0;
 	ret = container_load(name, &container, error);
 	if (ret) {
-		say(LOG_ERR, key, "it is restored, but its unit can't be told: %s", error);
+		say(LOG_ERR, key, "it is restored, but what its unit has to know can't be found out: %s", error);
 		container_free(&container);
 		return ret;
 	}

@@ -243,7 +243,7 @@ int criu_run(const struct criu_run *run, char **why)
 	if (program < 0 || logs < 0 || null < 0) {
 		ret = program < 0 ? program : logs < 0 ? logs : -errno;
 		if (asprintf(why, "%s: %s", program < 0 ? "criu can't be opened" :
-			     logs < 0 ? LOG_DIR " can't be made" : "/dev/null", strerror(-ret)) < 0)
+			     logs < 0 ? LOG_DIR " can't be created" : "/dev/null", strerror(-ret)) < 0)
 			*why = NULL;
 		return ret;
 	}
@@ -261,7 +261,7 @@ int criu_run(const struct criu_run *run, char **why)
 		close(ends[1]);
 	if (pid > 0 && !ret && WIFEXITED(status) && !WEXITSTATUS(status)) {
 		ret = run->streams ? take_streams(run, ends[0]) : 0;
-		if (ret && asprintf(why, "criu's streams can't be had: %s", strerror(-ret)) < 0)
+		if (ret && asprintf(why, "criu's streams can't be received: %s", strerror(-ret)) < 0)
 			*why = NULL;
 		if (ends[0] >= 0)
 			close(ends[0]);

@@ -433,7 +433,7 @@ static int wait_for_links(struct dump *d)
 		self++;
 	/* As a rule it is one of them; the drop-in may be there by other means. */
 	if (self < nr && !d->tries && hold(units, nr))
-		say(LOG_WARNING, d->unit, "requests can't be held off: what is half done at another service may keep it from being dumped");
+		say(LOG_WARNING, d->unit, "requests can't be held off: one that another service has not answered yet may keep it from being dumped");
 	for (unsigned int n = 0; self < nr; n++) {
 		links_look(units, nr, self, d->external, &links);
 		if ((!links.own && !links.others) || n >= LINKS_MS / PAUSE_MS)

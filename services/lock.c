@@ -360,7 +360,7 @@ int lock_all(int dev)
 	while ((unit = record_next(dev, &node)))
 		lock_service(dev, unit, ports);
 	if (hold_add(ports))
-		say(LOG_WARNING, NULL, "requests can't be held off: one may come in before the service is restored that it needs");
+		say(LOG_WARNING, NULL, "requests can't be held off: one may arrive before a service that it needs is restored");
 	json_object_put(ports);
 	return 0;
 }

@@ -359,10 +359,10 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 	else if (access(c->config, R_OK))
 		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s: %s", c->config, strerror(errno));
 	else if (!has_plugin(c->config))
-		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s, by which criu does not take PRAM's plugin: " CONTAINER_CONFIG " has the lines for that",
+		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s, with which criu does not load PRAM's plugin: " CONTAINER_CONFIG " has the lines for that",
 		    c->config);
 	if (container_is_crun(c->runtime))
-		add(obstacles, "its runtime is crun, of which no version was seen to take criu's options from that annotation: make it anew with --runtime " CONTAINER_CRUN ", or --runtime runc");
+		add(obstacles, "its runtime is crun, and no version of it was seen to take criu's options from that annotation: make it anew with --runtime " CONTAINER_CRUN ", or --runtime runc");
 	if (c->auto_remove)
 		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
 	if (*c->pod && unit)

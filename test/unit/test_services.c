@@ -225,9 +225,9 @@ static void test_refused(void **state)
 	systemd_unit.delegate = true;
 	expect_refused("Delegate=yes");
 	systemd_unit.sockets = fifo;
-	expect_refused("daemon.socket (FIFO /run/daemon): of what systemd listens on for it only");
+	expect_refused("daemon.socket (FIFO /run/daemon): systemd listens there for it");
 	systemd_unit.sockets = connection;
-	expect_refused("daemon.socket (Connection [::]:80): of what systemd listens on for it only");
+	expect_refused("daemon.socket (Connection [::]:80): systemd listens there for it");
 	systemd_unit.fd_store_max = 16;
 	expect_refused("FileDescriptorStoreMax=16");
 	systemd_unit.transient = true;
@@ -631,7 +631,7 @@ static void test_container_refused(void **state)
 	put_podman();
 	expect_container_refused("\"org.criu.config\"", "\"other\"", "podman run --annotation org.criu.config=");
 	expect_container_refused("container.conf", "none.conf", "none.conf: No such file");
-	expect_container_refused("container.conf", "inspect", "by which criu does not take PRAM's plugin");
+	expect_container_refused("container.conf", "inspect", "with which criu does not load PRAM's plugin");
 	expect_container_refused("\"runc\"", "\"/usr/bin/crun\"", "--runtime /usr/lib/pram/crun, or --runtime runc");
 	expect_container_refused("\"AutoRemove\": false", "\"AutoRemove\": true", "made with --rm");
 	expect_container_refused("\"IsInfra\": false", "\"IsInfra\": true", "it is a pod's own container");
@@ -709,10 +709,10 @@ static void test_container_of_unit(void **state)
 	assert_non_null(strstr(output, "its 'podman run' needs --detach, --name"));
 	start_command.argv = pod;
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
-	assert_non_null(strstr(output, "only those are served"));
+	assert_non_null(strstr(output, "must have one ExecStart="));
 	start_command.argv = two;
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
-	assert_non_null(strstr(output, "only those are served"));
+	assert_non_null(strstr(output, "must have one ExecStart="));
 	start_command.argv = start;
 	systemd_unit.type = "notify";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);

@@ -82,7 +82,7 @@ static void test_streams(void **state)
 		setenv("CRIU_PRAM_STREAMS", number, 1);
 		restore_images("core", 1);
 		assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
-		assert_true(criu_stub_logged("by whom its streams were sent to"));
+		assert_true(criu_stub_logged("by the program that got its streams"));
 		criu_stub_new_process();
 		close(ends[1]);
 		assert_int_equal(pram_streams_receive(ends[0], &fds, &nr), 0);
