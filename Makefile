@@ -103,7 +103,7 @@ distclean: clean
 
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
-	@echo 'make demo-services the same for five services of a Debian with systemd, under remote clients; needs root and a Debian mirror; never run so far'
+	@echo 'make demo-services the same for five services of a Debian with systemd, under remote clients; needs root and a Debian mirror; run so far with FROM=7.3 TO=7.3 only'
 	@echo 'make check         the tests for each change; make lint, unit, patches, kunit or vm: one tier of them (docs/testing.md)'
 	@echo 'make check-all     all tests (hours), writes docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
 	@echo 'make test-runs     docs/test-runs.md, from the results of scripts/check in build/'
@@ -120,7 +120,7 @@ help:
 	@echo 'make kernel        the test kernel; KERNEL=7.3 or 7.2, FLAVOR=one of kernel/config/flavors.list'
 	@echo 'make kernel-patch  build/pram-VERSION.patch, PRAM as one patch for git am; KERNEL='
 	@echo 'make criu          CRIU with the patches of criu-hooks/'
-	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; make deb-check: installs them into a Debian 12 and removes them; make deb-guest: boots one with them and kernels of make deb-kernel, and a service survives a kexec; never run to its end so far'
-	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now), guest (of deb-guest) or a file; LOCALVERSION=, LSMOD=; never built to its end so far'
+	@echo 'make deb           Debian packages of CRIU, the plugin, pramctl and units, in build/deb/; make deb-check: installs them into a Debian 12 and removes them; make deb-guest: boots one with them and kernels of make deb-kernel, and a service survives a kexec from one to the other'
+	@echo 'make deb-kernel    a kernel with PRAM as a Debian package; KERNEL=, CONFIG=debian (hours), cloud, local (the modules loaded now), guest (of deb-guest) or a file; LOCALVERSION=, LSMOD='
 	@echo 'make dist          build/pram-VERSION.tar.xz, which builds without git; the series for Linux 7.3 and 7.2 and for CRIU as mailboxes for git am'
 	@echo 'make clean         removes build/; distclean: the cache as well'
