@@ -1227,9 +1227,6 @@ static void hold(size_t mib, const char *ready, const char *result)
 		objs[i] = any_object(sorts[i], nr, seed);
 		pfns[i] = calloc(nr, sizeof(**pfns));
 		object_frames(&objs[i], pfns[i]);
-		/* In a restore, to lock what a node still has would copy it. */
-		if (sorts[i] == ANON || sorts[i] == SYSV)
-			expect(!mlock(objs[i].mem, nr * PAGE));
 		/* What has no descriptor has none when it is dumped, either. */
 		if (sorts[i] == ANON || sorts[i] == SYSV) {
 			close(objs[i].fd);
