@@ -635,6 +635,7 @@ int ioctl(int fd, unsigned long request, ...)
 		{ PRAM_IOCTL_FREE, "ioctl FREE" }, { PRAM_IOCTL_SEAL, "ioctl SEAL" },
 		{ PRAM_IOCTL_ADOPT, "ioctl ADOPT" }, { PRAM_IOCTL_MAP, "ioctl MAP" },
 		{ PRAM_IOCTL_ADOPT_PRESENT, "ioctl PRESENT" },
+		{ PRAM_IOCTL_ADOPT_FILE, "ioctl FILE" },
 	};
 	const char *call = "ioctl", *node = NULL;
 	struct pram_ioctl_save *save;
