@@ -276,6 +276,16 @@ static char *memory_in_scratch(size_t nr, uint64_t *pfns, size_t *inside)
 	return mem;
 }
 
+/* What was @inside of scratch areas is in other frames now, which @pfns then has, and is what it was. */
+static void expect_moved(const void *mem, size_t nr, uint64_t *pfns, size_t inside)
+{
+	expect(same_frames(0, mem, nr, pfns) == nr - inside);
+	frames(0, mem, nr, pfns);
+	for (size_t i = 0; i < nr; i++)
+		expect(pfns[i] && !in_scratch(pfns[i]));
+	expect(filled(mem, nr, 1));
+}
+
 /* Those have to be moved first. */
 void case_scratch(void)
 {
@@ -288,11 +298,7 @@ void case_scratch(void)
 	before = counters_now();
 	save(NODE, mem, nr);
 	counted(&before, { "adopted", nr }, { "migrated", inside });
-	expect(same_frames(0, mem, nr, pfns) == nr - inside);
-	frames(0, mem, nr, pfns);
-	for (size_t i = 0; i < nr; i++)
-		expect(pfns[i] && !in_scratch(pfns[i]));
-	expect(filled(mem, nr, 1));
+	expect_moved(mem, nr, pfns, inside);
 	fill(mem, nr, 2);
 	expect(node_filled(NODE, nr, 1));
 	node_free(NODE);
@@ -312,10 +318,7 @@ void case_evacuated(void)
 
 	close(save_pages("first", PRAM_SAVE_EVACUATE));
 	expect(counter("pages_evacuated") >= evacuated + (long)inside);
-	expect(same_frames(0, mem, nr, pfns) == nr - inside && filled(mem, nr, 1));
-	frames(0, mem, nr, pfns);
-	for (size_t i = 0; i < nr; i++)
-		expect(pfns[i] && !in_scratch(pfns[i]));
+	expect_moved(mem, nr, pfns, inside);
 
 	before = counters_now();
 	save(NODE, mem, nr);
