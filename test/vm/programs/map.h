@@ -21,6 +21,9 @@ void make_node(const char *name, size_t nr, enum kind kind);
 /* Pages that were no task's in this boot: they are copied one by one. Filled by seed 1. */
 void make_fresh(const char *name, size_t nr);
 
+/* The kernel's AnonPages, in kilobytes, without what memory() keeps. */
+long anon_kb(void);
+
 bool read_in(int stream, void *mem, size_t first, size_t nr);
 void *load_in(int stream, size_t nr, enum kind kind);
 

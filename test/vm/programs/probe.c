@@ -204,6 +204,8 @@ void *any_memory(size_t nr, enum kind kind, uint64_t seed)
 	return mem;
 }
 
+long memory_kept_kb;
+
 void *memory(size_t nr, enum kind kind, uint64_t seed)
 {
 	/*
@@ -218,6 +220,7 @@ void *memory(size_t nr, enum kind kind, uint64_t seed)
 		if (!any_in_scratch(mem, nr))
 			return mem;
 		any_memory(more, kind, seed);
+		memory_kept_kb += (nr + more) * (PAGE / 1024);
 		if (more < 4096)
 			more *= 2;
 	}

@@ -72,6 +72,12 @@ void *address_space(size_t nr, enum kind kind);
  */
 void *memory(size_t nr, enum kind kind, uint64_t seed);
 
+/*
+ * Kilobytes that memory() keeps mapped in this process because they are in scratch areas.
+ * Who compares the memory in use before and after subtracts them each time.
+ */
+extern long memory_kept_kb;
+
 /* The same, wherever its frames are: memory()'s are not in scratch areas. */
 void *any_memory(size_t nr, enum kind kind, uint64_t seed);
 
