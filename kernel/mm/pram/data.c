@@ -139,8 +139,13 @@ int pram_data_add(struct pram_node *node, const u64 *entries, unsigned int nr,
 		now = min_t(u64, nr - *added,
 			    pram_map_capacity(node->flags) - map->nr_entries);
 		at = &map->entries[map->nr_entries];
-		memcpy(at, entries + *added, now * sizeof(*at));
-		err = pram_frames_get(at, now, node->exempt);
+		for (;; now /= 2) {
+			memcpy(at, entries + *added, now * sizeof(*at));
+			err = pram_frames_get(at, now, node->exempt);
+			/* Up to the limit fewer may fit. */
+			if (err != -ENOSPC || now == 1)
+				break;
+		}
 		if (err) {
 			pram_data_drop_room(node);
 			return err;

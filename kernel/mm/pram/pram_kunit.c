@@ -1826,6 +1826,44 @@ static void test_limit_pages(struct kunit *test)
 	folio_put(large);
 }
 
+/* Of what is taken over together as much is taken as the limit allows. */
+static void test_limit_entries(struct kunit *test)
+{
+	const unsigned int nr = 100;
+	u64 *entries = kunit_kcalloc(test, nr, sizeof(*entries), GFP_KERNEL);
+	struct folio *last = NULL;
+	struct pram_stream ps, directory;
+	struct pram_node_stat stat;
+
+	KUNIT_ASSERT_NOT_NULL(test, entries);
+	keep_directory(test, &directory);
+	for (unsigned int room = 0; room <= nr; room += 33) {
+		for (unsigned int i = 0; i < nr; i++) {
+			last = make_folio(test, 0, i);
+			entries[i] = pram_entry(last, folio_page(last, 0), 1,
+						PRAM_ENTRY_ADOPTED);
+		}
+		folio_get(last);
+		/* A node page, a map page, and data. */
+		allow_more(2 + room);
+		open_save(test, &ps, NAME, PRAM_PAGE_STREAM, 0);
+		KUNIT_EXPECT_EQ(test, -ENOSPC, pram_save_entries(&ps, entries, nr));
+		KUNIT_EXPECT_EQ(test, 1, folio_ref_count(last));
+		KUNIT_EXPECT_FALSE(test, pram_frame_known(folio_pfn(last)));
+		folio_put(last);
+		KUNIT_ASSERT_EQ(test, 0, pram_stat(NAME, &stat));
+		KUNIT_EXPECT_EQ(test, stat.bytes, room * PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, stat.adopted_pages, room);
+		/* There is no map page if there is nothing that it could list. */
+		KUNIT_EXPECT_EQ(test, stat.meta_pages, 1 + !!room);
+		if (room)
+			KUNIT_EXPECT_EQ(test, pram_held_bytes(), pram_max_bytes());
+		KUNIT_EXPECT_EQ(test, 0, pram_finish_save(&ps));
+		KUNIT_EXPECT_EQ(test, 0, pram_free(NAME));
+	}
+	pram_discard_save(&directory);
+}
+
 static void test_limit_bytes(struct kunit *test)
 {
 	const size_t size = 100 * PAGE_SIZE;
@@ -1932,6 +1970,7 @@ static struct kunit_case pram_cases[] = {
 	KUNIT_CASE(test_padding),
 	KUNIT_CASE(test_meta),
 	KUNIT_CASE(test_limit_pages),
+	KUNIT_CASE(test_limit_entries),
 	KUNIT_CASE(test_limit_bytes),
 	KUNIT_CASE(test_limit_parse),
 	{}
