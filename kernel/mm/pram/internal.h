@@ -362,10 +362,17 @@ void pram_map_finish(struct pram_node *node);
 void pram_map_drop(struct pram_node *node);
 
 /* shmem.c */
-int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
-		      struct mm_struct *mm, bool written);
+void pram_shmem_keep(struct pram_node *node, struct file *file);
+void pram_shmem_account(struct folio *folio, long nr);
+void pram_shmem_placed(struct folio *new);
+
+/* shmem_save.c */
 void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
 		       unsigned int nr, bool window);
+
+/* shmem_load.c */
+int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
+		      struct mm_struct *mm, bool written);
 long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode,
 			     pgoff_t index, u64 max, struct mm_struct *mm,
 			     bool written);
