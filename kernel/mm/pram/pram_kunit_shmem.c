@@ -4,7 +4,9 @@
  */
 
 #include <kunit/test.h>
+#include <linux/falloc.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -205,10 +207,60 @@ static void test_remove(struct kunit *test)
 	__fput_sync(file);
 }
 
+static void expect_seek(struct kunit *test, struct address_space *mapping, u64 at,
+			int whence, u64 to)
+{
+	loff_t found = mapping_seek_hole_data(mapping, at, SZ_2M, whence);
+
+	KUNIT_EXPECT_EQ_MSG(test, found, (loff_t)to, "%d from %llu", whence, at);
+}
+
+/* Where are holes? As a dump asks; what was only allocated is one, too. */
+static void test_seek(struct kunit *test)
+{
+	static const pgoff_t data[] = { 1, 2, XA_CHUNK_SIZE - 1, XA_CHUNK_SIZE, 300 };
+	struct file *file = make_file(test);
+	struct address_space *mapping = file->f_mapping;
+	const u64 page = PAGE_SIZE;
+
+	expect_seek(test, mapping, 0, SEEK_DATA, -ENXIO);
+	expect_seek(test, mapping, 5 * page + 7, SEEK_HOLE, 5 * page + 7);
+	for (int i = 0; i < ARRAY_SIZE(data); i++) {
+		struct folio *folio = shmem_read_folio(mapping, data[i]);
+
+		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+		folio_put(folio);
+	}
+	KUNIT_ASSERT_EQ(test, 0, vfs_fallocate(file, 0, 200 * page, 2 * page));
+	expect_seek(test, mapping, 0, SEEK_HOLE, 0);
+	expect_seek(test, mapping, 0, SEEK_DATA, page);
+	expect_seek(test, mapping, page, SEEK_DATA, page);
+	expect_seek(test, mapping, page + 9, SEEK_DATA, page + 9);
+	expect_seek(test, mapping, page, SEEK_HOLE, 3 * page);
+	expect_seek(test, mapping, 2 * page + 9, SEEK_HOLE, 3 * page);
+	expect_seek(test, mapping, 3 * page, SEEK_DATA, (XA_CHUNK_SIZE - 1) * page);
+	expect_seek(test, mapping, XA_CHUNK_SIZE * page - 1, SEEK_HOLE,
+		    (XA_CHUNK_SIZE + 1) * page);
+	expect_seek(test, mapping, 199 * page, SEEK_DATA, 300 * page);
+	expect_seek(test, mapping, 201 * page + 1, SEEK_HOLE, 201 * page + 1);
+	expect_seek(test, mapping, 300 * page, SEEK_HOLE, 301 * page);
+	expect_seek(test, mapping, 301 * page, SEEK_DATA, -ENXIO);
+	/* Up to the end, and not beyond. */
+	folio_put(shmem_read_folio(mapping, SZ_2M / page - 1));
+	expect_seek(test, mapping, SZ_2M - page, SEEK_HOLE, SZ_2M);
+	expect_seek(test, mapping, SZ_2M - 1, SEEK_DATA, SZ_2M - 1);
+	expect_seek(test, mapping, SZ_2M, SEEK_HOLE, -ENXIO);
+	KUNIT_EXPECT_EQ(test, 300 * (loff_t)page + 17,
+			mapping_seek_hole_data(mapping, 300 * page, 300 * page + 17,
+					       SEEK_HOLE));
+	__fput_sync(file);
+}
+
 static struct kunit_case pram_shmem_cases[] = {
 	KUNIT_CASE(test_insert_fresh),
 	KUNIT_CASE(test_insert_taken),
 	KUNIT_CASE(test_remove),
+	KUNIT_CASE(test_seek),
 	{}
 };
 
