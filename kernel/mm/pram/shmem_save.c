@@ -18,7 +18,7 @@
 #include "internal.h"
 
 /* Folios that are taken over together. */
-#define PRAM_TAKE_BATCH		64
+#define PRAM_TAKE_BATCH		256
 
 /* Waits for others to take their eyes off folios, for each call. */
 #define PRAM_TAKE_PATIENCE	10
@@ -264,17 +264,22 @@ unlock:
 	return err;
 }
 
+/* How many are looked at by themselves behind one that could not just be taken over. */
+#define PRAM_NOT_PLAIN		32
+
 /*
  * Can a locked folio be taken over just as it is, as most can: nobody has mapped it, and
  * nobody has a reference but the file, and the caller?
  */
-static bool pram_taker_plain(struct pram_taker *taker, struct folio *folio)
+static __always_inline bool pram_taker_plain(struct pram_taker *taker,
+					     struct folio *folio)
 {
 	unsigned long block = folio_pfn(folio) >> pageblock_order;
 
-	if (!folio_test_uptodate(folio) || folio_mapped(folio) ||
+	if (folio->mapping != taker->mapping || !folio_test_uptodate(folio) ||
+	    folio_mapped(folio) ||
 	    folio_ref_count(folio) != folio_nr_pages(folio) + 1 ||
-	    folio_contain_hwpoisoned_page(folio))
+	    folio_test_writeback(folio) || folio_contain_hwpoisoned_page(folio))
 		return false;
 	if (block == taker->block)
 		return true;
@@ -286,41 +291,47 @@ static bool pram_taker_plain(struct pram_taker *taker, struct folio *folio)
 
 /*
  * Take folios from @index up to @end that pram_taker_plain() knows, some of them, if they
- * follow one another.
+ * follow one another. What comes then may be locked by somebody, or not be there.
  *
  * Return: 0 or an error; *@next is set to where it stopped.
  */
 static int pram_taker_take_plain(struct pram_taker *taker, pgoff_t index,
 				 pgoff_t end, pgoff_t *next)
 {
-	pgoff_t indices[FOLIO_BATCH_SIZE], at = index;
-	struct folio_batch fbatch;
-	unsigned int i, nr;
+	XA_STATE(xas, &taker->mapping->i_pages, index);
+	struct folio *folio;
 	int err = 0;
 
-	*next = index;
-	if (taker->nr + FOLIO_BATCH_SIZE > PRAM_TAKE_BATCH)
+	if (taker->nr == PRAM_TAKE_BATCH)
 		err = pram_taker_flush(taker);
 	if (err)
 		return err;
-	folio_batch_init(&fbatch);
-	nr = find_lock_entries(taker->mapping, &at, end - 1, &fbatch, indices);
-	for (i = 0; i < nr; i++) {
-		struct folio *folio = fbatch.folios[i];
-
-		if (indices[i] != *next || xa_is_value(folio) ||
-		    !pram_taker_plain(taker, folio))
-			break;
-		pram_taker_add(taker, folio, folio_page(folio, 0),
-			       folio_nr_pages(folio));
-		*next += folio_nr_pages(folio);
-	}
-	for (; i < nr; i++) {
-		if (xa_is_value(fbatch.folios[i]))
+	rcu_read_lock();
+	xas_for_each(&xas, folio, end - 1) {
+		if (xas_retry(&xas, folio))
 			continue;
-		folio_unlock(fbatch.folios[i]);
-		folio_put(fbatch.folios[i]);
+		if (xas.xa_index != index || xa_is_value(folio) ||
+		    taker->nr == PRAM_TAKE_BATCH || !folio_try_get(folio))
+			break;
+		if (folio != xas_reload(&xas) || !folio_trylock(folio)) {
+			folio_put(folio);
+			break;
+		}
+		if (folio->index != index || folio_nr_pages(folio) > end - index ||
+		    !pram_taker_plain(taker, folio)) {
+			folio_unlock(folio);
+			folio_put(folio);
+			break;
+		}
+		taker->locked[taker->nr_locked++] = folio;
+		taker->entries[taker->nr++] = pram_entry(folio, folio_page(folio, 0),
+							 folio_nr_pages(folio),
+							 PRAM_ENTRY_LRU |
+							 PRAM_ENTRY_ADOPTED);
+		index += folio_nr_pages(folio);
 	}
+	rcu_read_unlock();
+	*next = index;
 	return 0;
 }
 
@@ -342,8 +353,8 @@ static int pram_taker_range(struct pram_taker *taker, pgoff_t index, pgoff_t end
 		} else if (index >= plain) {
 			err = pram_taker_take_plain(taker, index, end, &next);
 			/* It is not asked for each of those that follow. */
-			if (next == index)
-				plain = index + FOLIO_BATCH_SIZE;
+			if (next == index && !err)
+				plain = index + PRAM_NOT_PLAIN;
 		}
 		if (next == index && !err)
 			err = pram_taker_take(taker, index, end, &next);
