@@ -367,8 +367,12 @@ void pram_shmem_account(struct folio *folio, long nr);
 void pram_shmem_placed(struct folio *new);
 
 /* shmem_save.c */
+unsigned int pram_counted_alike(struct folio **folios, unsigned int nr);
 void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
 		       unsigned int nr, bool window);
+
+/* unmap.c */
+void pram_unmap_file(struct address_space *mapping, pgoff_t start, pgoff_t nr);
 
 /* shmem_load.c */
 int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,

@@ -345,7 +345,7 @@ static int pram_taker_range(struct pram_taker *taker, pgoff_t index, pgoff_t end
 	taker->split = 0;
 	/* At once for all, mostly: what is mapped again until it is its turn goes then. */
 	if (!copy)
-		unmap_mapping_pages(taker->mapping, index, end - index, false);
+		pram_unmap_file(taker->mapping, index, end - index);
 	while (index < end && !err) {
 		next = index;
 		if (fatal_signal_pending(current)) {
@@ -435,15 +435,23 @@ int pram_adopt_file(struct file *stream, struct file *file,
 	return err;
 }
 
-/* Folios from the first one on that are counted alike. */
-static unsigned int pram_counted_alike(struct folio **folios, unsigned int nr)
+/**
+ * pram_counted_alike - how many folios are counted as the first one is?
+ * @folios: the folios, that stay as they are; rcu_read_lock() is held.
+ * @nr: how many.
+ *
+ * Return: how many from the first one on.
+ */
+unsigned int pram_counted_alike(struct folio **folios, unsigned int nr)
 {
+	struct mem_cgroup *memcg = folio_memcg(folios[0]);
+	const unsigned int order = folio_order(folios[0]);
+	const int nid = folio_nid(folios[0]);
 	unsigned int i;
 
 	for (i = 1; i < nr; i++)
-		if (folio_memcg(folios[i]) != folio_memcg(folios[0]) ||
-		    folio_nid(folios[i]) != folio_nid(folios[0]) ||
-		    folio_order(folios[i]) != folio_order(folios[0]))
+		if (folio_memcg(folios[i]) != memcg ||
+		    folio_nid(folios[i]) != nid || folio_order(folios[i]) != order)
 			break;
 	return i;
 }
