@@ -666,9 +666,8 @@ void pram_data_forget(struct pram_node *node)
 
 /**
  * pram_data_uncharge - charge a node's folios to nobody
- * @node: the node, which a load had that has been given up. What is still mapped stays
- *	charged to whom it was given; somebody who is killed lets go of his memory before
- *	he closes the stream.
+ * @node: the node, whose load has been given up. What is still mapped stays charged as it
+ *	is; a task that is killed gives its memory up before it closes the stream.
  */
 void pram_data_uncharge(struct pram_node *node)
 {

@@ -11,12 +11,12 @@
  * The number of holders that frames.c keeps for each frame is what this goes by, and
  * the lock of the folio is what makes it safe. To be taken over a folio is locked,
  * unmapped, and must have no reference that is not accounted for; then it is held, and
- * only then unlocked. Whoever maps it does so under this lock. So he is either before
- * that, and his mapping goes, or after, and sees that the folio is held. Nothing else
- * is noted down, so a dump that fails has nothing to undo.
+ * only then unlocked. A folio is mapped under this lock. So a mapping is either made
+ * before that, and is undone, or later, and then the folio is seen to be held. Nothing
+ * else is noted down, so a dump that fails has nothing to undo.
  *
  * A restore goes the same way back: folios of the node are put into holes of the file,
- * and are held until it is committed. Whatever touches them before gets copies.
+ * and are held until it is committed. Whoever may write to them before gets copies.
  *
  * Here is what others call, and the copying; folios are taken over in shmem_save.c, and
  * put into files in shmem_load.c.
@@ -45,7 +45,7 @@ static DEFINE_MUTEX(pram_shmem_lock);
 /**
  * struct pram_kept_file - a file that is kept a while longer
  * @link: in &pram_node.files, and then in pram_kept_files.
- * @file: the file, which the tasks that have it mapped are the last to have, mostly.
+ * @file: the file. Mostly nobody but the tasks that were dumped has it.
  */
 struct pram_kept_file {
 	struct list_head	link;
@@ -53,9 +53,9 @@ struct pram_kept_file {
 };
 
 /*
- * A file that nobody has any more has its folios taken out of the page cache one by one,
- * though they are not even freed, as a node has them. The end of a dump would have to
- * wait for that. So it is put off; and if a kexec is first, nobody has to do it.
+ * When a file is released for good its folios are taken out of the page cache one by
+ * one, although a node has them and none is freed. The end of a dump would have to wait
+ * for that. So it is put off, and need not be done if the kexec comes first.
  */
 #define PRAM_KEPT_FOR	(5 * HZ)
 
@@ -70,7 +70,7 @@ static void pram_put_kept_files(struct work_struct *work)
 	scoped_guard(spinlock, &pram_kept_files_lock)
 		list_splice_init(&pram_kept_files, &files);
 	list_for_each_entry_safe(kept, next, &files, link) {
-		/* Not later: whoever waits for this work waits for its end. */
+		/* Not by a later work: others wait for this one. */
 		__fput_sync(kept->file);
 		kfree(kept);
 	}
@@ -343,7 +343,7 @@ int pram_shmem_unshare(struct folio **foliop, pgoff_t index, gfp_t gfp,
 	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(old), old);
 	if (folio_contain_hwpoisoned_page(old))
 		return -EHWPOISON;
-	/* Those who only read it have to see what is written now. */
+	/* Readers have to see what is written from now on. */
 	if (folio_mapped(old))
 		unmap_mapping_folio(old);
 	new = pram_shmem_replace(old, gfp, mm);

@@ -202,7 +202,7 @@ long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode
 	int nr, charged, ret;
 
 	max = min(max, PRAM_INSERT_BATCH - index % PRAM_INSERT_BATCH);
-	/* Nor does anybody map them meanwhile who knows them to be fresh. */
+	/* So that nobody maps them meanwhile as fresh pages. */
 	guard(mutex)(&found->node->mappings_lock);
 	nr = pram_find_fresh_pages(found, folios, max);
 	if (!nr)
@@ -327,7 +327,7 @@ unlock:
  * @addr: where in it.
  * @end: up to where, at most.
  * @page: the node's page for @addr.
- * @patience: how often to wait for others yet.
+ * @patience: how often it may still wait for others.
  * @copy: set to how many pages have to be copied behind what was done.
  *
  * Return: how many pages are in the file, beginning with the first; -ENOMEM, -EINTR or
@@ -372,7 +372,7 @@ long pram_shmem_load(struct pram_node *node, struct pram_found *found,
 			cond_resched();
 			continue;
 		}
-		/* Nor does anybody map it meanwhile who knows it to be fresh. */
+		/* So that nobody maps it meanwhile as a fresh page. */
 		if (mutex_lock_killable(&node->mappings_lock)) {
 			ret = -EINTR;
 			break;

@@ -20,7 +20,7 @@
 /* Folios that are taken over together. */
 #define PRAM_TAKE_BATCH		256
 
-/* Waits for others to take their eyes off folios, for each call. */
+/* How often a call waits for others to drop a reference that they have for a moment. */
 #define PRAM_TAKE_PATIENCE	10
 
 /**
@@ -31,7 +31,7 @@
  * @moved: up to this index folios were moved out of scratch, if they could be.
  * @split: up to this index folios were split of which only a part is to be taken, if
  *	they could be.
- * @patience: how often to wait yet.
+ * @patience: how often it may still wait.
  * @block: the block of pages in which a folio was found last that is not in scratch.
  * @nr_locked: used elements of @locked.
  * @nr: used elements of @entries.
@@ -52,7 +52,7 @@ struct pram_taker {
 	u64			entries[PRAM_TAKE_BATCH];
 };
 
-/* Give the node what is locked. Nobody can have come by it before it is held. */
+/* Give the node what is locked: nobody gets at a folio before it is held. */
 static int pram_taker_flush(struct pram_taker *taker)
 {
 	int err = 0;
@@ -91,7 +91,7 @@ static bool pram_taker_alone(struct pram_taker *taker, struct folio *folio)
 		if (folio_ref_count(folio) == folio_expected_ref_count(folio) +
 					      pram_folio_holders(folio) + 1)
 			return true;
-		/* What waits to be put on an LRU list has one for it, as if just read in. */
+		/* While it waits to be put on an LRU list it has one for that. */
 		if (!tries) {
 			lru_add_drain();
 			continue;
@@ -107,7 +107,7 @@ static bool pram_taker_alone(struct pram_taker *taker, struct folio *folio)
 }
 
 /*
- * See to it that nobody can write to a locked folio any more, but by asking shmem for it.
+ * Make sure that nobody can write to a locked folio any more without asking shmem for it.
  *
  * Return: 0 (%PRAM_COPY_NOT), or why it has to be copied.
  */
@@ -120,7 +120,7 @@ static enum pram_copy_reason pram_taker_unmap(struct pram_taker *taker,
 		return PRAM_COPY_SCRATCH;
 	if (folio_mapped(folio))
 		unmap_mapping_folio(folio);
-	/* Pins, and those who look at another task's memory to write to it. */
+	/* Who has pinned it, or writes to it through /proc/PID/mem, has a reference. */
 	if (folio_mapped(folio) || !pram_taker_alone(taker, folio))
 		return PRAM_COPY_PINNED;
 	return PRAM_COPY_NOT;
@@ -180,7 +180,7 @@ static int pram_taker_lock(struct pram_taker *taker, pgoff_t index,
 	err = pram_taker_flush(taker);
 	if (err)
 		return err;
-	/* Be it swapped out. */
+	/* It may be swapped out. */
 	err = shmem_get_folio(taker->mapping->host, index, 0, foliop, SGP_READ);
 	/* The file has become shorter. */
 	return err == -EINVAL ? -EFAULT : err;
@@ -343,7 +343,7 @@ static int pram_taker_range(struct pram_taker *taker, pgoff_t index, pgoff_t end
 
 	taker->moved = 0;
 	taker->split = 0;
-	/* At once for all, mostly: what is mapped again until it is its turn goes then. */
+	/* Nearly all of it: what is mapped again before its turn is unmapped then. */
 	if (!copy)
 		pram_unmap_file(taker->mapping, index, end - index);
 	while (index < end && !err) {
@@ -352,7 +352,7 @@ static int pram_taker_range(struct pram_taker *taker, pgoff_t index, pgoff_t end
 			err = -EINTR;
 		} else if (index >= plain) {
 			err = pram_taker_take_plain(taker, index, end, &next);
-			/* It is not asked for each of those that follow. */
+			/* Those that follow are mostly of the same kind. */
 			if (next == index && !err)
 				plain = index + PRAM_NOT_PLAIN;
 		}
@@ -410,7 +410,7 @@ int pram_adopt_file(struct file *stream, struct file *file,
 	taker->patience = PRAM_TAKE_PATIENCE;
 	taker->block = ULONG_MAX;
 
-	/* Before the first of them is held; who names none only asks if it could be. */
+	/* Before the first of them is held. Without ranges this is only a question. */
 	if (nr && !is_file_hugepages(file)) {
 		pram_shmem_hold(node);
 		pram_shmem_keep(node, file);

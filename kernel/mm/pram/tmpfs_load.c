@@ -633,7 +633,7 @@ static int pram_tmpfs_load_folio(struct pram_node *node, struct inode *inode,
 {
 	int err = -EBUSY;
 
-	/* Nor does anybody map it meanwhile who knows it to be fresh. */
+	/* So that nobody maps it meanwhile as a fresh page. */
 	scoped_guard(mutex, &node->mappings_lock) {
 		folio_lock(folio);
 		/* Writing to the file must not change what another node has. */
