@@ -69,7 +69,7 @@ bool pram_checkpoint_is_pages_image(const char *image);
  * @replace: replace a committed checkpoint of that name, atomically, at commit
  * @checksums: keep checksums of the pages, too (the metadata always has them)
  * @copy: never take over pages, always copy
- * @dying: the tasks are killed after the commit, see pram_commit_dying()
+ * @commit_flags: what the commit does to the tasks, see pram_commit_flags()
  * @evacuate: have memory moved now that would have to be moved when it is taken over;
  *	only where pram_info() reports %PRAM_FEATURE_EVACUATE
  * @images_dir: CRIU's images directory for the index, or %NULL
@@ -81,8 +81,8 @@ struct pram_writer_options {
 	bool		replace;
 	bool		checksums;
 	bool		copy;
-	bool		dying;
 	bool		evacuate;
+	uint32_t	commit_flags;
 	const char	*images_dir;
 	const char	*criu_version;
 };

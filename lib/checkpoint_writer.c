@@ -41,7 +41,7 @@ enum writer_state {
 
 struct pram_checkpoint_writer {
 	int			dev;		/* borrowed */
-	bool			dying;		/* as in the options */
+	uint32_t		commit_flags;	/* as in the options */
 	enum writer_state	state;
 	uint32_t		pages_flags;	/* PRAM_SAVE_* of page nodes */
 	int			stream;		/* of the metadata node */
@@ -156,7 +156,7 @@ static int writer_init(struct pram_checkpoint_writer *w, const char *name,
 	if (ret)
 		return ret;
 
-	w->dying = options->dying;
+	w->commit_flags = options->commit_flags;
 	w->pages_flags = replace | (options->checksums ? PRAM_SAVE_CHECKSUM : 0) |
 			 (options->copy ? PRAM_SAVE_COPY : 0);
 	w->stream = pram_save(w->dev, node_name, PRAM_BYTE_STREAM, PRAM_SAVE_CHECKSUM | replace |
@@ -525,7 +525,7 @@ int pram_writer_commit(struct pram_checkpoint_writer *w)
 		fds[nr++] = w->replaced.fds[i];
 	fds[nr++] = w->stream;
 
-	ret = (w->dying ? pram_commit_dying : pram_commit)(w->dev, fds, nr);
+	ret = pram_commit_flags(w->dev, fds, nr, w->commit_flags);
 	if (!ret)
 		w->state = WRITER_COMMITTED;
 	return ret;

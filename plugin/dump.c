@@ -38,6 +38,7 @@ static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
 static uint64_t features;	/* of these PRAM_FEATURE_* kinds of memory */
 static bool adopt_present;	/* the kernel finds what there is */
 static bool tasks_die;		/* the kernel takes down what is left of them */
+static uint32_t commit_flags;	/* PRAM_COMMIT_* */
 
 const char *pram_dump_refused_option(void)
 {
@@ -157,9 +158,14 @@ static int choose_adopt(void)
 		adopt = PRAM_ADOPT_NO;
 	features = adopt == PRAM_ADOPT_RANGE ? info.features : 0;
 	adopt_present = features & PRAM_FEATURE_ADOPT_PRESENT;
+	commit_flags = 0;
+	if (opts.final_state == TASK_DEAD && info.features & PRAM_FEATURE_EXITKILL)
+		commit_flags |= PRAM_COMMIT_EXITKILL;
 	/* It begins with the last close of the device, and whose it is may not close it soon. */
 	tasks_die = opts.final_state == TASK_DEAD && info.features & PRAM_FEATURE_TASKS_DIE &&
 		    session.settings.fd < 0;
+	if (tasks_die)
+		commit_flags |= PRAM_COMMIT_TASKS_DIE;
 	return 0;
 }
 
@@ -281,7 +287,7 @@ int pram_dump_begin(void)
 		.replace = session.settings.replace,
 		.checksums = session.settings.checksums,
 		.copy = adopt == PRAM_ADOPT_NO,
-		.dying = tasks_die,
+		.commit_flags = commit_flags,
 		/* As long as the tasks run. */
 		.evacuate = features & PRAM_FEATURE_EVACUATE,
 		.images_dir = session.images_dir,
@@ -529,9 +535,10 @@ int pram_dump_commit(void)
 		return ret;
 	}
 	/*
-	 * A criu that is killed from here on takes the tasks with it. Not before the
-	 * commit: killed between the two it leaves both the tasks and the checkpoint,
-	 * which is a nuisance. Neither would be a loss.
+	 * A criu that is killed from here on takes the tasks with it, and its guard knows. A
+	 * kernel with PRAM_FEATURE_EXITKILL has bound the tasks by the commit. Without, it is
+	 * not done before the commit: a criu that is killed between the two leaves both the
+	 * tasks and the checkpoint, which is a nuisance. Neither would be a loss.
 	 */
 	if (criu_point_of_no_return())
 		pr_warn("can't bind the tasks to criu: if it is killed now they run on\n");
