@@ -519,9 +519,15 @@ unsigned int pram_tmpfs_nr_writable(void);
 /* corrupt.c */
 #ifdef CONFIG_PRAM_CORRUPT
 void pram_corrupt_handover(void);
+bool pram_corrupt_pass_over(void);
 #else
 static inline void pram_corrupt_handover(void)
 {
+}
+
+static inline bool pram_corrupt_pass_over(void)
+{
+	return false;
 }
 #endif
 

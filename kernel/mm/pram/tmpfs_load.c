@@ -774,6 +774,9 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 
 		if (n < 0)
 			return n;
+		if (pram_corrupt_pass_over())
+			shmem_truncate_range(inode, (loff_t)(ser->index + done) << PAGE_SHIFT,
+					     ((loff_t)(ser->index + done + 1) << PAGE_SHIFT) - 1);
 		done += n;
 		loader->counts->nr_pages += n;
 		if (fatal_signal_pending(current))
