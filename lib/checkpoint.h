@@ -18,6 +18,8 @@
 
 #include "pram_image.pb-c.h"
 
+struct pram_tasks;
+
 /* ---- names ------------------------------------------------------------- */
 
 #define PRAM_CHECKPOINT_PREFIX	"criu:"
@@ -127,6 +129,18 @@ int pram_writer_create(int dev, const char *name, const struct pram_writer_optio
  */
 int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm,
 			 const char *cgroup);
+
+/* At most so many files that a kexec destroys are noted. */
+#define PRAM_WRITER_LOST_FILES_MAX	256
+
+/**
+ * pram_writer_set_lost_files() - note which files of the tasks a kexec destroys
+ * @w: the writer, before pram_writer_seal()
+ * @tasks: of whom they are
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks);
 
 /**
  * pram_writer_image() - create a small image

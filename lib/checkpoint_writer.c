@@ -13,6 +13,7 @@
 #include "checkpoint_index.h"
 #include "checkpoint_nodes.h"
 #include "pram.h"
+#include "tasks.h"
 #include "util.h"
 #include "writer_queue.h"
 
@@ -194,6 +195,26 @@ int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char
 	w->index->has_root_pid = true;
 	w->index->root_pid = pid;
 	return ret ?: set_string(&w->index->cgroup, cgroup);
+}
+
+int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks)
+{
+	const size_t nr = tasks->nr_lost < PRAM_WRITER_LOST_FILES_MAX ? tasks->nr_lost :
+								       PRAM_WRITER_LOST_FILES_MAX;
+
+	if (!nr)
+		return 0;
+	w->index->lost_file = calloc(nr, sizeof(*w->index->lost_file));
+	if (!w->index->lost_file)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++) {
+		const int ret = set_string(&w->index->lost_file[i], tasks->lost[i].path);
+
+		if (ret)
+			return ret;
+		w->index->n_lost_file++;
+	}
+	return 0;
 }
 
 /* ---- images, in any process -------------------------------------------- */

@@ -201,47 +201,44 @@ static void log_lost_files(const struct pram_tasks *tasks)
  * What is known of the tasks is said before they are frozen; and what cannot be done for
  * lack of memory is not begun.
  */
-static int look_at_tasks(void)
+static int look_at_tasks(struct pram_tasks *tasks)
 {
 	const uint64_t mib = 1 << 20;
-	struct pram_tasks tasks;
 	struct pram_room room;
 	uint64_t copy, least;
-	int ret = 0;
 
 	/* Who can't be looked at is CRIU's to report. */
-	if (pram_tasks_look(root_item->pid->real, &tasks))
-		goto out;
-	log_lost_files(&tasks);
+	if (pram_tasks_look(root_item->pid->real, tasks))
+		return 0;
+	log_lost_files(tasks);
 	if (pram_room_get(&room))
-		goto out;
-	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, features, &least);
+		return 0;
+	copy = pram_tasks_copied(tasks, adopt == PRAM_ADOPT_NO, features, &least);
 	pr_info("%zu tasks, up to %" PRIu64 " MiB of their memory is copied (shared %" PRIu64
 		", deleted files %" PRIu64 ", hugetlb %" PRIu64 ", merged by KSM %" PRIu64 "), %"
-		PRIu64 " MiB is available\n", tasks.nr, copy / mib,
-		features & PRAM_FEATURE_ADOPT_FILE ? 0 : tasks.shared_bytes / mib,
-		tasks.ghost_bytes / mib,
-		tasks.hugetlb_bytes / mib,
-		tasks.ksm_bytes / mib, room.available / mib);
+		PRIu64 " MiB is available\n", tasks->nr, copy / mib,
+		features & PRAM_FEATURE_ADOPT_FILE ? 0 : tasks->shared_bytes / mib,
+		tasks->ghost_bytes / mib,
+		tasks->hugetlb_bytes / mib,
+		tasks->ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
 		pr_err("at least %" PRIu64 " MiB of the tasks' memory must be copied, and there is "
 		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
 		       "--task %d\" says what is copied\n", least / mib, room.most / mib,
-		       tasks.pids[0]);
-		ret = -ENOMEM;
-	} else if (copy > room.available) {
+		       tasks->pids[0]);
+		return -ENOMEM;
+	}
+	if (copy > room.available)
 		pr_warn("%" PRIu64 " MiB may have to be copied and %" PRIu64 " MiB of memory is "
 			"available: the dump may fail for lack of it\n", copy / mib,
 			room.available / mib);
-	}
-out:
-	pram_tasks_free(&tasks);
-	return ret;
+	return 0;
 }
 
 int pram_dump_begin(void)
 {
 	const char *refused = pram_dump_refused_option();
+	struct pram_tasks tasks = { .nr = 0 };
 	struct pram_writer_options options;
 	char reason[PRAM_CALLER_REASON_MAX];
 	unsigned int waited_ms = 0;
@@ -279,7 +276,7 @@ int pram_dump_begin(void)
 	ret = choose_adopt();
 	if (ret)
 		goto err;
-	ret = look_at_tasks();
+	ret = look_at_tasks(&tasks);
 	if (ret)
 		goto err;
 
@@ -302,9 +299,13 @@ int pram_dump_begin(void)
 		goto err;
 	}
 	set_root();
+	if (pram_writer_set_lost_files(writer, &tasks))
+		pr_warn("out of memory: \"pramctl check --kexec\" won't name files that a kexec destroys\n");
+	pram_tasks_free(&tasks);
 	log_begun();
 	return 0;
 err:
+	pram_tasks_free(&tasks);
 	pram_session_end(&session);
 	return ret;
 }
