@@ -26,9 +26,10 @@
 #define CRIU_VERSION_MIN	"4.2.1"
 /*
  * criu exports all its functions to plugins. This one is the last that criu-hooks/
- * adds, and exists in no other criu.
+ * adds, by patch 0049, and exists in no other criu. Whether criu and plugin were built
+ * for each other only the plugin knows, by their build ids.
  */
-#define CRIU_HOOK_SYMBOL	"criu_dump_aborted"
+#define CRIU_HOOK_SYMBOL	"guard_committing"
 
 /* Like root's PATH, whoever asks: criu and kexec lie where users do not look. */
 #define PROGRAM_DIRS	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "check.h"
+#include "checkpoint.h"
 #include "output.h"
 #include "sysfile.h"
+#include "tasks.h"
 #include "util.h"
 
 #define LOAD_IT	"load one with: kexec -s -l VMLINUZ --initrd=INITRD --reuse-cmdline"
@@ -79,6 +81,41 @@ static void add_nodes(struct check *check, const struct held *held)
 	if (held->saving)
 		check_add(check, "nodes being saved", CHECK_LOST, saving,
 			  "wait until criu dump has ended");
+}
+
+/* Of one checkpoint, by what its index says; how damage of that is told is another's business. */
+static void add_files_of(struct check *check, int dev, const char *name)
+{
+	_cleanup_free_ char *item = output_format("file of %s", name);
+	struct pram_checkpoint_reader *r;
+	const PramCheckpoint *index;
+
+	if (pram_reader_open(dev, name, PRAM_LOAD_PEEK, &r))
+		return;
+	index = pram_reader_index(r);
+	for (size_t i = 0; i < index->n_lost_file; i++) {
+		_cleanup_free_ char *found = output_format("%s, in memory that a kexec destroys",
+							   index->lost_file[i]);
+
+		if (pram_file_is_lost(index->lost_file[i]))
+			check_add(check, item, CHECK_LOST, found,
+				  "copy it to a disk, and back before the restore, which needs it there");
+	}
+	pram_reader_close(r);
+}
+
+/* Files without which a restore fails, on file systems in memory that nobody saves. */
+static void add_files(struct check *check)
+{
+	_cleanup_close_ int dev = pram_open();
+	struct pram_checkpoint_node belongs;
+	struct pram_node_stat node = { .id = 0 };
+
+	while (dev >= 0 && pram_list_next(dev, &node) > 0) {
+		if (pram_checkpoint_node_parse(&node, &belongs) && !*belongs.image &&
+		    node.state != PRAM_NODE_SAVING && node.state != PRAM_NODE_BROKEN)
+			add_files_of(check, dev, belongs.name);
+	}
 }
 
 static void add_next_kernel(struct check *check)
@@ -216,6 +253,8 @@ enum pramctl_exit pramctl_check_loss(const struct pramctl_args *args)
 		return status;
 	check.items = output_new_array();
 	add_nodes(&check, &held);
+	if (args->kexec)
+		add_files(&check);
 	mounted = add_mounts(&check);
 	if (args->nr)
 		check_add_images(&check, args->operands[0], args->nr > 1 ? args->operands[1] : NULL,

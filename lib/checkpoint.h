@@ -18,6 +18,8 @@
 
 #include "pram_image.pb-c.h"
 
+struct pram_tasks;
+
 /* ---- names ------------------------------------------------------------- */
 
 #define PRAM_CHECKPOINT_PREFIX	"criu:"
@@ -69,7 +71,7 @@ bool pram_checkpoint_is_pages_image(const char *image);
  * @replace: replace a committed checkpoint of that name, atomically, at commit
  * @checksums: keep checksums of the pages, too (the metadata always has them)
  * @copy: never take over pages, always copy
- * @dying: the tasks are killed after the commit, see pram_commit_dying()
+ * @commit_flags: what the commit does to the tasks, see pram_commit_flags()
  * @evacuate: have memory moved now that would have to be moved when it is taken over;
  *	only where pram_info() reports %PRAM_FEATURE_EVACUATE
  * @images_dir: CRIU's images directory for the index, or %NULL
@@ -81,8 +83,8 @@ struct pram_writer_options {
 	bool		replace;
 	bool		checksums;
 	bool		copy;
-	bool		dying;
 	bool		evacuate;
+	uint32_t	commit_flags;
 	const char	*images_dir;
 	const char	*criu_version;
 };
@@ -127,6 +129,18 @@ int pram_writer_create(int dev, const char *name, const struct pram_writer_optio
  */
 int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char *comm,
 			 const char *cgroup);
+
+/* At most so many files that a kexec destroys are noted. */
+#define PRAM_WRITER_LOST_FILES_MAX	256
+
+/**
+ * pram_writer_set_lost_files() - note which files of the tasks a kexec destroys
+ * @w: the writer, before pram_writer_seal()
+ * @tasks: of whom they are
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks);
 
 /**
  * pram_writer_image() - create a small image

@@ -13,6 +13,7 @@
 #include "checkpoint_index.h"
 #include "checkpoint_nodes.h"
 #include "pram.h"
+#include "tasks.h"
 #include "util.h"
 #include "writer_queue.h"
 
@@ -41,7 +42,7 @@ enum writer_state {
 
 struct pram_checkpoint_writer {
 	int			dev;		/* borrowed */
-	bool			dying;		/* as in the options */
+	uint32_t		commit_flags;	/* as in the options */
 	enum writer_state	state;
 	uint32_t		pages_flags;	/* PRAM_SAVE_* of page nodes */
 	int			stream;		/* of the metadata node */
@@ -156,7 +157,7 @@ static int writer_init(struct pram_checkpoint_writer *w, const char *name,
 	if (ret)
 		return ret;
 
-	w->dying = options->dying;
+	w->commit_flags = options->commit_flags;
 	w->pages_flags = replace | (options->checksums ? PRAM_SAVE_CHECKSUM : 0) |
 			 (options->copy ? PRAM_SAVE_COPY : 0);
 	w->stream = pram_save(w->dev, node_name, PRAM_BYTE_STREAM, PRAM_SAVE_CHECKSUM | replace |
@@ -194,6 +195,26 @@ int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char
 	w->index->has_root_pid = true;
 	w->index->root_pid = pid;
 	return ret ?: set_string(&w->index->cgroup, cgroup);
+}
+
+int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks)
+{
+	const size_t nr = tasks->nr_lost < PRAM_WRITER_LOST_FILES_MAX ? tasks->nr_lost :
+								       PRAM_WRITER_LOST_FILES_MAX;
+
+	if (!nr)
+		return 0;
+	w->index->lost_file = calloc(nr, sizeof(*w->index->lost_file));
+	if (!w->index->lost_file)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++) {
+		const int ret = set_string(&w->index->lost_file[i], tasks->lost[i].path);
+
+		if (ret)
+			return ret;
+		w->index->n_lost_file++;
+	}
+	return 0;
 }
 
 /* ---- images, in any process -------------------------------------------- */
@@ -525,7 +546,7 @@ int pram_writer_commit(struct pram_checkpoint_writer *w)
 		fds[nr++] = w->replaced.fds[i];
 	fds[nr++] = w->stream;
 
-	ret = (w->dying ? pram_commit_dying : pram_commit)(w->dev, fds, nr);
+	ret = pram_commit_flags(w->dev, fds, nr, w->commit_flags);
 	if (!ret)
 		w->state = WRITER_COMMITTED;
 	return ret;

@@ -174,7 +174,7 @@ int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_
 	return ret;
 }
 
-static int commit(int dev, const int *fds, size_t nr_fds, uint32_t flags)
+int pram_commit_flags(int dev, const int *fds, size_t nr_fds, uint32_t flags)
 {
 	struct pram_ioctl_commit arg = {
 		.size = sizeof(arg),
@@ -190,12 +190,7 @@ static int commit(int dev, const int *fds, size_t nr_fds, uint32_t flags)
 
 int pram_commit(int dev, const int *fds, size_t nr_fds)
 {
-	return commit(dev, fds, nr_fds, 0);
-}
-
-int pram_commit_dying(int dev, const int *fds, size_t nr_fds)
-{
-	return commit(dev, fds, nr_fds, PRAM_COMMIT_TASKS_DIE);
+	return pram_commit_flags(dev, fds, nr_fds, 0);
 }
 
 int pram_stat(int dev, const char *name, struct pram_node_stat *node)

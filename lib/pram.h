@@ -165,19 +165,19 @@ int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_
 int pram_commit(int dev, const int *fds, size_t nr_fds);
 
 /**
- * pram_commit_dying() - pram_commit() for tasks that are about to be killed
+ * pram_commit_flags() - pram_commit() for tasks that are about to be killed
  * @dev: as pram_commit(), and as the other arguments
  * @fds: as pram_commit()
  * @nr_fds: as pram_commit()
+ * @flags: %PRAM_COMMIT_TASKS_DIE: the tasks' memory is taken down by the kernel when all
+ *	descriptors that came of the open of @dev are closed; %PRAM_COMMIT_EXITKILL: tasks
+ *	that the calling thread traces die with it from now on
  *
- * The tasks' memory is taken down by the kernel when all descriptors that came of the
- * open of @dev are closed: see %PRAM_COMMIT_TASKS_DIE.
- *
- * Only where pram_info() reports %PRAM_FEATURE_TASKS_DIE.
+ * Each flag only where pram_info() reports it.
  *
  * Return: as pram_commit().
  */
-int pram_commit_dying(int dev, const int *fds, size_t nr_fds);
+int pram_commit_flags(int dev, const int *fds, size_t nr_fds, uint32_t flags);
 
 /**
  * pram_stat() - describe the node of that name

@@ -245,6 +245,11 @@ static void look_at_refused(struct look *look, pid_t pid, const char *link, bool
 
 /* ---- what a kexec destroys --------------------------------------------- */
 
+static bool is_in_memory(const struct statfs *fs)
+{
+	return fs->f_type == TMPFS_MAGIC || fs->f_type == RAMFS_MAGIC;
+}
+
 /* A file by its link in /proc. */
 static void look_at_file(struct look *look, pid_t pid, const char *link)
 {
@@ -254,9 +259,7 @@ static void look_at_file(struct look *look, pid_t pid, const char *link)
 	char path[4096];
 	ssize_t len;
 
-	if (stat(link, &st) || !S_ISREG(st.st_mode) || statfs(link, &fs))
-		return;
-	if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+	if (stat(link, &st) || !S_ISREG(st.st_mode) || statfs(link, &fs) || !is_in_memory(&fs))
 		return;
 	if (!is_new(look, &st))
 		return;
@@ -275,6 +278,16 @@ static void look_at_file(struct look *look, pid_t pid, const char *link)
 	if (lost)
 		*lost = (struct pram_task_file){ st.st_dev, st.st_ino, pid, strdup(path) };
 	look->failed |= !lost || !lost->path;
+}
+
+bool pram_file_is_lost(const char *path)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (stat(path, &st) || statfs(path, &fs))
+		return true;
+	return is_in_memory(&fs) && !is_kept(getpid(), st.st_dev);
 }
 
 static void look_at_fds(struct look *look, pid_t pid)

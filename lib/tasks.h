@@ -101,6 +101,14 @@ uint64_t pram_tasks_copied(const struct pram_tasks *tasks, bool all, uint64_t fe
 void pram_tasks_free(struct pram_tasks *tasks);
 
 /**
+ * pram_file_is_lost() - does a kexec destroy the file of that path?
+ * @path: the path, here
+ *
+ * Return: whether it does, or there is no such file now.
+ */
+bool pram_file_is_lost(const char *path);
+
+/**
  * struct pram_room - memory that there is for copies
  * @available: as the kernel estimates it, MemAvailable
  * @most: if all that can be dropped or swapped out is

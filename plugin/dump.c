@@ -38,6 +38,7 @@ static enum pram_adopt adopt;	/* as set, or as far as the kernel can */
 static uint64_t features;	/* of these PRAM_FEATURE_* kinds of memory */
 static bool adopt_present;	/* the kernel finds what there is */
 static bool tasks_die;		/* the kernel takes down what is left of them */
+static uint32_t commit_flags;	/* PRAM_COMMIT_* */
 
 const char *pram_dump_refused_option(void)
 {
@@ -157,9 +158,14 @@ static int choose_adopt(void)
 		adopt = PRAM_ADOPT_NO;
 	features = adopt == PRAM_ADOPT_RANGE ? info.features : 0;
 	adopt_present = features & PRAM_FEATURE_ADOPT_PRESENT;
+	commit_flags = 0;
+	if (opts.final_state == TASK_DEAD && info.features & PRAM_FEATURE_EXITKILL)
+		commit_flags |= PRAM_COMMIT_EXITKILL;
 	/* It begins with the last close of the device, and whose it is may not close it soon. */
 	tasks_die = opts.final_state == TASK_DEAD && info.features & PRAM_FEATURE_TASKS_DIE &&
 		    session.settings.fd < 0;
+	if (tasks_die)
+		commit_flags |= PRAM_COMMIT_TASKS_DIE;
 	return 0;
 }
 
@@ -195,47 +201,44 @@ static void log_lost_files(const struct pram_tasks *tasks)
  * What is known of the tasks is said before they are frozen; and what cannot be done for
  * lack of memory is not begun.
  */
-static int look_at_tasks(void)
+static int look_at_tasks(struct pram_tasks *tasks)
 {
 	const uint64_t mib = 1 << 20;
-	struct pram_tasks tasks;
 	struct pram_room room;
 	uint64_t copy, least;
-	int ret = 0;
 
 	/* Who can't be looked at is CRIU's to report. */
-	if (pram_tasks_look(root_item->pid->real, &tasks))
-		goto out;
-	log_lost_files(&tasks);
+	if (pram_tasks_look(root_item->pid->real, tasks))
+		return 0;
+	log_lost_files(tasks);
 	if (pram_room_get(&room))
-		goto out;
-	copy = pram_tasks_copied(&tasks, adopt == PRAM_ADOPT_NO, features, &least);
+		return 0;
+	copy = pram_tasks_copied(tasks, adopt == PRAM_ADOPT_NO, features, &least);
 	pr_info("%zu tasks, up to %" PRIu64 " MiB of their memory is copied (shared %" PRIu64
 		", deleted files %" PRIu64 ", hugetlb %" PRIu64 ", merged by KSM %" PRIu64 "), %"
-		PRIu64 " MiB is available\n", tasks.nr, copy / mib,
-		features & PRAM_FEATURE_ADOPT_FILE ? 0 : tasks.shared_bytes / mib,
-		tasks.ghost_bytes / mib,
-		tasks.hugetlb_bytes / mib,
-		tasks.ksm_bytes / mib, room.available / mib);
+		PRIu64 " MiB is available\n", tasks->nr, copy / mib,
+		features & PRAM_FEATURE_ADOPT_FILE ? 0 : tasks->shared_bytes / mib,
+		tasks->ghost_bytes / mib,
+		tasks->hugetlb_bytes / mib,
+		tasks->ksm_bytes / mib, room.available / mib);
 	if (least > room.most) {
 		pr_err("at least %" PRIu64 " MiB of the tasks' memory must be copied, and there is "
 		       "not more than %" PRIu64 " MiB of memory for it: free some; \"pramctl check "
 		       "--task %d\" says what is copied\n", least / mib, room.most / mib,
-		       tasks.pids[0]);
-		ret = -ENOMEM;
-	} else if (copy > room.available) {
+		       tasks->pids[0]);
+		return -ENOMEM;
+	}
+	if (copy > room.available)
 		pr_warn("%" PRIu64 " MiB may have to be copied and %" PRIu64 " MiB of memory is "
 			"available: the dump may fail for lack of it\n", copy / mib,
 			room.available / mib);
-	}
-out:
-	pram_tasks_free(&tasks);
-	return ret;
+	return 0;
 }
 
 int pram_dump_begin(void)
 {
 	const char *refused = pram_dump_refused_option();
+	struct pram_tasks tasks = { .nr = 0 };
 	struct pram_writer_options options;
 	char reason[PRAM_CALLER_REASON_MAX];
 	unsigned int waited_ms = 0;
@@ -273,7 +276,7 @@ int pram_dump_begin(void)
 	ret = choose_adopt();
 	if (ret)
 		goto err;
-	ret = look_at_tasks();
+	ret = look_at_tasks(&tasks);
 	if (ret)
 		goto err;
 
@@ -281,7 +284,7 @@ int pram_dump_begin(void)
 		.replace = session.settings.replace,
 		.checksums = session.settings.checksums,
 		.copy = adopt == PRAM_ADOPT_NO,
-		.dying = tasks_die,
+		.commit_flags = commit_flags,
 		/* As long as the tasks run. */
 		.evacuate = features & PRAM_FEATURE_EVACUATE,
 		.images_dir = session.images_dir,
@@ -296,9 +299,13 @@ int pram_dump_begin(void)
 		goto err;
 	}
 	set_root();
+	if (pram_writer_set_lost_files(writer, &tasks))
+		pr_warn("out of memory: \"pramctl check --kexec\" won't name files that a kexec destroys\n");
+	pram_tasks_free(&tasks);
 	log_begun();
 	return 0;
 err:
+	pram_tasks_free(&tasks);
 	pram_session_end(&session);
 	return ret;
 }
@@ -529,9 +536,10 @@ int pram_dump_commit(void)
 		return ret;
 	}
 	/*
-	 * A criu that is killed from here on takes the tasks with it. Not before the
-	 * commit: killed between the two it leaves both the tasks and the checkpoint,
-	 * which is a nuisance. Neither would be a loss.
+	 * A criu that is killed from here on takes the tasks with it, and its guard knows. A
+	 * kernel with PRAM_FEATURE_EXITKILL has bound the tasks by the commit. Without, it is
+	 * not done before the commit: a criu that is killed between the two leaves both the
+	 * tasks and the checkpoint, which is a nuisance. Neither would be a loss.
 	 */
 	if (criu_point_of_no_return())
 		pr_warn("can't bind the tasks to criu: if it is killed now they run on\n");

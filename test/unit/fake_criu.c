@@ -3,23 +3,23 @@
 #include <stdio.h>
 
 #ifdef FAKE_CRIU_HOOKS
-int criu_dump_aborted(void);
-int criu_dump_aborted(void)
+int guard_committing(void);
+int guard_committing(void)
 {
 	return 0;
 }
 
 static int use_hooks(void)
 {
-	return criu_dump_aborted();
+	return guard_committing();
 }
 #else
 /* To want the symbol is not to have it. */
-int criu_dump_aborted(void) __attribute__((weak));
+int guard_committing(void) __attribute__((weak));
 
 static int use_hooks(void)
 {
-	return criu_dump_aborted ? criu_dump_aborted() : 0;
+	return guard_committing ? guard_committing() : 0;
 }
 #endif
 

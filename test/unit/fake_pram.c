@@ -450,8 +450,8 @@ static int fake_commit(const struct pram_ioctl_commit *arg)
 	struct fake_node **nodes;
 	int error = 0;
 
-	if (arg->flags && !(arg->flags == PRAM_COMMIT_TASKS_DIE &&
-			    fake->features & PRAM_FEATURE_TASKS_DIE))
+	if (arg->flags & ~((fake->features & PRAM_FEATURE_TASKS_DIE ? PRAM_COMMIT_TASKS_DIE : 0) |
+			   (fake->features & PRAM_FEATURE_EXITKILL ? PRAM_COMMIT_EXITKILL : 0)))
 		return EOPNOTSUPP;
 	if (arg->reserved || !arg->nr_fds || arg->nr_fds > PRAM_COMMIT_MAX)
 		return EINVAL;

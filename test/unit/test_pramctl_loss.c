@@ -5,9 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 #include <unistd.h>
 
+#include "checkpoint.h"
 #include "pramctl_harness.h"
+#include "tasks.h"
 
 /* It must exit so and say that. */
 static void expect_verdict(const char *option, int status, const char *what)
@@ -87,6 +91,40 @@ static void test_check_loss_of_mounts(void **state)
 		make_system("0\n", "0\n", no_loss[i]);
 		expect_verdict("--kexec", PRAMCTL_OK, "nothing");
 	}
+}
+
+/* Files on a tmpfs that nobody saves, which tasks in a checkpoint had open. */
+static void test_check_loss_of_files(void **state)
+{
+	const struct pram_writer_options options = { .checksums = true };
+	char in_memory[] = "/dev/shm/pram-test-XXXXXX", on_disk[] = "/proc/version";
+	struct pram_task_file files[] = { { .path = in_memory }, { .path = on_disk } };
+	const struct pram_tasks tasks = { .lost = files, .nr_lost = 2 };
+	struct pram_checkpoint_writer *w;
+	struct statfs fs;
+	int fd;
+
+	(void)state;
+	if (statfs("/dev/shm", &fs) || fs.f_type != TMPFS_MAGIC)
+		skip();
+	fd = mkstemp(in_memory);
+	assert_true(fd >= 0);
+	close(fd);
+	make_system("1\n", "1\n", "");
+	assert_int_equal(pram_writer_create(test_dev(), "/files", &options, &w), 0);
+	assert_int_equal(pram_writer_set_lost_files(w, &tasks), 0);
+	expect_verdict("--kexec", PRAMCTL_FAILED, "are not committed");
+	assert_int_equal(pram_writer_seal(w), 0);
+	assert_int_equal(pram_writer_commit(w), 0);
+	pram_writer_close(w);
+	expect_verdict("--kexec", PRAMCTL_FAILED, "lost     file of /files             /dev/shm/pram-test-");
+	assert_non_null(strstr(last.out, ", in memory that a kexec destroys; copy it to a disk, and back"));
+	assert_null(strstr(last.out, on_disk));
+	/* A file that is gone already is not there for a restore, either. */
+	unlink(in_memory);
+	expect_verdict("--kexec", PRAMCTL_FAILED, "file of /files             /dev/shm/pram-test-");
+	fake_pram_break("criu:/files", false);
+	expect_verdict("--kexec", PRAMCTL_OK, "nothing");
 }
 
 /* Other mount namespaces are seen by the kernel alone. */
@@ -212,6 +250,7 @@ int test_pramctl_loss(void)
 	const struct CMUnitTest tests[] = {
 		scratch_test(test_check_loss),
 		scratch_test(test_check_loss_of_mounts),
+		scratch_test(test_check_loss_of_files),
 		scratch_test(test_check_loss_elsewhere),
 		scratch_test(test_check_loss_no_device),
 		scratch_test(test_check_images),

@@ -12,7 +12,7 @@
  *
  * The page stays on its LRU list. Reclaim may unmap it and give it a swap slot before
  * it sees that the page has another owner, and then cannot free it: the next fault
- * finds it in the swap cache, and who writes gets a copy as ever.
+ * finds it in the swap cache, and a write gets a copy as always.
  */
 
 #include <linux/bvec.h>
@@ -767,9 +767,9 @@ static unsigned long pram_next_present(struct vm_area_struct *vma,
 /*
  * Put pages from @addr up to @end into a node, table by table, as far as they are there.
  *
- * This is what fork() does, with the same locks: see pram_protect_ptes(). And who writes
- * to the memory of another task looks up a page and writes to it with mmap_lock held
- * for reading, so that he does both before this or both after it.
+ * This is what fork() does, with the same locks: see pram_protect_ptes(). To write to the
+ * memory of another task a page is looked up and written to with mmap_lock held for
+ * reading: both happen before this, or both after it.
  *
  * Return: 0 or an error; *@next is set to where it stopped.
  */
@@ -827,7 +827,7 @@ static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, addr);
-	/* There it is not for this to tell what is the task's own. */
+	/* Which pages are the task's own cannot be told there. */
 	if (walk->found && vma &&
 	    (is_vm_hugetlb_page(vma) || vma->vm_flags & (VM_IO | VM_PFNMAP))) {
 		mmap_write_unlock(mm);

@@ -11,10 +11,14 @@
  * is, once one is loaded), super or dir (of PRAM as a whole), node or map (metadata
  * of the node NAME) or data (of the node NAME). PAGE counts pages of this kind from
  * 0; BYTE is an offset in the page, BIT from 0 to 7.
+ *
+ * The number in the file "pass_over" is of pages of files of a tmpfs that are passed over
+ * when it is saved or loaded next, to test that this is noticed.
  */
 
 #define pr_fmt(fmt) "pram: " fmt
 
+#include <linux/atomic.h>
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/io.h>
@@ -201,11 +205,27 @@ static const struct file_operations pram_flip_fops = {
 	.release	= single_release,
 };
 
+static atomic_t pram_pass_over;
+
+/**
+ * pram_corrupt_pass_over - is a page of a tmpfs to be passed over?
+ *
+ * Return: whether it is, which makes one less for the next time.
+ */
+bool pram_corrupt_pass_over(void)
+{
+	return atomic_dec_if_positive(&pram_pass_over) >= 0;
+}
+
 static int __init pram_corrupt_init(void)
 {
-	if (pram_is_enabled())
-		debugfs_create_file("flip", 0600, debugfs_create_dir("pram", NULL),
-				    NULL, &pram_flip_fops);
+	struct dentry *dir;
+
+	if (!pram_is_enabled())
+		return 0;
+	dir = debugfs_create_dir("pram", NULL);
+	debugfs_create_file("flip", 0600, dir, NULL, &pram_flip_fops);
+	debugfs_create_atomic_t("pass_over", 0600, dir, &pram_pass_over);
 	return 0;
 }
 late_initcall(pram_corrupt_init);

@@ -139,8 +139,13 @@ int pram_data_add(struct pram_node *node, const u64 *entries, unsigned int nr,
 		now = min_t(u64, nr - *added,
 			    pram_map_capacity(node->flags) - map->nr_entries);
 		at = &map->entries[map->nr_entries];
-		memcpy(at, entries + *added, now * sizeof(*at));
-		err = pram_frames_get(at, now, node->exempt);
+		for (;; now /= 2) {
+			memcpy(at, entries + *added, now * sizeof(*at));
+			err = pram_frames_get(at, now, node->exempt);
+			/* Up to the limit fewer may fit. */
+			if (err != -ENOSPC || now == 1)
+				break;
+		}
 		if (err) {
 			pram_data_drop_room(node);
 			return err;
@@ -661,9 +666,8 @@ void pram_data_forget(struct pram_node *node)
 
 /**
  * pram_data_uncharge - charge a node's folios to nobody
- * @node: the node, which a load had that has been given up. What is still mapped stays
- *	charged to whom it was given; somebody who is killed lets go of his memory before
- *	he closes the stream.
+ * @node: the node, whose load has been given up. What is still mapped stays charged as it
+ *	is; a task that is killed gives its memory up before it closes the stream.
  */
 void pram_data_uncharge(struct pram_node *node)
 {

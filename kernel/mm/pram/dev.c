@@ -11,6 +11,9 @@
 #include <linux/init.h>
 #include <linux/miscdevice.h>
 #include <linux/overflow.h>
+#include <linux/ptrace.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -55,7 +58,8 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 	info->abi_version = PRAM_ABI_VERSION;
 	info->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP |
 			 PRAM_FEATURE_SHARE | PRAM_FEATURE_ADOPT_PRESENT |
-			 PRAM_FEATURE_TASKS_DIE | PRAM_FEATURE_EVACUATE;
+			 PRAM_FEATURE_TASKS_DIE | PRAM_FEATURE_EVACUATE |
+			 PRAM_FEATURE_EXITKILL;
 	if (IS_ENABLED(CONFIG_SHMEM))
 		info->features |= PRAM_FEATURE_ADOPT_FILE;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
@@ -121,9 +125,24 @@ static void pram_hold_task(struct file *dev, struct pram_stream *ps)
 	}
 }
 
+/*
+ * Have the tasks that we trace die with us. We can't be killed between the commit and this:
+ * a signal waits until the call returns.
+ */
+static void pram_bind_tracees(void)
+{
+	struct task_struct *tracee;
+
+	/* Nobody but their tracer changes these flags, until it is their tracer no more. */
+	read_lock(&tasklist_lock);
+	list_for_each_entry(tracee, &current->ptraced, ptrace_entry)
+		tracee->ptrace |= PT_EXITKILL;
+	read_unlock(&tasklist_lock);
+}
+
 static int pram_commit_files(struct file *dev, const s32 *fds, struct file **files,
 			     struct pram_stream **streams, unsigned int nr,
-			     bool hold)
+			     u32 flags)
 {
 	unsigned int got = 0;
 	int err = 0;
@@ -143,8 +162,10 @@ static int pram_commit_files(struct file *dev, const s32 *fds, struct file **fil
 	}
 	if (!err)
 		err = pram_end_streams(streams, nr);
+	if (!err && flags & PRAM_COMMIT_EXITKILL)
+		pram_bind_tracees();
 	while (got--) {
-		if (!err && hold)
+		if (!err && flags & PRAM_COMMIT_TASKS_DIE)
 			pram_hold_task(dev, streams[got]);
 		fput(files[got]);
 	}
@@ -161,7 +182,7 @@ static int pram_ioctl_commit(struct file *dev, union pram_ioctl_buffer *buf,
 	int err = -ENOMEM;
 	s32 *fds;
 
-	if (commit->flags & ~PRAM_COMMIT_TASKS_DIE)
+	if (commit->flags & ~(PRAM_COMMIT_TASKS_DIE | PRAM_COMMIT_EXITKILL))
 		return -EOPNOTSUPP;
 	if (commit->reserved || !nr || nr > PRAM_COMMIT_MAX)
 		return -EINVAL;
@@ -172,8 +193,7 @@ static int pram_ioctl_commit(struct file *dev, union pram_ioctl_buffer *buf,
 	files = kvmalloc_array(nr, sizeof(*files), GFP_KERNEL);
 	streams = kvmalloc_array(nr, sizeof(*streams), GFP_KERNEL);
 	if (files && streams)
-		err = pram_commit_files(dev, fds, files, streams, nr,
-					commit->flags & PRAM_COMMIT_TASKS_DIE);
+		err = pram_commit_files(dev, fds, files, streams, nr, commit->flags);
 	kvfree(streams);
 	kvfree(files);
 	kvfree(fds);

@@ -77,7 +77,7 @@ void pram_evacuate_scratch(void)
 	/* What waits to be put on a list cannot be taken off it. */
 	lru_add_drain_all();
 	for_each_populated_zone(zone) {
-		/* Of a block that is not whole nobody has set what it is for. */
+		/* Nobody has set the type of a block that is not whole. */
 		unsigned long pfn = pageblock_align(zone->zone_start_pfn);
 
 		for (; pfn + pageblock_nr_pages <= zone_end_pfn(zone);

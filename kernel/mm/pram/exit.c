@@ -3,19 +3,18 @@
  * Taking down the memory of tasks that were dumped, when they are gone.
  *
  * A task that is killed takes its page tables down before anybody hears that it is
- * dead: that is some 300 instructions for each page of 4 KiB, in which whoever has
- * dumped it waits, and after which the machine is to be kexec'd anyway. So one who
- * commits nodes may have PRAM hold the memory of the tasks that they are of. The tasks
- * die at once. When that opener of the device closes it, as programs do that end, a
- * worker takes the page tables down, on whatever processor has nothing better to do;
- * a kexec does not wait for it.
+ * dead: that is some 300 instructions for each page of 4 KiB. The program that dumps
+ * the task waits for that, although mostly a kexec follows at once. So a commit may have
+ * PRAM hold the memory of the tasks that were dumped, and the tasks die at once. When
+ * the program closes the device, at its end at the latest, a worker takes the page
+ * tables down, on a processor that has nothing better to do; a kexec does not wait for
+ * it.
  *
- * What others could miss is not kept until then: before the close returns, mappings of
- * files are undone, and the program file let go of. So no file system is busy for a task
- * that is dead.
+ * Others may need what such a task had. So before the close returns, files are unmapped,
+ * and the program file is released: no file system is busy because of a dead task.
  *
- * Nothing of this is done to memory that a task still has: then PRAM's reference is all
- * that goes, and the task takes its memory down by itself.
+ * If a task still uses the memory, PRAM only drops its reference, and the task takes its
+ * memory down by itself.
  */
 
 #include <linux/completion.h>
@@ -28,7 +27,7 @@
 
 #include "internal.h"
 
-/* Who waits for the files of how many. */
+/* Waits until the files of some tasks are unmapped. */
 struct pram_waiter {
 	atomic_t		nr;
 	struct completion	done;
@@ -37,11 +36,11 @@ struct pram_waiter {
 /**
  * struct pram_held_mm - memory of a task that dies
  * @link: in the list of all that is held.
- * @opener: who has had it held.
+ * @opener: the open device for which it is held.
  * @mm: the memory, with a reference by mmget().
- * @files: undoes mappings of files.
+ * @files: unmaps files.
  * @rest: takes down the rest of it.
- * @waiter: who waits for the first of the two.
+ * @waiter: waits for @files.
  */
 struct pram_held_mm {
 	struct list_head	link;
@@ -56,7 +55,7 @@ static DEFINE_MUTEX(pram_held_lock);
 static LIST_HEAD(pram_held);
 static struct workqueue_struct *pram_exit_wq;
 
-/* Has no task it any more? Then none will: tasks get memory from tasks. */
+/* Does no task use it any more? Then none ever will: tasks get memory from tasks. */
 static bool pram_mm_is_left(struct mm_struct *mm)
 {
 	return atomic_read(&mm->mm_users) == 1;
@@ -84,8 +83,8 @@ static bool pram_next_file(struct mm_struct *mm, unsigned long addr,
 }
 
 /*
- * Undo mappings of files; as at an exit, without an event for a userfaultfd, whose owner
- * may not care any more.
+ * Unmap files. As at an exit, a userfaultfd gets no event for that: nobody may be there
+ * to read it.
  *
  * Return: 0 or a negative errno: a mapping may be sealed.
  */
@@ -131,7 +130,7 @@ static void pram_exit_files(struct work_struct *work)
 
 /**
  * pram_exit_hold - keep the memory of a task that is about to be killed
- * @opener: who is to let go of it by pram_exit_let_go().
+ * @opener: the open device, whose last close calls pram_exit_let_go().
  * @mm: the memory; nothing is done if no task has it any more.
  */
 void pram_exit_hold(const void *opener, struct mm_struct *mm)
@@ -142,7 +141,7 @@ void pram_exit_hold(const void *opener, struct mm_struct *mm)
 	list_for_each_entry(held, &pram_held, link)
 		if (held->mm == mm)
 			return;
-	/* Without, its tasks' exit takes its time. */
+	/* Without this the exit of its tasks takes longer, that is all. */
 	held = kzalloc_obj(*held);
 	if (!held || !mmget_not_zero(mm)) {
 		kfree(held);
@@ -157,9 +156,9 @@ void pram_exit_hold(const void *opener, struct mm_struct *mm)
 
 /**
  * pram_exit_let_go - have memory that was held taken down
- * @opener: who has had it held; NULL for all that no task has.
+ * @opener: as for pram_exit_hold(); NULL for all memory that no task uses any more.
  *
- * Files that were mapped are let go of when this returns.
+ * Files that were mapped have been released when this returns.
  */
 void pram_exit_let_go(const void *opener)
 {

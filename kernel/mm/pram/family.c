@@ -5,8 +5,8 @@
  * Reverse mapping finds a shared anonymous page from its anon_vma, that of the
  * ancestor who had it first, to which each descendant's region is linked. Tasks that
  * are restored have no ancestor in common any more: each gets its pages by itself, in
- * regions of its own, in whatever order. So they are given one, as if he had gone:
- * an anon_vma that is nobody's own, the parent of those of all their regions.
+ * regions of its own, in whatever order. So they get a stand-in for one that has exited:
+ * an anon_vma that no task has, the parent of those of all their regions.
  *
  * There is one for anonymous memory and one for each file: pages are shared between
  * regions of one of these only, and 7.2 has pages of all files at the same indexes.

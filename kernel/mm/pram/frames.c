@@ -515,8 +515,8 @@ unsigned long pram_frame_holders(struct folio *folio)
  * pram_folio_holders - how many nodes have a folio? Asked without a lock
  * @folio: any folio.
  *
- * Return: the number. If nobody lets a node have it meanwhile, a 0 is right; otherwise it
- * may be old in a moment.
+ * Return: the number. A 0 stays right as long as no node can take the folio; anything else
+ * may be out of date at once.
  */
 unsigned long pram_folio_holders(const struct folio *folio)
 {
@@ -527,7 +527,7 @@ unsigned long pram_folio_holders(const struct folio *folio)
  * pram_frame_is_shared - does more than one node have a folio?
  * @folio: a folio that a node has.
  *
- * Return: true if so. It may be old in a moment in any case.
+ * Return: true if so. It may be out of date at once.
  */
 bool pram_frame_is_shared(struct folio *folio)
 {
@@ -537,7 +537,7 @@ bool pram_frame_is_shared(struct folio *folio)
 /**
  * pram_frames_are_shared - does more than one node have any folio?
  *
- * Return: true if so. It may be old in a moment in any case.
+ * Return: true if so. It may be out of date at once.
  */
 bool pram_frames_are_shared(void)
 {

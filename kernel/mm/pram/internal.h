@@ -362,10 +362,21 @@ void pram_map_finish(struct pram_node *node);
 void pram_map_drop(struct pram_node *node);
 
 /* shmem.c */
-int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
-		      struct mm_struct *mm, bool written);
+void pram_shmem_keep(struct pram_node *node, struct file *file);
+void pram_shmem_account(struct folio *folio, long nr);
+void pram_shmem_placed(struct folio *new);
+
+/* shmem_save.c */
+unsigned int pram_counted_alike(struct folio **folios, unsigned int nr);
 void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
 		       unsigned int nr, bool window);
+
+/* unmap.c */
+void pram_unmap_file(struct address_space *mapping, pgoff_t start, pgoff_t nr);
+
+/* shmem_load.c */
+int pram_shmem_insert(struct inode *inode, pgoff_t index, struct folio *folio,
+		      struct mm_struct *mm, bool written);
 long pram_shmem_insert_fresh(const struct pram_found *found, struct inode *inode,
 			     pgoff_t index, u64 max, struct mm_struct *mm,
 			     bool written);
@@ -519,9 +530,15 @@ unsigned int pram_tmpfs_nr_writable(void);
 /* corrupt.c */
 #ifdef CONFIG_PRAM_CORRUPT
 void pram_corrupt_handover(void);
+bool pram_corrupt_pass_over(void);
 #else
 static inline void pram_corrupt_handover(void)
 {
+}
+
+static inline bool pram_corrupt_pass_over(void)
+{
+	return false;
 }
 #endif
 

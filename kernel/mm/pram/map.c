@@ -46,7 +46,7 @@ struct pram_mapping {
 	u64			nr;
 };
 
-/* Without a record a mapping is not made writable at the end, no more. */
+/* Without a record a mapping is not made writable at the end: that is all. */
 static void pram_mapping_add(struct pram_node *node, struct mm_struct *mm,
 			     unsigned long addr, u64 page, u64 nr)
 {
@@ -103,15 +103,15 @@ static bool pram_vma_mappable(struct vm_area_struct *vma)
 
 /**
  * pram_take_off_lru - take a folio off its LRU list
- * @folio: the folio. Whoever looks at it at the moment, to reclaim or to move it,
- *	has taken it off, and puts it back.
+ * @folio: the folio. If somebody is trying to reclaim or to move it at the moment, it
+ *	was taken off for that, and will be put back.
  */
 void pram_take_off_lru(struct folio *folio)
 {
 	KUNIT_STATIC_STUB_REDIRECT(pram_take_off_lru, folio);
 	if (!folio_isolate_lru(folio))
 		return;
-	/* On no list they have no meaning, and who frees it next finds it a bad page. */
+	/* They mean nothing on no list, and whoever freed it then would find a bad page. */
 	folio_clear_active(folio);
 	folio_clear_unevictable(folio);
 	folio_put(folio);
@@ -137,7 +137,7 @@ static unsigned int pram_take_off_lruvec(struct folio **folios, unsigned int nr,
 
 		if (i && !folio_matches_lruvec(folio, lruvec))
 			break;
-		/* Whoever looks at it at the moment has taken it off, and puts it back. */
+		/* Others may have taken it off, to reclaim or to move it, and put it back. */
 		if (!folio_test_clear_lru(folio))
 			continue;
 		folio_batch_add(off, folio);
@@ -192,7 +192,7 @@ void pram_retire_folios(struct folio **folios, unsigned int nr)
  * @folio: a folio of a node, locked and not mapped. It may have been a task's or a
  *	file's in this boot, or have been given to one by a load that failed.
  *
- * Return: false if somebody else has an eye on it.
+ * Return: false if somebody else is looking at it.
  */
 bool pram_folio_reset(struct folio *folio)
 {
@@ -249,7 +249,7 @@ struct pram_ready {
 	bool		fresh;		/* the folio is mapped nowhere yet */
 };
 
-/* Waits for each read or ioctl, for others to take their eyes off folios. */
+/* How often a read or ioctl waits for others to drop a reference that they have for a moment. */
 #define PRAM_PATIENCE	10
 
 /**
@@ -259,7 +259,7 @@ struct pram_ready {
  * @mm: the caller's memory.
  * @replace: what is there already may be replaced.
  * @same: pages found to be there already.
- * @patience: how often to wait yet.
+ * @patience: how often it may still wait.
  * @found: what was found last.
  * @mapped: pages mapped, and not yet accounted for.
  * @nr_ready: used elements of @ready.
@@ -312,8 +312,8 @@ static bool pram_is_other_place(struct folio *folio, struct vm_area_struct *vma,
 }
 
 /*
- * Might the task have pages of a mapped folio elsewhere, too? They would be written
- * to as if they were not shared: nobody else does such a thing to a large folio.
+ * Might the task have pages of a mapped folio elsewhere, too? The kernel would take them
+ * for not shared, and let it write to them: nobody else maps a large folio twice.
  */
 static bool pram_has_elsewhere(struct pram_ready *ready,
 			       struct vm_area_struct *vma)
@@ -356,7 +356,7 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 /**
  * pram_folio_reset_patiently - make a folio as good as new, or wait until it can be
  * @folio: see pram_folio_reset().
- * @patience: how often to wait yet for those who look at the folio only in passing.
+ * @patience: how often it may still wait for those who look at the folio only in passing.
  *
  * Return: as pram_folio_reset().
  */
@@ -409,8 +409,8 @@ static int pram_get_ready(struct pram_mapper *mapper, struct vm_area_struct *vma
 			  (end - addr) >> PAGE_SHIFT),
 	};
 	/*
-	 * A relative may be mapping it. Only who has no other folio locked may wait:
-	 * two could have them in different orders.
+	 * A relative may be mapping it. With another folio locked this must not wait:
+	 * two tasks could lock them in different orders.
 	 */
 	if (!folio_trylock(folio)) {
 		if (mapper->nr_ready)
@@ -564,8 +564,8 @@ enum pram_mapped {
  * @entry: an entry of the node's.
  *
  * Return: its folio if that is a single page as KHO or the allocator have given it to the
- * node, and no other node has it. Nobody else knows it then who would map it, so it needs
- * no lock but that of the node, and nothing of it has to be reset. Otherwise NULL.
+ * node, and no other node has it. Then nobody else can map it, so it needs no lock but
+ * that of the node, and nothing of it has to be reset. Otherwise NULL.
  */
 struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 entry)
 {
@@ -578,7 +578,7 @@ struct folio *pram_fresh_folio(const struct pram_node *node, bool shared, u64 en
 	    node->verified)
 		return NULL;
 	folio = pfn_folio(FIELD_GET(PRAM_ENTRY_PFN, entry));
-	/* It is not locked: others may look at it, as those who walk all of memory. */
+	/* It is not locked: those who walk all of memory, say, may look at it. */
 	if (READ_ONCE(folio->mapping) || READ_ONCE(folio->flags.f) & used ||
 	    folio_memcg_charged(folio) ||
 	    (shared && pram_frame_is_shared(folio)))
@@ -613,7 +613,7 @@ static int pram_map_table(struct pram_mapper *mapper, struct vm_area_struct *vma
 			break;
 		if (ret && mapper->nr_ready &&
 		    pram_fresh_folio(mapper->node, mapper->family, found->entry)) {
-			/* It is the turn of pram_map_fresh(). */
+			/* That is for pram_map_fresh(). */
 			ret = PRAM_MAPPED;
 			break;
 		}
@@ -902,7 +902,7 @@ static int pram_map_part(struct pram_mapper *mapper, struct vm_area_struct *vma,
 	return pram_map_table(mapper, vma, pmdp, addr, end, page, done);
 }
 
-/* Where that ends which is found at @page and is to be mapped at @addr. */
+/* Where does the folio end whose page @page is to be mapped at @addr? */
 static unsigned long pram_folio_end(struct pram_mapper *mapper,
 				    unsigned long addr, unsigned long end,
 				    u64 page)
@@ -974,8 +974,8 @@ static bool pram_index_taken(struct vm_area_struct *vma, struct anon_vma *root,
 
 /*
  * Have the region at @addr that is as good as new take @index there, as if it had been
- * moved, which is what a relative has done with memory that he still shares. Whether
- * that went well is seen by the region's anon_vma. No lock is held.
+ * moved: a relative has moved memory that it still shares. Whether that worked is seen
+ * by the region's anon_vma. No lock is held.
  */
 static void pram_move_vma(struct pram_mapper *mapper, unsigned long addr,
 			  struct anon_vma *root, pgoff_t index)
@@ -994,7 +994,7 @@ static void pram_move_vma(struct pram_mapper *mapper, unsigned long addr,
 	if (index < within || pram_index_taken(vma, root, index - within))
 		goto out;
 	vma_start_write(vma);
-	/* Not by vma_set_pgoff(): before it has an anon_vma that is not usual. */
+	/* Not by vma_set_pgoff(): without an anon_vma this is unusual. */
 	vma_set_anon_pgoff(vma, index - within);
 	vma->vm_pgoff = index - within;
 	if (anon_vma_prepare_child(vma, root)) {
@@ -1193,7 +1193,7 @@ ssize_t pram_map_iter(struct pram_stream *ps, struct pram_node *node, loff_t pos
 						  to);
 			}
 		} else {
-			/* Of an empty element of the vector nothing is known. */
+			/* An empty element of the vector has no address. */
 			n = pram_map_copy(node, pos, len ?: PAGE_SIZE, to);
 		}
 		if (n <= 0)
@@ -1245,7 +1245,7 @@ int pram_map_range(struct pram_stream *ps, struct pram_node *node,
 					&to);
 			if (!n)
 				n = pram_data_read(node, page << PAGE_SHIFT, &to);
-			/* A part of a page is an error of the next round. */
+			/* After a part of a page the next round has the error. */
 			if (n >= 0)
 				n = n < PAGE_SIZE ? -EFAULT : n >> PAGE_SHIFT;
 		}
@@ -1274,7 +1274,7 @@ static bool pram_release_mapped(u64 *entry, struct folio *folio,
 		return false;
 	/*
 	 * These are all of its mappings, their page table is locked, and it is on
-	 * no LRU list: nobody else can come by it.
+	 * no LRU list: nobody else can get at it.
 	 */
 	if (folio_anon_vma(folio) == vma->anon_vma)
 		return true;
@@ -1287,7 +1287,8 @@ static bool pram_release_mapped(u64 *entry, struct folio *folio,
 
 /**
  * pram_queue_split - have a folio split when memory is short, if it is mapped in part
- * @folio: a folio that was put on an LRU list. What nobody has mapped is waste.
+ * @folio: a folio that was put on an LRU list. Its pages that nobody has mapped are of no
+ *	use to anybody.
  */
 void pram_queue_split(struct folio *folio)
 {
@@ -1328,8 +1329,8 @@ static void pram_add_lru(struct folio *folio, struct vm_area_struct *vma,
 
 /**
  * pram_add_lru_list - put folios on the LRU list of new anonymous pages
- * @list: single pages, on no list, of which somebody else may know, but who cannot let go
- *	of them: the page table that maps them is locked, or they are. Empty afterwards.
+ * @list: single pages, on no list. Others may know them, but cannot free them: the page
+ *	table that maps them is locked, or they are. Empty afterwards.
  *
  * As folio_add_lru() would do it in small batches.
  */
@@ -1349,7 +1350,7 @@ void pram_add_lru_list(struct list_head *list)
 			    (!folio_matches_lruvec(folio, lruvec) ||
 			     folio_zonenum(folio) != folio_zonenum(first)))
 				break;
-			/* Who takes it off again waits for the lock. */
+			/* Nobody takes it off again before the lock is released. */
 			folio_set_lru(folio);
 			nr++;
 		}
@@ -1433,7 +1434,7 @@ struct pram_finished {
 	struct list_head	lru;
 };
 
-/* A region of which nobody wants to know who writes to it. */
+/* A region in which writes are not tracked. */
 static bool pram_write_is_plain(struct vm_area_struct *vma)
 {
 	return vma->vm_flags & VM_WRITE && !userfaultfd_wp(vma) &&
@@ -1482,7 +1483,7 @@ static bool pram_finish_single(u64 *entry, struct vm_area_struct *vma,
 		return false;
 	*entry |= PRAM_ENTRY_GONE;
 	done->released++;
-	/* Whoever had a look at it has a reference, as pram_release_mapped() knows. */
+	/* Others who know it have a reference: pram_release_mapped() looks for that. */
 	if (folio_ref_dec_return(folio) == 1) {
 		done->reused++;
 		SetPageAnonExclusive(folio_page(folio, 0));

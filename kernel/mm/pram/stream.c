@@ -456,7 +456,7 @@ int pram_prepare_load_flags(struct pram_stream *ps, const char *name, u32 type,
 	if (flags & ~(PRAM_LOAD_PEEK | PRAM_LOAD_MAP))
 		return -EOPNOTSUPP;
 
-	/* What is a file's yet could not be another one's. */
+	/* A folio that is still in one file could not be put into another. */
 	pram_shmem_settle();
 	guard(mutex)(&pram_lock);
 	node = pram_node_find(name, true);

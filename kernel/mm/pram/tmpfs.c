@@ -144,7 +144,7 @@ static void pram_tmpfs_unregister(struct pram_tmpfs *pt)
 /*
  * Open the nodes of a tree for saving. The limit on what nodes hold does not concern
  * them: an unmount would lose the files that it refuses, and to save them takes hardly
- * any memory that they did not have before. What they may have is size='s business.
+ * any memory that they did not have before. Their own limit is size=.
  */
 static int pram_tmpfs_open_save(const struct pram_tmpfs *pt,
 				struct pram_tmpfs_streams *save, gfp_t gfp)

@@ -633,7 +633,7 @@ static int pram_tmpfs_load_folio(struct pram_node *node, struct inode *inode,
 {
 	int err = -EBUSY;
 
-	/* Nor does anybody map it meanwhile who knows it to be fresh. */
+	/* So that nobody maps it meanwhile as a fresh page. */
 	scoped_guard(mutex, &node->mappings_lock) {
 		folio_lock(folio);
 		/* Writing to the file must not change what another node has. */
@@ -774,6 +774,9 @@ static int pram_tmpfs_load_extent(struct pram_tmpfs_loader *loader,
 
 		if (n < 0)
 			return n;
+		if (pram_corrupt_pass_over())
+			shmem_truncate_range(inode, (loff_t)(ser->index + done) << PAGE_SHIFT,
+					     ((loff_t)(ser->index + done + 1) << PAGE_SHIFT) - 1);
 		done += n;
 		loader->counts->nr_pages += n;
 		if (fatal_signal_pending(current))

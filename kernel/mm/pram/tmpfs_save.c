@@ -876,6 +876,8 @@ static int pram_tmpfs_save_pages(struct pram_tmpfs_saver *saver,
 			ret = -EINTR;
 			break;
 		}
+		if (pram_corrupt_pass_over())
+			index++;
 		ret = pram_tmpfs_save_window(saver, inode, &index);
 		if (index == ULONG_MAX)
 			break;

@@ -235,15 +235,20 @@ static void test_index(void **state)
 	(void)state;
 	read_cgroup(cgroup, sizeof(cgroup));
 	for (size_t i = 0; i < 4; i++) {
-		const bool die = i < 3 && states[i] == TASK_DEAD;
+		const uint32_t dead = i < 3 && states[i] == TASK_DEAD ?
+				      PRAM_COMMIT_TASKS_DIE | PRAM_COMMIT_EXITKILL : 0;
 		struct pram_checkpoint_reader *r;
 		const PramCheckpoint *index;
 
-		/* Only of those that are killed memory is held, and if the kernel can. */
-		fake_pram_set_features(PRAM_FEATURE_ADOPT | (i < 3 ? PRAM_FEATURE_TASKS_DIE : 0));
+		/*
+		 * Only of those that are killed memory is held, only they are bound to criu, and
+		 * if the kernel can.
+		 */
+		fake_pram_set_features(PRAM_FEATURE_ADOPT | (i == 3 ? 0 :
+				       PRAM_FEATURE_TASKS_DIE | PRAM_FEATURE_EXITKILL));
 		opts.final_state = i < 3 ? states[i] : TASK_DEAD;
 		dump("core", 1);
-		assert_int_equal(fake_pram_commit_flags(), die ? PRAM_COMMIT_TASKS_DIE : 0);
+		assert_int_equal(fake_pram_commit_flags(), dead);
 		assert_int_equal(pram_reader_open(test_dev(), criu_stub_images_dir(), 0, &r), 0);
 		index = pram_reader_index(r);
 		/* Also of tasks that run on, pages are taken over. */

@@ -108,7 +108,7 @@ static const struct probe_case cases[] = {
 	CASE(held_part), CASE(ksm), CASE(file), CASE(shmem), CASE(hugetlb),
 	CASE(secret), CASE(poisoned), CASE(special), CASE(aio), CASE(pinned),
 	CASE(asked), CASE(unaligned), CASE(spliced), CASE(ranges), CASE(much),
-	CASE(present), CASE(present_errors), CASE(discarded), CASE(dying),
+	CASE(present), CASE(present_errors), CASE(discarded), CASE(dying), CASE(exitkill),
 	CASE(errors), CASE(self), CASE(forked_before), CASE(forked_after),
 	CASE(fork_gone), CASE(proc_mem), CASE(poke), CASE(poke_forced),
 	CASE(remapped), CASE(protected), CASE(soft_dirty), CASE(split),

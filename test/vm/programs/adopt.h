@@ -112,6 +112,7 @@ void case_race(void);
 void case_race_pinned(void);
 void case_discarded(void);
 void case_dying(void);
+void case_exitkill(void);
 void case_errors(void);
 
 #endif /* ADOPT_H */

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -132,7 +133,7 @@ static void dying_with(enum mapping mapping)
 	expect(!adopt_range(stream, pidfd, dying.mem, 64));
 	if (mapping == PRIVATE)
 		expect(!adopt_range(stream, pidfd, dying.file + PAGE, 3));
-	expect(!pram_commit_dying(opener, &stream, 1));
+	expect(!pram_commit_flags(opener, &stream, 1, PRAM_COMMIT_TASKS_DIE));
 	close(stream);
 	expect(reads_as(pid, dying.mem, 64, 1) && reads_as(pid, dying.file + PAGE, 3, 7));
 	kill(pid, SIGKILL);
@@ -162,7 +163,7 @@ static void dying_not(void)
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	stream = save_pages(NODE, 0);
 	expect(!adopt_range(stream, pidfd, dying.mem, 64));
-	expect(!pram_commit_dying(opener, &stream, 1));
+	expect(!pram_commit_flags(opener, &stream, 1, PRAM_COMMIT_TASKS_DIE));
 	close(stream);
 	close(opener);
 	expect(reads_as(pid, dying.mem, 64, 1) && reads_as(pid, dying.file + PAGE, 3, 7));
@@ -191,7 +192,7 @@ static void dying_is_loaded(void)
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	stream = save_pages(NODE, 0);
 	expect(!adopt_range(stream, pidfd, dying.mem, 512));
-	expect(!pram_commit_dying(opener, &stream, 1));
+	expect(!pram_commit_flags(opener, &stream, 1, PRAM_COMMIT_TASKS_DIE));
 	close(stream);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -204,6 +205,73 @@ static void dying_is_loaded(void)
 	close(opener);
 	expect(unmounted());
 	close(pidfd);
+}
+
+static pid_t traced_start(void)
+{
+	const pid_t pid = fork();
+
+	if (!pid)
+		for (;;)
+			pause();
+	return pid;
+}
+
+static bool dies(pid_t pid)
+{
+	for (int i = 0; i < 500; i++) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * A process that traces two tasks commits and ends: they die with it if it has asked for
+ * that, and if the commit succeeds. One that it does not trace goes on.
+ */
+static void exitkill(uint32_t flags, bool fails, bool die)
+{
+	const pid_t traced[] = { traced_start(), traced_start() }, other = traced_start();
+	int opener = pram_open(), stream, status;
+	const pid_t tracer = fork();
+
+	if (!tracer) {
+		for (int i = 0; i < 2; i++)
+			if (ptrace(PTRACE_SEIZE, traced[i], 0, 0) || ptrace(PTRACE_INTERRUPT, traced[i], 0, 0) ||
+			    waitpid(traced[i], NULL, __WALL) != traced[i])
+				_exit(1);
+		stream = pram_save(opener, NODE, PRAM_PAGE_STREAM, 0);
+		if (stream < 0 || !!pram_commit_flags(opener, (int[]){ stream, stream }, fails ? 2 : 1, flags) != fails)
+			_exit(2);
+		kill(getpid(), SIGKILL);
+	}
+	expect(waitpid(tracer, &status, 0) == tracer && WIFSIGNALED(status));
+	if (die) {
+		expect(dies(traced[0]) && dies(traced[1]));
+	} else {
+		usleep(100000);
+		expect(!waitpid(traced[0], NULL, WNOHANG) && !waitpid(traced[1], NULL, WNOHANG));
+		kill(traced[0], SIGKILL);
+		kill(traced[1], SIGKILL);
+		waitpid(traced[0], NULL, 0);
+		waitpid(traced[1], NULL, 0);
+	}
+	expect(!waitpid(other, NULL, WNOHANG));
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	if (!fails)
+		node_free(NODE);
+	close(opener);
+}
+
+void case_exitkill(void)
+{
+	exitkill(PRAM_COMMIT_EXITKILL, false, true);
+	exitkill(PRAM_COMMIT_EXITKILL | PRAM_COMMIT_TASKS_DIE, false, true);
+	exitkill(PRAM_COMMIT_EXITKILL, true, false);
+	exitkill(0, false, false);
 }
 
 void case_dying(void)

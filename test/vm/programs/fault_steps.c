@@ -14,6 +14,7 @@
  *
  *	kill-before	the process is killed before the step is done
  *	kill-after	or after it
+ *	kill-both	of a dump: before it, and the criu that was started at the same moment
  *	ENOMEM, ...	the step is not done, but returns this error
  *	short		a read or write does half of what it was asked for
  *	nth-N		the kernel's N-th allocation of memory in the step fails
@@ -60,7 +61,7 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t nr, size_t size);
 extern void *__libc_realloc(void *p, size_t size);
 
-enum action { NO_STEP, GO_ON, KILL_BEFORE, KILL_AFTER, FAIL, SHORT, NTH, ARM };
+enum action { NO_STEP, GO_ON, KILL_BEFORE, KILL_AFTER, KILL_BOTH, FAIL, SHORT, NTH, ARM };
 
 static const struct {
 	const char *name;
@@ -79,6 +80,7 @@ static long nth;
 static pid_t main_pid;
 static bool dumps;
 static bool active;		/* in criu, and wanted */
+static bool committed;		/* the dump is, so each call of ptrace() is a step */
 
 /* Every name so far, without its number. */
 static struct counted {
@@ -134,6 +136,8 @@ static void set_up(int argc, char **argv)
 		action = KILL_BEFORE;
 	else if (!strcmp(action_name, "kill-after"))
 		action = KILL_AFTER;
+	else if (!strcmp(action_name, "kill-both"))
+		action = KILL_BOTH;
 	else if (!strcmp(action_name, "short"))
 		action = SHORT;
 	else if (sscanf(action_name, "nth-%ld", &nth) == 1)
@@ -337,6 +341,10 @@ static enum action reached(const char *call, const char *object)
 	if (!*at || strcmp(step, at))
 		return GO_ON;
 	switch (action) {
+	case KILL_BOTH:
+		syscall(SYS_kill, main_pid, SIGKILL);
+		kill_self();
+		break;
 	case KILL_BEFORE:
 		kill_self();
 		break;
@@ -663,6 +671,7 @@ int ioctl(int fd, unsigned long request, ...)
 	ret = REAL(ioctl)(fd, request, arg);
 	if (!ret && save)
 		stream_add(save->fd, save->name);
+	committed |= dumps && !ret && request == PRAM_IOCTL_COMMIT;
 	done(what);
 	return ret;
 }
@@ -731,7 +740,7 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 	return STEP(-1, "clock_gettime", -1, NULL, REAL(clock_gettime)(clock, ts));
 }
 
-/* What decides on whether tasks outlive criu: the last step of either way. */
+/* What decides on whether tasks outlive criu: the last steps of either way. */
 long ptrace(enum __ptrace_request request, ...)
 {
 	long (*real)(int request, pid_t pid, void *addr, void *data) = dlsym(RTLD_NEXT, "ptrace");
@@ -751,6 +760,8 @@ long ptrace(enum __ptrace_request request, ...)
 		what = reached("ptrace", "EXITKILL");
 	else if (active && request == PTRACE_DETACH)
 		what = reached("ptrace", "DETACH");
+	else if (active && committed)
+		what = reached("ptrace", "call");
 	if (what == FAIL)
 		return -1;
 	ret = real(request, pid, addr, data);

@@ -66,7 +66,7 @@ void op_commit(struct thread *t)
 	int32_t fds[8];
 	struct pram_ioctl_commit arg = {
 		.size = sizeof(arg), .nr_fds = 1 + draw(t, one_in(t, 3) ? 8 : 1),
-		.flags = one_in(t, 4) ? PRAM_COMMIT_TASKS_DIE : 0, .fds = (uintptr_t)fds,
+		.flags = one_in(t, 4) ? draw(t, 4) : 0, .fds = (uintptr_t)fds,
 	};
 	bool whole;
 	int ret;
@@ -83,7 +83,7 @@ void op_commit(struct thread *t)
 	count(t, !ret);
 	if (ret || !whole)
 		return;
-	expect(t, arg.size >= sizeof(arg) && !(arg.flags & ~PRAM_COMMIT_TASKS_DIE) && !arg.reserved);
+	expect(t, arg.size >= sizeof(arg) && arg.flags < 4 && !arg.reserved);
 	expect(t, arg.nr_fds && arg.nr_fds <= PRAM_COMMIT_MAX);
 	/* They have ended; some are kept, to be tried. */
 	for (size_t i = 0; i < arg.nr_fds && i < ARRAY_SIZE(fds); i++)

@@ -77,6 +77,8 @@
 #define PRAM_FEATURE_TASKS_DIE	(1U << 5)
 /* PRAM_SAVE_EVACUATE exists. */
 #define PRAM_FEATURE_EVACUATE	(1U << 6)
+/* PRAM_COMMIT_EXITKILL exists. */
+#define PRAM_FEATURE_EXITKILL	(1U << 7)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -212,6 +214,13 @@ struct pram_ioctl_load {
  * still there by then nothing is changed.
  */
 #define PRAM_COMMIT_TASKS_DIE	(1U << 0)
+/*
+ * With the commit, and not if it fails, all tasks that the calling thread traces get
+ * PTRACE_O_EXITKILL: they die with it. By ptrace(2) alone this is before the commit, and a
+ * caller that is killed in between takes tasks with it that are nowhere else; or behind
+ * it, and then they run on beside their nodes.
+ */
+#define PRAM_COMMIT_EXITKILL	(1U << 1)
 
 /**
  * struct pram_ioctl_commit - ioctl(PRAM_IOCTL_COMMIT) on /dev/pram
