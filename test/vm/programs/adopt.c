@@ -7,9 +7,9 @@
  *	adopt [CASE]...
  *
  * Runs these cases, or all but those that need swap space ("swapped", "reclaimed",
- * "pageout", "present_swapped"), process_vm_writev(2) ("vm_writev"), memory that can only
- * be movable ("movable"), or that leave little memory outside of the scratch areas
- * ("scratch"), each in a process of its own.
+ * "pageout", "present_swapped", "dying_swapped"), process_vm_writev(2) ("vm_writev"), memory
+ * that can only be movable ("movable"), or that leave little memory outside of the scratch
+ * areas ("scratch", "evacuated", "evacuated_short"), each in a process of its own.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -113,9 +113,10 @@ static const struct probe_case cases[] = {
 	CASE(fork_gone), CASE(proc_mem), CASE(poke), CASE(poke_forced),
 	CASE(remapped), CASE(protected), CASE(soft_dirty), CASE(split),
 	CASE(collapsed), CASE(populate), CASE(uring), CASE(piped), CASE(race),
-	CASE(race_pinned),
-	SPECIAL(scratch), SPECIAL(evacuated), SPECIAL(movable), SPECIAL(swapped), SPECIAL(present_swapped),
-	SPECIAL(reclaimed), SPECIAL(pageout), SPECIAL(vm_writev),
+	CASE(race_pinned), CASE(dying_twice), CASE(dying_forked),
+	SPECIAL(scratch), SPECIAL(evacuated), SPECIAL(evacuated_short), SPECIAL(movable),
+	SPECIAL(swapped), SPECIAL(present_swapped), SPECIAL(dying_swapped), SPECIAL(reclaimed),
+	SPECIAL(pageout), SPECIAL(vm_writev),
 };
 
 int main(int argc, char **argv)

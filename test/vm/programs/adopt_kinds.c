@@ -329,6 +329,70 @@ void case_evacuated(void)
 	free(pfns);
 }
 
+/* What may be taken before memory is short, in kB; swap space would count, too. */
+static long left_kb(void)
+{
+	return field("/proc/meminfo", "MemAvailable:") - field("/proc/meminfo", "CmaFree:") -
+	       field("/proc/meminfo", "MemTotal:") / 64;
+}
+
+/* A change of POOL, in pages of hugetlb. */
+static void pool_by(long nr)
+{
+	long want = read_number(POOL) + nr;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", want);
+	write_text(POOL, text);
+	if (read_number(POOL) != want)
+		errx(1, "there are %ld pages of hugetlb, not %ld; %ld kB are left", read_number(POOL),
+		     want, left_kb());
+}
+
+/*
+ * When memory is short, it stays in the scratch areas, or some of it does. The save is as
+ * good as without.
+ */
+void case_evacuated_short(void)
+{
+	const size_t nr = 2048;
+	struct counters before;
+	uint64_t *pfns = calloc(nr, sizeof(*pfns));
+	size_t inside;
+	char *mem = memory_in_scratch(nr, pfns, &inside);
+	long evacuated;
+
+	while (left_kb() > 0)
+		pool_by(1);
+	evacuated = counter("pages_evacuated");
+	close(save_pages("first", PRAM_SAVE_EVACUATE));
+	expect(counter("pages_evacuated") == evacuated);
+	expect(same_frames(0, mem, nr, pfns) == nr);
+	expect(filled(mem, nr, 1));
+
+	/* Enough for some of it. */
+	pool_by(-3);
+	close(save_pages("second", PRAM_SAVE_EVACUATE));
+	expect(filled(mem, nr, 1));
+	frames(0, mem, nr, pfns);
+	inside = 0;
+	for (size_t i = 0; i < nr; i++) {
+		expect(pfns[i]);
+		inside += in_scratch(pfns[i]);
+	}
+
+	before = counters_now();
+	save(NODE, mem, nr);
+	counted(&before, { "adopted", nr }, { "migrated", inside });
+	expect_moved(mem, nr, pfns, inside);
+	fill(mem, nr, 2);
+	expect(node_filled(NODE, nr, 1));
+	expect(filled(mem, nr, 2));
+	node_free(NODE);
+	write_text(POOL, "0");
+	free(pfns);
+}
+
 /*
  * In memory that the next kernel does not have at boot, or that has to be able to leave:
  * moved elsewhere.

@@ -426,6 +426,47 @@ static void case_forked(void)
 	}
 }
 
+/* Saved again, before the load has ended and right afterwards, whether finished or given up. */
+static void case_saved_again(void)
+{
+	for (int round = 0; round < 2 * NR_KINDS; round++) {
+		enum kind kind = round / 2;
+		bool finish = round % 2;
+		char *mem;
+		int stream;
+
+		make_node(NODE, NR, kind);
+		stream = load_pages(NODE, PRAM_LOAD_MAP);
+		mem = load_in(stream, NR, kind);
+		save("before", mem, NR);
+		fill(mem, NR / 4, 2);
+		if (finish)
+			commit(stream);
+		else
+			close(stream);
+		fill(mem, NR, 2);
+		save("after", mem, NR);
+		fill(mem, NR, 3);
+		expect(node_filled("before", NR, 1));
+		expect(node_filled("after", NR, 2));
+		expect(filled(mem, NR, 3));
+		munmap(mem, NR * PAGE);
+		if (!finish) {
+			expect(node_filled(NODE, NR, 1));
+			node_free(NODE);
+		}
+
+		/* Each can be loaded on its own. */
+		stream = load_pages("before", PRAM_LOAD_MAP);
+		mem = load_in(stream, NR, kind);
+		commit(stream);
+		expect_owned(mem, NR, 1);
+		expect(node_filled("after", NR, 2));
+		node_free("after");
+		munmap(mem, NR * PAGE);
+	}
+}
+
 /* Two at once look and map; one of them has to copy. */
 static void case_peek_twice(void)
 {
@@ -882,7 +923,7 @@ static int do_sleep(const char *mib, const char *path)
 
 static const struct probe_case cases[] = {
 	CASE(finished), CASE(fresh), CASE(twice_at_once), CASE(vector), CASE(aborted), CASE(killed), CASE(unmapped),
-	CASE(forked), CASE(peek_twice), CASE(peek_and_finish), CASE(held),
+	CASE(forked), CASE(saved_again), CASE(peek_twice), CASE(peek_and_finish), CASE(held),
 	CASE(places), CASE(misaligned), CASE(huge_places), CASE(locked),
 	CASE(userfaultfd), CASE(soft_dirty), CASE(memcg), CASE(rss),
 	CASE(namespace), CASE(checksums), CASE(copied), CASE(family),
