@@ -103,7 +103,7 @@ distclean: clean
 
 help:
 	@echo 'make demo          a redis-server with its data survives a kexec, in a virtual machine'
-	@echo 'make demo-services the same for five services of a Debian with systemd, under remote clients; needs root and a Debian mirror; run so far with FROM=7.3 TO=7.3 only'
+	@echo 'make demo-services the same for five services of a Debian with systemd, under remote clients; needs root and a Debian mirror'
 	@echo 'make check         the tests for each change; make lint, unit, patches, kunit or vm: one tier of them (docs/testing.md)'
 	@echo 'make check-all     all tests (hours), writes docs/test-runs.md; scripts/check TIER...: some of them; vm-long: what "make check" leaves out'
 	@echo 'make test-runs     docs/test-runs.md, from the results of scripts/check in build/'
