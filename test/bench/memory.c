@@ -313,7 +313,9 @@ static int evacuate(void)
 	};
 	int dev = open("/dev/pram", O_RDWR);
 
-	return dev < 0 || ioctl(dev, PRAM_IOCTL_SAVE, &save);
+	if (dev < 0 || ioctl(dev, PRAM_IOCTL_SAVE, &save))
+		err(1, "cannot have memory moved out of scratch areas");
+	return 0;
 }
 
 int main(int argc, char **argv)
