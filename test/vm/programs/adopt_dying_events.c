@@ -125,7 +125,7 @@ static void save_dying(const char *name, int opener, const struct task *task, si
 	int stream = save_pages(name, 0);
 
 	expect(!adopt_range(stream, task->pidfd, task->mem, nr));
-	expect(!pram_commit_dying(opener, &stream, 1));
+	expect(!pram_commit_flags(opener, &stream, 1, PRAM_COMMIT_TASKS_DIE));
 	close(stream);
 }
 
