@@ -165,13 +165,13 @@ int pram_map(int stream, void *addr, uint64_t offset, uint64_t nr_pages, uint64_
 int pram_commit(int dev, const int *fds, size_t nr_fds);
 
 /**
- * pram_commit_flags() - pram_commit() for tasks that are about to be killed
+ * pram_commit_flags() - pram_commit(), and what becomes of the tasks
  * @dev: as pram_commit(), and as the other arguments
  * @fds: as pram_commit()
  * @nr_fds: as pram_commit()
  * @flags: %PRAM_COMMIT_TASKS_DIE: the tasks' memory is taken down by the kernel when all
  *	descriptors that came of the open of @dev are closed; %PRAM_COMMIT_EXITKILL: tasks
- *	that the calling thread traces die with it from now on
+ *	that the calling thread traces die with it from now on; 0: neither
  *
  * Each flag only where pram_info() reports it.
  *
