@@ -19,7 +19,7 @@ void op_save(struct thread *t)
 {
 	struct pram_ioctl_save arg = {
 		.size = sizeof(arg),
-		.flags = one_in(t, 20) ? draw(t, 64) : draw(t, 8),
+		.flags = one_in(t, 20) ? draw(t, 64) : draw(t, PRAM_SAVE_EVACUATE),
 	};
 	bool whole;
 	int ret;
@@ -34,7 +34,7 @@ void op_save(struct thread *t)
 		return;
 	expect(t, arg.size >= sizeof(arg) && name_fits(arg.name) && arg.fd >= 0);
 	expect(t, arg.type == PRAM_PAGE_STREAM || arg.type == PRAM_BYTE_STREAM);
-	expect(t, arg.flags < 8);
+	expect(t, arg.flags < 2 * PRAM_SAVE_EVACUATE);
 	put_fd(t, TO_WRITE, arg.fd);
 }
 
