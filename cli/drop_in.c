@@ -125,6 +125,18 @@ static bool has_drop_in(const struct unit *unit)
 	return false;
 }
 
+/* The drop-in sets it, and another one may set it again. */
+static void check_notify(struct json_object *obstacles, const struct unit *unit)
+{
+	const char *access = unit->notify_access ?: "";
+	const bool forking = unit->type && !strcmp(unit->type, "forking");
+	const bool control = !strcmp(access, "exec") || !strcmp(access, "all");
+
+	if (!control && (forking || strcmp(access, "main")))
+		add(obstacles, "NotifyAccess=%s, which another drop-in sets: systemd can't be told of the restored process, nor asked for time; set NotifyAccess=%s there",
+		    access, forking ? "exec" : "main");
+}
+
 /* Commands whose prefixes a copy cannot have. */
 static void check_commands(struct json_object *obstacles, const struct unit *unit)
 {
@@ -160,7 +172,9 @@ struct json_object *drop_in_obstacles(const struct unit *unit, bool no_private_u
 		add(obstacles, "its files have changed since systemd read them: run 'systemctl daemon-reload' first");
 	check_type(obstacles, unit);
 	check_sandbox(obstacles, unit, no_private_users);
-	if (!has_drop_in(unit))
+	if (has_drop_in(unit))
+		check_notify(obstacles, unit);
+	else
 		check_commands(obstacles, unit);
 	for (char **socket = unit->sockets; socket && *socket; socket++) {
 		if (!is_lent(*socket))

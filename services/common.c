@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +39,22 @@ void say(int priority, const char *unit, const char *format, ...)
 			      "OBJECT_SYSTEMD_UNIT=%s", unit ?: "", NULL);
 	if (ret < 0 || access("/run/systemd/journal/socket", F_OK))
 		fprintf(stderr, "pram-service: %s%s%s\n", unit ?: "", unit ? ": " : "", text);
+}
+
+void ask_for_time(const char *unit, pid_t pid, unsigned int seconds)
+{
+	const char *set = getenv("NOTIFY_SOCKET");
+	_cleanup_free_ char *before = set ? strdup(set) : NULL;
+	int ret;
+
+	setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
+	ret = sd_pid_notifyf(pid, 0, "EXTEND_TIMEOUT_USEC=%u000000", seconds);
+	if (before)
+		setenv("NOTIFY_SOCKET", before, 1);
+	else
+		unsetenv("NOTIFY_SOCKET");
+	if (ret < 0)
+		say(LOG_WARNING, unit, "systemd can't be asked for more time than the unit's limits: %s", strerror(-ret));
 }
 
 uint64_t now_ns(void)

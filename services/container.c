@@ -25,12 +25,15 @@
 #include "pram-exec.h"
 #include "record.h"
 #include "service.h"
+#include "stop.h"
 #include "tasks.h"
 #include "util.h"
 
 /* podman, runc and criu together. */
 #define PODMAN_SECONDS	300U
 #define ADDRESS_SECONDS	60U
+/* podman is asked twice, and then checkpoints it, or stops it. */
+#define CONTAINER_SECONDS (4 * PODMAN_SECONDS)
 
 /**
  * struct carried - a container that goes over a kexec
@@ -221,6 +224,10 @@ static bool dump_one(const char *key, const char *name)
 
 	if (!is_kexec(key))
 		return false;
+	/* As service_dump() does; conmon is the unit's main process. */
+	stop_catch();
+	if (getenv("MAINPID"))
+		ask_for_time(key, atoi(getenv("MAINPID")), CONTAINER_SECONDS);
 	c.dev = pram_open();
 	/* If this dump fails, none of earlier times must be restored in its place. */
 	ret = c.dev < 0 ? c.dev : record_remove(c.dev, key);

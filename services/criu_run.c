@@ -27,6 +27,7 @@
 #include "progress.h"
 #include "record.h"
 #include "service.h"
+#include "stop.h"
 #include "streams.h"
 #include "util.h"
 
@@ -203,16 +204,16 @@ char *criu_first_error(int logs, const char *name)
 	return found;
 }
 
-/* 0 when it has ended by itself, or -errno of progress_wait(). */
+/* 0 when it has ended by itself, or -errno of progress_wait(); how it has ended is in @status in each case. */
 static int wait_for(pid_t pid, int logs, const char *log, int *status)
 {
 	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
-	int ret = pidfd < 0 ? 0 : progress_wait(pidfd, pid, logs, log, STILL_MS, CRIU_SECONDS * 1000);
+	int ret = pidfd < 0 ? 0 : progress_wait(pidfd, pid, stop_fd(), logs, log, STILL_MS, CRIU_SECONDS * 1000);
 
 	if (ret) {
 		/* It gives up in good order: the tasks run on. */
 		kill(pid, SIGTERM);
-		if (progress_wait(pidfd, pid, logs, log, GRACE_MS, CRIU_GRACE_SECONDS * 1000))
+		if (progress_wait(pidfd, pid, -1, logs, log, GRACE_MS, CRIU_GRACE_SECONDS * 1000))
 			kill(pid, SIGKILL);
 	}
 	return waitpid(pid, status, 0) < 0 ? -errno : ret;
@@ -232,11 +233,33 @@ static int take_streams(const struct criu_run *run, int socket)
 	return ret ?: *run->nr_streams ? 0 : -ENODATA;
 }
 
+/* Why it was told to give up: to be freed, or NULL if there is another reason. */
+static char *why_given_up(int ret)
+{
+	char *why;
+	int len;
+
+	switch (ret) {
+	case -ETIME:
+		len = asprintf(&why, "criu was not ready after %u s", CRIU_SECONDS);
+		break;
+	case -ETIMEDOUT:
+		len = asprintf(&why, "criu has made no progress for %u s", STILL_MS / 1000);
+		break;
+	case -ECANCELED:
+		len = asprintf(&why, "pram-service was told to end before criu was ready, as systemd does when TimeoutStopSec= is over");
+		break;
+	default:
+		return NULL;
+	}
+	return len < 0 ? NULL : why;
+}
+
 int criu_run(const struct criu_run *run, char **why)
 {
 	_cleanup_close_ int program = open_criu(), logs = open_logs(run->unit);
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int status, ret = 0, ends[2] = { -1, -1 };
+	int status = -1, ret = 0, ends[2] = { -1, -1 };
 	pid_t pid;
 
 	*why = NULL;
@@ -259,7 +282,8 @@ int criu_run(const struct criu_run *run, char **why)
 		ret = -errno;
 	if (ends[1] >= 0)
 		close(ends[1]);
-	if (pid > 0 && !ret && WIFEXITED(status) && !WEXITSTATUS(status)) {
+	/* Even if it was told to give up: it may have been ready by then. */
+	if (pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status)) {
 		ret = run->streams ? take_streams(run, ends[0]) : 0;
 		if (ret && asprintf(why, "criu's streams can't be received: %s", strerror(-ret)) < 0)
 			*why = NULL;
@@ -272,14 +296,7 @@ int criu_run(const struct criu_run *run, char **why)
 		close(ends[0]);
 	if (pid < 0)
 		return ret;
-	if (ret == -ETIMEDOUT || ret == -ETIME) {
-		if (asprintf(why, ret == -ETIME ? "criu was not ready after %u s" :
-						  "criu has made no progress for %u s",
-			     ret == -ETIME ? CRIU_SECONDS : STILL_MS / 1000) < 0)
-			*why = NULL;
-		return ret;
-	}
-	*why = criu_first_error(logs, run->log);
+	*why = why_given_up(ret) ?: criu_first_error(logs, run->log);
 	if (!*why && asprintf(why, WIFSIGNALED(status) ? "criu was ended by signal %d" :
 			      "criu has ended with status %d, before it has logged anything",
 			      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) < 0)

@@ -21,11 +21,15 @@
 #include "checkpoint.h"
 #include "record.h"
 #include "service.h"
+#include "stop.h"
 #include "tasks.h"
 #include "unit.h"
 #include "util.h"
 
+/* Unit tests have another. */
+#ifndef READY_PATH
 #define READY_PATH	"/sys/kernel/pram/kexec_ready"
+#endif
 /* What is done beside criu's run takes less. */
 #define BESIDE_SECONDS	120U
 #define ARGS_MAX	(2 * EXTERNAL_MAX + 12)
@@ -496,6 +500,8 @@ static int run(struct dump *d)
 		    strerror(-ret), d->unit);
 		return ret;
 	}
+	if (stop_told())
+		say(LOG_WARNING, d->unit, "systemd has told it to end while it was dumped: it may do so as soon as it is restored; see TimeoutStopSec=");
 	/* That of this checkpoint is still to come, even in this boot, if the kexec is called off. */
 	mark_remove(TRIED_DIR, d->unit);
 	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
@@ -610,10 +616,10 @@ int service_dump(const char *unit)
 	/* It has ended by itself. */
 	if (d.pid <= 0 || !is_kexec(unit))
 		return 0;
-	/* On behalf of the main process: systemd waits for longer than TimeoutStopSec=. */
-	setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
-	sd_pid_notifyf(d.pid, 0, "EXTEND_TIMEOUT_USEC=%u000000",
-		       CRIU_SECONDS + CRIU_GRACE_SECONDS + BESIDE_SECONDS);
+	/* If systemd does not wait for long enough, this is not ended before criu is, nor without a word. */
+	if (stop_catch())
+		say(LOG_WARNING, unit, "signals can't be caught: if its dump takes longer than TimeoutStopSec=, nobody says so");
+	ask_for_time(unit, d.pid, CRIU_SECONDS + CRIU_GRACE_SECONDS + BESIDE_SECONDS);
 	ret = leave_cgroup();
 	d.dev = ret ? ret : pram_open();
 	if (d.dev < 0) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "podman.h"
+#include "stop.h"
 #include "util.h"
 
 /* All of them may ask at once, on a machine that is busy. */
@@ -74,22 +75,31 @@ static void take_error(int fd, char error[CONTAINER_ERROR_MAX])
 			 strncmp(last, "Error: ", 7) ? last : last + 7);
 }
 
-/* 0, or -ETIMEDOUT. What it has started is in its process group. */
+/* 0, -ETIMEDOUT, or -ECANCELED if we were told to end. What it has started is in its process group. */
 static int wait_for(pid_t pid, unsigned int seconds, int *status)
 {
 	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
-	struct pollfd end = { .fd = pidfd, .events = POLLIN };
-	bool late = false;
+	struct pollfd ends[] = {
+		{ .fd = pidfd, .events = POLLIN },
+		{ .fd = stop_fd(), .events = POLLIN },
+	};
+	int ret = 0;
 
-	if (pidfd >= 0 && !poll(&end, 1, seconds * 1000)) {
-		late = true;
+	if (pidfd >= 0) {
+		do
+			ret = poll(ends, 2, seconds * 1000);
+		while (ret < 0 && errno == EINTR);
+		ret = ends[0].revents ? 0 : ret ? -ECANCELED : -ETIMEDOUT;
+	}
+	if (ret) {
 		kill(-pid, SIGTERM);
-		if (!poll(&end, 1, GRACE_MS))
+		if (!poll(ends, 1, GRACE_MS))
 			kill(-pid, SIGKILL);
 	}
 	if (waitpid(pid, status, 0) < 0)
 		return -errno;
-	return late ? -ETIMEDOUT : 0;
+	/* It may have been ready by then. */
+	return WIFEXITED(*status) && !WEXITSTATUS(*status) ? 0 : ret;
 }
 
 int podman_run(const char *const *argv, unsigned int seconds, char **output,
@@ -101,6 +111,7 @@ int podman_run(const char *const *argv, unsigned int seconds, char **output,
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int status, ret, nr = 3;
+	sigset_t none;
 	pid_t pid;
 
 	if (output)
@@ -115,7 +126,9 @@ int podman_run(const char *const *argv, unsigned int seconds, char **output,
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawn_file_actions_adddup2(&actions, err, 2);
 	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	sigemptyset(&none);
+	posix_spawnattr_setsigmask(&attributes, &none);
 	ret = posix_spawnp(&pid, *args, &actions, &attributes, args, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
@@ -126,6 +139,8 @@ int podman_run(const char *const *argv, unsigned int seconds, char **output,
 	ret = wait_for(pid, seconds, &status);
 	if (ret == -ETIMEDOUT)
 		snprintf(error, CONTAINER_ERROR_MAX, "podman was not ready after %u s", seconds);
+	else if (ret == -ECANCELED)
+		snprintf(error, CONTAINER_ERROR_MAX, "pram-service was told to end before podman was ready, as systemd does when TimeoutStopSec= is over");
 	if (ret)
 		return ret;
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {

@@ -44,10 +44,13 @@ static uint64_t size_of(int dir, const char *log)
 	return fstatat(dir, log, &st, 0) ? 0 : st.st_size;
 }
 
-int progress_wait(int pidfd, pid_t pid, int dir, const char *log, unsigned int still_ms,
+int progress_wait(int pidfd, pid_t pid, int stop, int dir, const char *log, unsigned int still_ms,
 		  unsigned int most_ms)
 {
-	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	struct pollfd ends[] = {
+		{ .fd = pidfd, .events = POLLIN },
+		{ .fd = stop, .events = POLLIN },
+	};
 	const unsigned int step = still_ms / 10 ?: 1;
 	uint64_t seen = 0;
 
@@ -58,8 +61,8 @@ int progress_wait(int pidfd, pid_t pid, int dir, const char *log, unsigned int s
 		if (still >= still_ms)
 			return -ETIMEDOUT;
 		seen = now;
-		if (poll(&end, 1, step) > 0)
-			return 0;
+		if (poll(ends, 2, step) > 0)
+			return ends[0].revents ? 0 : -ECANCELED;
 	}
 	return -ETIME;
 }

@@ -31,7 +31,11 @@
 #include "util.h"
 
 #define PAUSE_US		100000
+/* Unit tests have another. */
+#ifndef WAITER_SECONDS
 #define WAITER_SECONDS		300U	/* until pram-exec waits: what the unit runs before it takes its time */
+#endif
+#define LATE_SECONDS		600U	/* until the unit does something else, when no restore is waited for any more */
 #define ADDRESS_SECONDS		120U	/* until addresses are there */
 #define ACCEPT_SECONDS		120U	/* until systemd knows the main process */
 #define OTHERS_SECONDS		60U	/* until all other services are restored, too */
@@ -128,6 +132,28 @@ void service_forget(int dev, const char *unit)
 	lock_remove(unit);
 }
 
+/* Is there a checkpoint of the last shutdown, or of a kexec that was called off, of which nothing is known? */
+static bool has_unrecorded(int dev, const char *unit)
+{
+	char name[PRAM_NAME_MAX], node_name[PRAM_NAME_MAX];
+	struct pram_node_stat node;
+
+	return !record_name(unit, name) && !pram_checkpoint_node_name(node_name, name, NULL) &&
+	       !pram_stat(dev, node_name, &node) && node.state == PRAM_NODE_READY && node.kexec_count <= 1;
+}
+
+/* Whoever has dumped it was killed before its record was stored. That is said once in a boot. */
+static void say_unrecorded(const char *unit)
+{
+	_cleanup_free_ char *tried = mark_read(TRIED_DIR, unit);
+
+	if (tried)
+		return;
+	mark_write(TRIED_DIR, unit, "");
+	say(LOG_ERR, unit, "it is started afresh, not restored: its checkpoint in PRAM has no record, as its dump was cut short; 'pramctl export service:%s DIR' has its memory, 'pramctl rm service:%s' frees it",
+	    unit, unit);
+}
+
 int service_prepare(const char *unit)
 {
 	_cleanup_free_ char *helper = NULL;
@@ -147,8 +173,11 @@ int service_prepare(const char *unit)
 		return 0;
 	ret = record_load(dev, unit, &record, &kexecs);
 	json_object_put(record);
-	if (ret == -ENOENT)
+	if (ret == -ENOENT) {
+		if (has_unrecorded(dev, unit))
+			say_unrecorded(unit);
 		return 0;
+	}
 	if (ret) {
 		say(LOG_ERR, unit, "it is started afresh: its record in PRAM can't be read: %s; 'pramctl list' shows what there is",
 		    strerror(-ret));
@@ -209,32 +238,54 @@ static bool is_over(const struct unit *unit)
 	return !strcmp(state, "inactive") || !strcmp(state, "failed");
 }
 
-/* The cgroup is made when it is started, so the unit is asked over and over. */
-static int wait_for_waiter(struct restore *r, const char **why)
+/*
+ * Does pram-exec wait? The cgroup is made when it is started, so the unit is asked over and over. 0 if it may still
+ * come; -ECANCELED if not.
+ */
+static int look_for_waiter(struct restore *r, const char **why)
 {
 	static char error[UNIT_ERROR_MAX];
 
-	for (unsigned int n = 0; n < WAITER_SECONDS * 1000000 / PAUSE_US; n++) {
-		unit_free(&r->loaded);
-		if (unit_load(r->unit, &r->loaded, error)) {
-			*why = error;
-			return -EIO;
-		}
-		r->waiter = find_waiter(r->loaded.control_group ?: "");
-		r->waiter_fd = r->waiter ? pidfd_open(r->waiter, 0) : -1;
-		if (r->waiter_fd >= 0) {
-			/* A unit of Type=notify or forking is given up if it is not ready in time. */
-			sd_pid_notifyf(r->waiter, 0, "EXTEND_TIMEOUT_USEC=%u000000",
-				       ADDRESS_SECONDS + CRIU_SECONDS + CRIU_GRACE_SECONDS + ACCEPT_SECONDS);
-			return 0;
-		}
-		if (is_over(&r->loaded)) {
-			*why = "it was stopped, or failed, before pram-exec ran in its sandbox";
-			return -ECANCELED;
-		}
-		usleep(PAUSE_US);
+	unit_free(&r->loaded);
+	if (unit_load(r->unit, &r->loaded, error)) {
+		*why = error;
+		return 0;
 	}
 	*why = "pram-exec does not run in its sandbox: is the drop-in of 'pramctl enable' as it was written?";
+	r->waiter = find_waiter(r->loaded.control_group ?: "");
+	r->waiter_fd = r->waiter ? pidfd_open(r->waiter, 0) : -1;
+	if (r->waiter_fd >= 0)
+		return 1;
+	r->waiter = 0;
+	if (!is_over(&r->loaded))
+		return 0;
+	*why = "it was stopped, or failed, before pram-exec ran in its sandbox";
+	return -ECANCELED;
+}
+
+static int wait_for_waiter(struct restore *r, const char **why)
+{
+	uint32_t asked = 0;
+
+	for (unsigned int n = 0; n < WAITER_SECONDS * 1000000 / PAUSE_US; n++) {
+		const int ret = look_for_waiter(r, why);
+		uint32_t pid;
+
+		if (ret < 0)
+			return ret;
+		/* A unit of Type=notify, forking or exec is given up if it is not ready in time. */
+		if (ret) {
+			ask_for_time(r->unit, r->waiter,
+				     ADDRESS_SECONDS + CRIU_SECONDS + CRIU_GRACE_SECONDS + ACCEPT_SECONDS);
+			return 0;
+		}
+		/* Or if its sandbox is not: that becomes pram-exec. */
+		pid = r->loaded.main_pid ?: r->loaded.control_pid;
+		if (pid && pid != asked)
+			ask_for_time(r->unit, pid, WAITER_SECONDS);
+		asked = pid;
+		usleep(PAUSE_US);
+	}
 	return -ETIMEDOUT;
 }
 
@@ -479,8 +530,59 @@ static void clear_away(struct restore *r)
 	}
 }
 
-static int give_up(struct restore *r, const char *why)
+/* Has systemd given its start up, as TimeoutStartSec= was over; and has all ended by now that was started? */
+static bool was_too_slow(const struct restore *r, bool *over)
 {
+	char error[UNIT_ERROR_MAX];
+	struct unit loaded;
+	bool was;
+
+	was = !unit_load(r->unit, &loaded, error) && loaded.result && !strcmp(loaded.result, "timeout");
+	*over = was && is_over(&loaded);
+	unit_free(&loaded);
+	return was;
+}
+
+/* pram-exec waits for us even if it comes too late for a restore. */
+static void start_late(struct restore *r)
+{
+	const char *why;
+
+	for (unsigned int n = 0; n < LATE_SECONDS * 1000000 / PAUSE_US; n++) {
+		const int ret = look_for_waiter(r, &why);
+
+		if (ret > 0)
+			pidfd_send_signal(r->waiter_fd, PRAM_EXEC_START, NULL, 0);
+		if (ret)
+			return;
+		usleep(PAUSE_US);
+	}
+}
+
+/* Unless Restart= has it do so, systemd does not try again what was too slow. */
+static void start_again(const struct restore *r)
+{
+	char error[UNIT_ERROR_MAX];
+	bool over;
+
+	for (unsigned int n = 0; n < LATE_SECONDS * 1000000 / PAUSE_US && was_too_slow(r, &over); n++) {
+		if (over) {
+			if (unit_start(r->unit, "fail", error))
+				say(LOG_ERR, r->unit, "it can't be started: %s", error);
+			return;
+		}
+		usleep(PAUSE_US);
+	}
+}
+
+static int give_up(struct restore *r, const char *reason)
+{
+	_cleanup_free_ char *why = NULL;
+	bool over;
+
+	if (asprintf(&why, "%s%s", reason ?: "out of memory",
+		     was_too_slow(r, &over) ? ", as TimeoutStartSec= was over" : "") < 0)
+		why = NULL;
 	write_history(r, "failed", why);
 	if (r->waiter)
 		clear_away(r);
@@ -493,8 +595,11 @@ static int give_up(struct restore *r, const char *why)
 		say(LOG_ERR, r->unit, "it is started afresh: %s; see " LOG_DIR "/%s/restore.log",
 		    why ?: "out of memory", r->unit);
 	service_forget(r->dev, r->unit);
-	if (r->waiter_fd >= 0)
+	if (r->waiter)
 		pidfd_send_signal(r->waiter_fd, PRAM_EXEC_START, NULL, 0);
+	else
+		start_late(r);
+	start_again(r);
 	return 0;
 }
 
@@ -597,29 +702,26 @@ out:
 /* If "restore" itself was killed, or never ran: pram-exec must not wait for ever. */
 int service_release(const char *unit)
 {
-	const char *code = getenv("EXIT_CODE");
-	char error[UNIT_ERROR_MAX];
-	struct unit loaded;
-	pid_t waiter = 0;
+	struct restore r = { .unit = unit, .waiter_fd = -1, .start = now_ns() };
+	const char *code = getenv("EXIT_CODE"), *why;
+	uint64_t kexecs;
 
 	/* systemd tells what is run behind it how it has ended: by itself, it left nothing to do. */
 	if (code && !strcmp(code, "exited"))
 		return 0;
-	if (!unit_load(unit, &loaded, error))
-		waiter = find_waiter(loaded.control_group ?: "");
-	if (waiter) {
-		struct restore r = {
-			.unit = unit, .dev = pram_open(), .waiter = waiter,
-			.waiter_fd = pidfd_open(waiter, 0), .loaded = loaded, .start = now_ns(),
-		};
-
+	r.dev = pram_open();
+	if (r.dev >= 0)
+		record_load(r.dev, unit, &r.record, &kexecs);
+	look_for_waiter(&r, &why);
+	/* With a record and without pram-exec: either that is still to come, or systemd has the tasks already. */
+	if (r.waiter || (r.record && r.loaded.main_pid != record_number(r.record, "pid")))
 		give_up(&r, "pram-service was ended meanwhile");
-		if (r.waiter_fd >= 0)
-			close(r.waiter_fd);
-		if (r.dev >= 0)
-			close(r.dev);
-	}
-	unit_free(&loaded);
+	unit_free(&r.loaded);
+	json_object_put(r.record);
+	if (r.waiter_fd >= 0)
+		close(r.waiter_fd);
+	if (r.dev >= 0)
+		close(r.dev);
 	return 0;
 }
 

@@ -30,6 +30,12 @@ void say(int priority, const char *unit, const char *format, ...)
 
 uint64_t now_ns(void);
 
+/*
+ * On behalf of a unit's process: from now on, systemd waits so long for what it waits for at this moment,
+ * TimeoutStartSec= or TimeoutStopSec= notwithstanding. It heeds that unless NotifyAccess= forbids it.
+ */
+void ask_for_time(const char *unit, pid_t pid, unsigned int seconds);
+
 /* For "pramctl services": how it went. @record is that of the dump, @start when the restore began. */
 void history_restored(const char *unit, struct json_object *record, uint64_t start, uint64_t restored,
 		      const char *result, const char *reason);
@@ -87,7 +93,8 @@ struct criu_run {
 
 /*
  * 0 if it has succeeded. Otherwise -errno, or 1 if criu has failed; with @why, to be freed:
- * the first error in its log.
+ * the first error in its log. -ECANCELED: a signal that stop_catch() catches has come before it was
+ * ready, and it was told to give up.
  */
 int criu_run(const struct criu_run *run, char **why);
 

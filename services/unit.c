@@ -254,6 +254,7 @@ static int get_unit(sd_bus *bus, const char *path, struct unit *unit, char *erro
 		return ret;
 
 	unit->type = get_string(bus, path, SERVICE, "Type");
+	unit->result = get_string(bus, path, SERVICE, "Result");
 	unit->pid_file = get_string(bus, path, SERVICE, "PIDFile");
 	unit->notify_access = get_string(bus, path, SERVICE, "NotifyAccess");
 	unit->root_directory = get_string(bus, path, SERVICE, "RootDirectory");
@@ -268,6 +269,7 @@ static int get_unit(sd_bus *bus, const char *path, struct unit *unit, char *erro
 	unit->private_tmp = get_bool(bus, path, SERVICE, "PrivateTmp");
 	unit->delegate = get_bool(bus, path, SERVICE, "Delegate");
 	get_number(bus, path, SERVICE, "MainPID", 'u', &unit->main_pid);
+	get_number(bus, path, SERVICE, "ControlPID", 'u', &unit->control_pid);
 	get_number(bus, path, SERVICE, "FileDescriptorStoreMax", 'u', &unit->fd_store_max);
 	get_number(bus, path, SERVICE, "AmbientCapabilities", 't', &unit->ambient_capabilities);
 	get_number(bus, path, SERVICE, "TimeoutStartUSec", 't', &unit->timeout_start_us);
@@ -316,6 +318,7 @@ void unit_free(struct unit *unit)
 	free(unit->id);
 	free(unit->load_state);
 	free(unit->active_state);
+	free(unit->result);
 	free(unit->unit_file_state);
 	free(unit->fragment_path);
 	free_strings(unit->drop_in_paths);

@@ -34,6 +34,7 @@ struct unit {
 	char	*id;
 	char	*load_state;
 	char	*active_state;
+	char	*result;
 	char	*unit_file_state;
 	char	*fragment_path;
 	char	**drop_in_paths;
@@ -56,6 +57,7 @@ struct unit {
 	bool	private_tmp;
 	bool	delegate;
 	uint32_t main_pid;
+	uint32_t control_pid;
 	uint32_t fd_store_max;
 	uint64_t ambient_capabilities;
 	uint64_t timeout_start_us;

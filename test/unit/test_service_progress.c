@@ -5,11 +5,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "podman.h"
 #include "progress.h"
+#include "stop.h"
 #include "test_util.h"
 
 #define LOG	"log"
@@ -29,7 +33,7 @@ static int wait_for(void (*work)(void), unsigned int still_ms, unsigned int most
 	}
 	pidfd = pidfd_open(pid, 0);
 	assert_true(pidfd >= 0);
-	ret = progress_wait(pidfd, pid, dir, LOG, still_ms, most_ms);
+	ret = progress_wait(pidfd, pid, stop_fd(), dir, LOG, still_ms, most_ms);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	close(pidfd);
@@ -72,14 +76,74 @@ static void test_progress(void **state)
 	assert_int_equal(wait_for(compute, 1000, 2500), -ETIME);
 }
 
+static void tell_parent(void)
+{
+	kill(getppid(), SIGTERM);
+	pause();
+}
+
+/* The signal is taken away again. */
+static void expect_told(void)
+{
+	sigset_t term;
+
+	assert_true(stop_told());
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	assert_int_equal(sigwaitinfo(&term, NULL), SIGTERM);
+	assert_false(stop_told());
+}
+
+/* systemd loses patience: who waits is not ended by that, and tells those that he waits for. */
+static void test_told(void **state)
+{
+	const char *const tells[] = { "tells", NULL }, *const hangs[] = { "hangs", NULL };
+	char error[CONTAINER_ERROR_MAX];
+
+	(void)state;
+	assert_int_equal(stop_fd(), -1);
+	assert_false(stop_told());
+	assert_int_equal(stop_catch(), 0);
+	assert_false(stop_told());
+	assert_int_equal(wait_for(end_at_once, 1000, 60000), 0);
+	assert_int_equal(wait_for(tell_parent, 10000, 60000), -ECANCELED);
+	expect_told();
+	assert_int_equal(podman_run(tells, 60, NULL, error), -ECANCELED);
+	assert_non_null(strstr(error, "TimeoutStopSec="));
+	assert_int_equal(access("ended", F_OK), 0);
+	expect_told();
+	assert_int_equal(podman_run(hangs, 1, NULL, error), -ETIMEDOUT);
+}
+
+/* Notes that it was told to end, which the signals that we block must not be for it. */
+static void put_podman(void)
+{
+	FILE *file = fopen("podman", "we");
+
+	if (!file)
+		abort();
+	fputs("#!/bin/sh\n"
+	      "sleep 60 &\n"
+	      "trap \": >ended; kill $!; exit 1\" TERM\n"
+	      "[ $3 != tells ] || kill -TERM $PPID\n"
+	      "wait\n", file);
+	fclose(file);
+	chmod("podman", 0755);
+	setenv("PATH", ".:/usr/bin:/bin", 1);
+}
+
 int main(void)
 {
 	char scratch[] = "/tmp/test-progress.XXXXXX", command[64];
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_progress) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_told),
+	};
 	int ret;
 
-	if (!mkdtemp(scratch))
+	if (!mkdtemp(scratch) || chdir(scratch))
 		return 1;
+	put_podman();
 	dir = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ret = cmocka_run_group_tests(tests, NULL, NULL);
 	snprintf(command, sizeof(command), "rm -r %s", scratch);

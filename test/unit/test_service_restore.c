@@ -28,10 +28,13 @@
 /* ---- systemd and criu -------------------------------------------------- */
 
 static pid_t waiter, task;	/* pram-exec, and what criu has restored */
+static pid_t sandbox;		/* becomes pram-exec after some looks at the unit */
+static unsigned int looks_until;
 static pid_t command;		/* that systemd runs beside */
 static uint32_t main_pid, accepted;
 static int start_error, criu_error, notified;
-static unsigned int started, unlocked;
+static unsigned int started, started_again, unlocked;
+static unsigned int asked_for_sandbox;	/* for time, on behalf of it */
 static size_t inherited;	/* by criu, of pram-exec's descriptors */
 static struct unit systemd_unit;
 static int dev = -1;
@@ -43,6 +46,8 @@ int __wrap_unit_load(const char *name, struct unit *unit, char *error)
 	assert_string_equal(name, UNIT);
 	*unit = systemd_unit;
 	unit->main_pid = main_pid;
+	if (sandbox && !waiter && !looks_until--)
+		waiter = sandbox;
 	return 0;
 }
 
@@ -56,6 +61,11 @@ void __wrap_unit_free(struct unit *unit)
 int __wrap_unit_start(const char *name, const char *mode, char *error);
 int __wrap_unit_start(const char *name, const char *mode, char *error)
 {
+	if (!strcmp(name, UNIT)) {
+		assert_string_equal(mode, "fail");
+		started_again++;
+		return 0;
+	}
 	assert_string_equal(name, "pram-restore@" UNIT ".service");
 	assert_string_equal(mode, "replace");
 	started++;
@@ -183,6 +193,12 @@ int sd_pid_notifyf(pid_t pid, int unset, const char *format, ...);
 int sd_pid_notifyf(pid_t pid, int unset, const char *format, ...)
 {
 	(void)unset;
+	if (sandbox && !waiter) {
+		assert_int_equal(pid, sandbox);
+		assert_non_null(strstr(format, "EXTEND_TIMEOUT_USEC="));
+		asked_for_sandbox++;
+		return 1;
+	}
 	assert_int_equal(pid, waiter);
 	if (strstr(format, "MAINPID=")) {
 		notified++;
@@ -254,10 +270,11 @@ static int setup(void **state)
 	fake_pram_setup();
 	dev = pram_open();
 	assert_true(dev >= 0);
-	waiter = task = command = 0;
+	waiter = task = command = sandbox = 0;
 	main_pid = accepted = 0;
 	start_error = criu_error = notified = 0;
-	started = unlocked = 0;
+	started = started_again = unlocked = 0;
+	looks_until = asked_for_sandbox = 0;
 	inherited = 0;
 	*said = 0;
 	held = is_enabled = true;
@@ -412,6 +429,26 @@ static void test_no_helper(void **state)
 	start_error = -EIO;
 	expect_afresh("it can't be started");
 	assert_true(has_checkpoint());
+}
+
+/* Whoever has dumped it was killed before there was a record. It is not restored, and not in silence. */
+static void test_no_record(void **state)
+{
+	(void)state;
+	put_service(1);
+	assert_int_equal(record_remove(dev, UNIT), 0);
+	assert_int_equal(service_prepare(UNIT), 0);
+	assert_int_equal(started, 0);
+	assert_non_null(strstr(said, "its checkpoint in PRAM has no record"));
+	*said = 0;
+	assert_int_equal(service_prepare(UNIT), 0);
+	assert_string_equal(said, "");
+	assert_true(has_checkpoint());
+	/* That was said before the last kexec, or is of a restore that failed. */
+	mark_remove(TRIED_DIR, UNIT);
+	fake_pram_kexec();
+	assert_int_equal(service_prepare(UNIT), 0);
+	assert_string_equal(said, "");
 }
 
 /* ---- restore ----------------------------------------------------------- */
@@ -629,6 +666,53 @@ static void test_failed_before(void **state)
 	assert_non_null(strstr(said, "before pram-exec ran"));
 }
 
+/* systemd makes a sandbox, and takes its time: it is asked to wait for it, once. */
+static void test_slow_sandbox(void **state)
+{
+	(void)state;
+	begin();
+	sandbox = waiter;
+	waiter = 0;
+	looks_until = 3;
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(asked_for_sandbox, 1);
+	assert_int_equal(waiter_ended(), 2);
+	assert_non_null(strstr(said, "restored from PRAM"));
+	assert_int_equal(started_again, 0);
+}
+
+/* It comes when nobody waits for it any more: it must not wait for ever. */
+static void test_late_sandbox(void **state)
+{
+	(void)state;
+	begin();
+	sandbox = waiter;
+	waiter = 0;
+	looks_until = WAITER_SECONDS * 10 + 3;
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 1);
+	assert_true(has_checkpoint());
+	assert_false(has_record());
+	assert_non_null(strstr(said, "pram-exec does not run in its sandbox"));
+}
+
+/* systemd has ended pram-exec, as the start took too long, and starts nothing by itself. */
+static void test_start_limit(void **state)
+{
+	(void)state;
+	begin();
+	accepted = waiter;
+	kill(waiter, SIGTERM);
+	systemd_unit.result = "timeout";
+	systemd_unit.active_state = "failed";
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 3);
+	assert_int_equal(started_again, 1);
+	assert_true(has_checkpoint());
+	assert_false(has_record());
+	assert_non_null(strstr(said, ", as TimeoutStartSec= was over"));
+}
+
 /* What is run behind "restore" does nothing if that has come to its end. */
 static void test_release(void **state)
 {
@@ -647,6 +731,29 @@ static void test_release(void **state)
 	assert_false(has_record());
 }
 
+/* "restore" was killed before pram-exec was there; or after systemd had the tasks, which is none of its business. */
+static void test_release_early(void **state)
+{
+	(void)state;
+	begin();
+	sandbox = waiter;
+	waiter = 0;
+	looks_until = 3;
+	setenv("EXIT_CODE", "killed", 1);
+	assert_int_equal(service_release(UNIT), 0);
+	assert_int_equal(waiter_ended(), 1);
+	assert_false(has_record());
+
+	*said = 0;
+	sandbox = 0;
+	put_service(1);
+	main_pid = task;
+	assert_int_equal(service_release(UNIT), 0);
+	assert_string_equal(said, "");
+	assert_true(has_record());
+	assert_true(lives(task));
+}
+
 int main(void)
 {
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -659,6 +766,7 @@ int main(void)
 		TEST(test_no_checkpoint),
 		TEST(test_other_is_due),
 		TEST(test_no_helper),
+		TEST(test_no_record),
 		TEST(test_restore),
 		TEST(test_others),
 		TEST(test_lent),
@@ -668,7 +776,11 @@ int main(void)
 		TEST(test_task_ends),
 		TEST(test_stopped_meanwhile),
 		TEST(test_failed_before),
+		TEST(test_slow_sandbox),
+		TEST(test_late_sandbox),
+		TEST(test_start_limit),
 		TEST(test_release),
+		TEST(test_release_early),
 	};
 	char scratch[] = "/tmp/pram-test-restore-XXXXXX", remove[64];
 	int failed;

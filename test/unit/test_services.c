@@ -388,6 +388,18 @@ static void test_stale(void **state)
 	systemd_unit.drop_in_paths = drop_ins;
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
 	assert_non_null(strstr(output, "is already enabled"));
+	/* By a drop-in behind ours. */
+	systemd_unit.notify_access = "none";
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "daemon.service: problem: NotifyAccess=none, which another drop-in sets"));
+	systemd_unit.type = "forking";
+	systemd_unit.pid_file = "/run/daemon.pid";
+	systemd_unit.notify_access = "main";
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "set NotifyAccess=exec there"));
+	systemd_unit.notify_access = "all";
+	assert_int_equal(run("services", NULL, NULL), PRAMCTL_OK);
+	assert_null(strstr(output, ": problem: "));
 	put("lib/systemd/system/daemon.service", "[Service]\nType=notify\n");
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "its files have changed since"));
