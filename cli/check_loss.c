@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "checkpoint.h"
 #include "output.h"
+#include "place.h"
 #include "sysfile.h"
 #include "tasks.h"
 #include "util.h"
@@ -83,21 +85,35 @@ static void add_nodes(struct check *check, const struct held *held)
 			  "wait until criu dump has ended");
 }
 
+/* A process that sees the files of a checkpoint, which may be of another mount namespace; 0 if there is none. */
+static pid_t who_sees(const PramCheckpoint *index, uint64_t kexecs)
+{
+	const struct pram_place_root root = { index->lost_file_mount, index->lost_file_inode };
+
+	if (!index->has_lost_file_mount)
+		return pram_place_is_first_mount_namespace() ? getpid() : pram_place_init();
+	/* Mounts are numbered anew in each boot. */
+	return kexecs || !root.mount ? 0 : pram_place_find(&root);
+}
+
 /* Of one checkpoint, by what its index says; how damage of that is told is another's business. */
-static void add_files_of(struct check *check, int dev, const char *name)
+static void add_files_of(struct check *check, int dev, const char *name, uint64_t kexecs)
 {
 	_cleanup_free_ char *item = output_format("file of %s", name);
 	struct pram_checkpoint_reader *r;
 	const PramCheckpoint *index;
+	pid_t seer;
 
 	if (pram_reader_open(dev, name, PRAM_LOAD_PEEK, &r))
 		return;
 	index = pram_reader_index(r);
+	seer = index->n_lost_file ? who_sees(index, kexecs) : 0;
 	for (size_t i = 0; i < index->n_lost_file; i++) {
-		_cleanup_free_ char *found = output_format("%s, in memory that a kexec destroys",
-							   index->lost_file[i]);
+		_cleanup_free_ char *found =
+			output_format("%s, in memory that a kexec destroys%s", index->lost_file[i],
+				      seer ? "" : ", of a mount namespace that is gone, or can't be seen from here");
 
-		if (pram_file_is_lost(index->lost_file[i]))
+		if (!seer || pram_file_is_lost(seer, index->lost_file[i]))
 			check_add(check, item, CHECK_LOST, found,
 				  "copy it to a disk, and back before the restore, which needs it there");
 	}
@@ -114,7 +130,7 @@ static void add_files(struct check *check)
 	while (dev >= 0 && pram_list_next(dev, &node) > 0) {
 		if (pram_checkpoint_node_parse(&node, &belongs) && !*belongs.image &&
 		    node.state != PRAM_NODE_SAVING && node.state != PRAM_NODE_BROKEN)
-			add_files_of(check, dev, belongs.name);
+			add_files_of(check, dev, belongs.name, node.kexec_count);
 	}
 }
 

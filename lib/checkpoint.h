@@ -16,6 +16,7 @@
 
 #include <linux/pram.h>
 
+#include "place.h"
 #include "pram_image.pb-c.h"
 
 struct pram_tasks;
@@ -137,10 +138,12 @@ int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char
  * pram_writer_set_lost_files() - note which files of the tasks a kexec destroys
  * @w: the writer, before pram_writer_seal()
  * @tasks: of whom they are
+ * @root: where their paths begin, %NULL if that is where those of process 1 do; all 0 if it is not known
  *
  * Return: 0 or -ENOMEM.
  */
-int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks);
+int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks,
+			       const struct pram_place_root *root);
 
 /**
  * pram_writer_image() - create a small image

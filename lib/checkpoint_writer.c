@@ -197,13 +197,18 @@ int pram_writer_set_root(struct pram_checkpoint_writer *w, pid_t pid, const char
 	return ret ?: set_string(&w->index->cgroup, cgroup);
 }
 
-int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks)
+int pram_writer_set_lost_files(struct pram_checkpoint_writer *w, const struct pram_tasks *tasks,
+			       const struct pram_place_root *root)
 {
 	const size_t nr = tasks->nr_lost < PRAM_WRITER_LOST_FILES_MAX ? tasks->nr_lost :
 								       PRAM_WRITER_LOST_FILES_MAX;
 
 	if (!nr)
 		return 0;
+	w->index->has_lost_file_mount = !!root;
+	w->index->has_lost_file_inode = !!root;
+	w->index->lost_file_mount = root ? root->mount : 0;
+	w->index->lost_file_inode = root ? root->inode : 0;
 	w->index->lost_file = calloc(nr, sizeof(*w->index->lost_file));
 	if (!w->index->lost_file)
 		return -ENOMEM;

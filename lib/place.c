@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "place.h"
 #include "util.h"
@@ -34,10 +37,15 @@ static bool same_file(const char *a, const char *b)
 	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-bool pram_place_is_first_mount_namespace(void)
+pid_t pram_place_init(void)
 {
 	/* Of another pid namespace, /proc may show another process 1. */
-	return has_inode("/proc/self/ns/pid", PID_NS_INIT_INO) &&
+	return has_inode("/proc/self/ns/pid", PID_NS_INIT_INO) ? 1 : 0;
+}
+
+bool pram_place_is_first_mount_namespace(void)
+{
+	return pram_place_init() &&
 	       same_file("/proc/self/ns/mnt", "/proc/1/ns/mnt") &&
 	       same_file("/proc/self/root/", "/proc/1/root/");
 }
@@ -49,19 +57,48 @@ bool pram_place_leads_init_to(const char *path, int fd)
 
 	snprintf(theirs, sizeof(theirs), "/proc/1/root%s", path);
 	snprintf(ours, sizeof(ours), "/proc/self/fd/%d", fd);
-	return has_inode("/proc/self/ns/pid", PID_NS_INIT_INO) && same_file(theirs, ours);
+	return pram_place_init() && same_file(theirs, ours);
 }
 
-int pram_place_root(struct pram_place_root *root)
+static int root_at(const char *path, struct pram_place_root *root)
 {
 	struct statx stx;
 
-	if (statx(AT_FDCWD, "/", 0, STATX_INO | MNT_ID_UNIQUE, &stx))
+	if (statx(AT_FDCWD, path, 0, STATX_INO | MNT_ID_UNIQUE, &stx))
 		return -errno;
 	if (!(stx.stx_mask & MNT_ID_UNIQUE))
 		return -EOPNOTSUPP;
 	*root = (struct pram_place_root){ .mount = stx.stx_mnt_id, .inode = stx.stx_ino };
 	return 0;
+}
+
+int pram_place_root(struct pram_place_root *root)
+{
+	return root_at("/", root);
+}
+
+pid_t pram_place_find(const struct pram_place_root *root)
+{
+	struct pram_place_root other;
+	struct dirent *entry;
+	pid_t found = 0;
+	char path[64];
+	DIR *dir;
+
+	if (!pram_place_root(&other) && other.mount == root->mount && other.inode == root->inode)
+		return getpid();
+	dir = opendir("/proc");
+	while (dir && !found && (entry = readdir(dir))) {
+		const pid_t pid = atoi(entry->d_name);
+
+		snprintf(path, sizeof(path), "/proc/%d/root/", pid);
+		if (pid > 0 && !root_at(path, &other) && other.mount == root->mount &&
+		    other.inode == root->inode)
+			found = pid;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
 }
 
 bool pram_place_is_privileged(void)

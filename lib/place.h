@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Does a path mean here what it means to the machine's init: in its mount namespace, and
@@ -18,6 +19,9 @@ bool pram_place_is_first_mount_namespace(void);
  */
 bool pram_place_leads_init_to(const char *path, int fd);
 
+/* The pid of the machine's init; 0 if it can't be seen. */
+pid_t pram_place_init(void);
+
 /**
  * struct pram_place_root - what paths begin at
  * @mount: the number of its mount, which no other one gets in this boot, in no namespace
@@ -30,6 +34,9 @@ struct pram_place_root {
 
 /* Where paths of this process begin: 0 or -errno, -EOPNOTSUPP before Linux 6.8. */
 int pram_place_root(struct pram_place_root *root);
+
+/* A process whose paths begin there, this one if its do; 0 if there is none to be seen. */
+pid_t pram_place_find(const struct pram_place_root *root);
 
 /* Has this process CAP_SYS_ADMIN in the initial user namespace? */
 bool pram_place_is_privileged(void);

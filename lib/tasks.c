@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -280,14 +282,23 @@ static void look_at_file(struct look *look, pid_t pid, const char *link)
 	look->failed |= !lost || !lost->path;
 }
 
-bool pram_file_is_lost(const char *path)
+bool pram_file_is_lost(pid_t pid, const char *path)
 {
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	_cleanup_close_ int root = -1, fd = -1;
 	struct statfs fs;
+	char link[64];
 	struct stat st;
 
-	if (stat(path, &st) || statfs(path, &fs))
+	snprintf(link, sizeof(link), "/proc/%d/root", pid);
+	root = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
 		return true;
-	return is_in_memory(&fs) && !is_kept(getpid(), st.st_dev);
+	/* A symlink leads there where it leads that process. */
+	fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (fd < 0 || fstat(fd, &st) || fstatfs(fd, &fs))
+		return true;
+	return is_in_memory(&fs) && !is_kept(pid, st.st_dev);
 }
 
 static void look_at_fds(struct look *look, pid_t pid)

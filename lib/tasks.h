@@ -102,11 +102,12 @@ void pram_tasks_free(struct pram_tasks *tasks);
 
 /**
  * pram_file_is_lost() - does a kexec destroy the file of that path?
- * @path: the path, here
+ * @pid: the process whose root directory and mount namespace the path is of
+ * @path: the path there
  *
- * Return: whether it does, or there is no such file now.
+ * Return: whether it does, or there is no such file now, or it can't be seen.
  */
-bool pram_file_is_lost(const char *path);
+bool pram_file_is_lost(pid_t pid, const char *path);
 
 /**
  * struct pram_room - memory that there is for copies

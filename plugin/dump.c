@@ -14,6 +14,7 @@
 #include "criu.h"
 #include "dump.h"
 #include "marker.h"
+#include "place.h"
 #include "pram.h"
 #include "pram_marker.h"
 #include "session.h"
@@ -197,6 +198,17 @@ static void log_lost_files(const struct pram_tasks *tasks)
 			tasks->nr_lost - i, tasks->pids[0]);
 }
 
+/* The paths are as this process sees them, which may be in the sandbox of a service. */
+static int set_lost_files(const struct pram_tasks *tasks)
+{
+	struct pram_place_root root = { 0 };
+
+	if (pram_place_is_first_mount_namespace())
+		return pram_writer_set_lost_files(writer, tasks, NULL);
+	pram_place_root(&root);
+	return pram_writer_set_lost_files(writer, tasks, &root);
+}
+
 /*
  * What is known of the tasks is said before they are frozen; and what cannot be done for
  * lack of memory is not begun.
@@ -299,7 +311,7 @@ int pram_dump_begin(void)
 		goto err;
 	}
 	set_root();
-	if (pram_writer_set_lost_files(writer, &tasks))
+	if (set_lost_files(&tasks))
 		pr_warn("out of memory: \"pramctl check --kexec\" won't name files that a kexec destroys\n");
 	pram_tasks_free(&tasks);
 	log_begun();

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pramctl check --kexec, check --reboot: what would be lost, and the next kernel */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <linux/magic.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
@@ -112,7 +117,7 @@ static void test_check_loss_of_files(void **state)
 	close(fd);
 	make_system("1\n", "1\n", "");
 	assert_int_equal(pram_writer_create(test_dev(), "/files", &options, &w), 0);
-	assert_int_equal(pram_writer_set_lost_files(w, &tasks), 0);
+	assert_int_equal(pram_writer_set_lost_files(w, &tasks, NULL), 0);
 	expect_verdict("--kexec", PRAMCTL_FAILED, "are not committed");
 	assert_int_equal(pram_writer_seal(w), 0);
 	assert_int_equal(pram_writer_commit(w), 0);
@@ -125,6 +130,130 @@ static void test_check_loss_of_files(void **state)
 	expect_verdict("--kexec", PRAMCTL_FAILED, "file of /files             /dev/shm/pram-test-");
 	fake_pram_break("criu:/files", false);
 	expect_verdict("--kexec", PRAMCTL_OK, "nothing");
+}
+
+/* The checkpoint "/files" of a task that had this file, seen from there. */
+static void put_checkpoint_with(char *path, const struct pram_place_root *root)
+{
+	const struct pram_writer_options options = { .checksums = true };
+	struct pram_task_file file = { .path = path };
+	const struct pram_tasks tasks = { .lost = &file, .nr_lost = 1 };
+	struct pram_checkpoint_writer *w;
+
+	assert_int_equal(pram_writer_create(test_dev(), "/files", &options, &w), 0);
+	assert_int_equal(pram_writer_set_lost_files(w, &tasks, root), 0);
+	assert_int_equal(pram_writer_seal(w), 0);
+	assert_int_equal(pram_writer_commit(w), 0);
+	pram_writer_close(w);
+}
+
+static char on_disk[64], in_memory[64], link_there[64];	/* here */
+
+static int write_map(const char *path, const char *format, unsigned int id)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return -1;
+	fprintf(file, format, id);
+	return fclose(file);
+}
+
+/* Into a mount namespace of our own, with a user namespace where we may mount. */
+static int go_elsewhere(void)
+{
+	const unsigned int uid = getuid(), gid = getgid();
+
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS) || write_map("/proc/self/setgroups", "deny", 0) ||
+	       write_map("/proc/self/uid_map", "0 %u 1", uid) || write_map("/proc/self/gid_map", "0 %u 1", gid);
+}
+
+/* A process of another mount namespace, where it is the other way round, and a symlink: its pid, or 0 if there can be none. */
+static pid_t start_elsewhere(const char *dir, struct pram_place_root *root)
+{
+	int ready[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		if (go_elsewhere() || mount(on_disk, in_memory, NULL, MS_BIND, NULL) ||
+		    mount("none", dir, "tmpfs", 0, NULL) || creat(on_disk, 0600) < 0 ||
+		    symlink(in_memory, link_there) || pram_place_root(root) ||
+		    write(ready[1], root, sizeof(*root)) != sizeof(*root))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], root, sizeof(*root)) != sizeof(*root)) {
+		waitpid(pid, NULL, 0);
+		pid = 0;
+	}
+	close(ready[0]);
+	return pid;
+}
+
+/* Of a checkpoint with this file, seen from there. */
+static void expect_file(char *path, const struct pram_place_root *root, int status, const char *what)
+{
+	put_checkpoint_with(path, root);
+	expect_verdict("--kexec", status, what);
+	assert_int_equal(pram_checkpoint_remove(test_dev(), "/files", NULL), 0);
+}
+
+/* criu has run in another mount namespace: of a service's sandbox, say. Its paths mean something else here. */
+static void test_check_loss_of_files_elsewhere(void **state)
+{
+	static const char gone[] = ", in memory that a kexec destroys, of a mount namespace that is gone";
+	char dir[] = "/var/tmp/pram-test-XXXXXX";
+	struct pram_place_root root, unknown = { 0 };
+	struct statfs fs;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	if (statfs("/var/tmp", &fs) || fs.f_type == TMPFS_MAGIC || statfs("/dev/shm", &fs) ||
+	    fs.f_type != TMPFS_MAGIC)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	snprintf(on_disk, sizeof(on_disk), "%s/file", dir);
+	snprintf(link_there, sizeof(link_there), "%s/link", dir);
+	strcpy(in_memory, "/dev/shm/pram-test-XXXXXX");
+	fd = mkstemp(in_memory);
+	assert_true(fd >= 0);
+	close(fd);
+	fd = creat(on_disk, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	make_system("1\n", "1\n", "");
+	pid = start_elsewhere(dir, &root);
+	if (pid) {
+		expect_file(on_disk, NULL, PRAMCTL_OK, "nothing");
+		expect_file(on_disk, &root, PRAMCTL_FAILED, "lost     file of /files             /var/tmp/pram-test-");
+		assert_null(strstr(last.out, "mount namespace"));
+		expect_file(in_memory, NULL, PRAMCTL_FAILED, "/dev/shm/pram-test-");
+		expect_file(in_memory, &root, PRAMCTL_OK, "nothing");
+		expect_file(link_there, &root, PRAMCTL_OK, "nothing");
+		/* When the last process of it has gone, nobody can tell any more. */
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		expect_file(in_memory, &root, PRAMCTL_FAILED, gone);
+	}
+	expect_file(on_disk, &unknown, PRAMCTL_FAILED, gone);
+	/* Numbers of the last boot mean nothing. */
+	if (!pram_place_root(&root)) {
+		expect_file(on_disk, &root, PRAMCTL_OK, "nothing");
+		put_checkpoint_with(on_disk, &root);
+		fake_pram_kexec();
+		expect_verdict("--kexec", PRAMCTL_FAILED, gone);
+	}
+	unlink(in_memory);
+	unlink(on_disk);
+	rmdir(dir);
+	if (!pid)
+		skip();
 }
 
 /* Other mount namespaces are seen by the kernel alone. */
@@ -251,6 +380,7 @@ int test_pramctl_loss(void)
 		scratch_test(test_check_loss),
 		scratch_test(test_check_loss_of_mounts),
 		scratch_test(test_check_loss_of_files),
+		scratch_test(test_check_loss_of_files_elsewhere),
 		scratch_test(test_check_loss_elsewhere),
 		scratch_test(test_check_loss_no_device),
 		scratch_test(test_check_images),
