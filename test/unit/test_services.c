@@ -398,6 +398,27 @@ static void test_stale(void **state)
 	assert_non_null(strstr(output, "daemon.service: problem: DynamicUser=yes"));
 }
 
+/* What a kexec that was called off has left of it goes, and nothing else. */
+static void test_disable_forgets(void **state)
+{
+	static const char record[] = "{ }", of_container[] = "{ \"checkpoint\": \"/images\" }";
+
+	assert_int_equal(test_setup(state), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+		test_save_checkpoint(i < 2 ? "service:daemon.service" : "/images", 1);
+		/* Without a record it is one that could not be restored, which is kept to be looked at. */
+		if (i)
+			fake_pram_add("service:daemon.service", PRAM_BYTE_STREAM, 0, i < 2 ? record : of_container,
+				      strlen(i < 2 ? record : of_container));
+		assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
+		assert_int_equal(fake_pram_count(PRAM_NODE_READY), i == 1 ? 0 : 2);
+		if (!i)
+			assert_int_equal(pram_checkpoint_remove(test_dev(), "service:daemon.service", NULL), 0);
+	}
+	assert_int_equal(test_teardown(state), 0);
+}
+
 /* As pram-service has noted it: 1 s dump, 2 s shutdown, 2 s kexec, 3 s boot, 2 s restore. */
 static void test_timeline(void **state)
 {
@@ -854,6 +875,8 @@ static void test_kexec(void **state)
 	static const struct test_kernel has_pram = { .format = 1, .kho = "kho-v4" };
 	static const struct test_kernel other = { .format = 2, .kho = "kho-v4" };
 	static const struct test_kernel has_none = { .format = 0 };
+	static const struct test_kernel large = { .format = 1, .kho = "kho-v4", .size = 48 << 20 };
+	char initrd[128];
 
 	(void)state;
 	put("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1 root=/dev/vda quiet\n");
@@ -869,6 +892,25 @@ static void test_kexec(void **state)
 	assert_non_null(strstr(output, "/boot/vmlinuz-7.10\n"));
 	assert_non_null(strstr(output, "/boot/initrd.img-7.10\n"));
 	assert_non_null(strstr(output, " root=/dev/vda quiet kho=on\n"));
+	assert_int_equal(run("kexec", "--dry-run", "--append=kho=on splash"), PRAMCTL_OK);
+	assert_non_null(strstr(output, " root=/dev/vda quiet kho=on splash\n"));
+	put("other-initrd", "");
+	snprintf(initrd, sizeof(initrd), "--initrd=%s/other-initrd", scratch);
+	assert_int_equal(run("kexec", "--dry-run", initrd), PRAMCTL_OK);
+	assert_non_null(strstr(output, "/other-initrd\n"));
+	assert_null(strstr(output, "initrd.img-7.10"));
+	/* A service that is in trouble keeps nobody else from going on. */
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	systemd_unit.fd_store_max = 3;
+	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "unknown  daemon.service             FileDescriptorStoreMax=3; "));
+	assert_non_null(strstr(output, "Everything is ready; nothing was done.\n"));
+	/* What does not fit is not loaded, either. */
+	put("sys/kernel/debug/kho/out/scratch_phys", "0x10000000\n");
+	put("sys/kernel/debug/kho/out/scratch_len", "0x100000\n");
+	put_kernel("boot/vmlinuz-7.8", &large);
+	assert_int_equal(run("kexec", NULL, "7.8"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "the kernel needs 48.0 MiB in one scratch area, the largest has 1.0 MiB"));
 	/* These are not loaded, so that this need not be a dry run. */
 	assert_int_equal(run("kexec", NULL, "7.11"), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "7.3 does not say that it has PRAM"));
@@ -893,6 +935,7 @@ int main(void)
 		cmocka_unit_test_setup(test_forking, setup),
 		cmocka_unit_test_setup(test_private_users, setup),
 		cmocka_unit_test_setup(test_stale, setup),
+		cmocka_unit_test_setup(test_disable_forgets, setup),
 		cmocka_unit_test_setup(test_check_services, setup),
 		cmocka_unit_test(test_descendant),
 		cmocka_unit_test_setup(test_links, setup),
