@@ -229,7 +229,9 @@ int plugin_setup(void **state)
 	unsetenv("CRIU_PRAM_FILES");
 	unsetenv("CRIU_PRAM_MARKER");
 	unsetenv("CRIU_PRAM_FD");
+	unsetenv("CRIU_PRAM_STREAMS");
 	unsetenv("CRIU_PRAM_BACKEND");
+	unsetenv("CRIU_PRAM_CONFIG");
 	criu_stub_setup();
 	return ret;
 }

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "harness.h"
+#include "tasks.h"
 
 static void test_round_trip(void **state)
 {
@@ -263,6 +266,36 @@ static void test_index(void **state)
 	}
 }
 
+/* Files that a kexec destroys are named before any task is frozen: the first eight. */
+static void test_lost_files(void **state)
+{
+	char paths[10][32], more[64];
+	struct pram_tasks tasks;
+	struct statfs fs;
+	int fds[10];
+
+	(void)state;
+	if (statfs("/dev/shm", &fs) || fs.f_type != TMPFS_MAGIC)
+		skip();
+	for (size_t i = 0; i < 10; i++) {
+		strcpy(paths[i], "/dev/shm/pram-test-XXXXXX");
+		fds[i] = mkstemp(paths[i]);
+		assert_true(fds[i] >= 0);
+	}
+	/* The test itself may have such a file, too. */
+	assert_int_equal(pram_tasks_look(getpid(), &tasks), 0);
+	snprintf(more, sizeof(more), "and %zu more files: see \"pramctl check --task %d\"",
+		 tasks.nr_lost - 8, getpid());
+	pram_tasks_free(&tasks);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	for (size_t i = 0; i < 10; i++) {
+		unlink(paths[i]);
+		close(fds[i]);
+	}
+	assert_true(criu_stub_logged(more));
+}
+
 /* Before any task is frozen, if the kernel can; not for pages that are copied. */
 static void test_evacuate(void **state)
 {
@@ -293,6 +326,7 @@ int plugin_test_dump(void)
 		plugin_test(test_replace),
 		plugin_test(test_name),
 		plugin_test(test_index),
+		plugin_test(test_lost_files),
 		plugin_test(test_evacuate),
 	};
 

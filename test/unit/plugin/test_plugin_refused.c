@@ -59,6 +59,9 @@ static void test_luo_refuses(void **state)
 	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
 	expect_refused("LUO does not support the setting checksums");
 	unsetenv("CRIU_PRAM_CHECKSUMS");
+	setenv("CRIU_PRAM_MARKER", "yes", 1);
+	expect_refused("LUO does not support the setting marker");
+	unsetenv("CRIU_PRAM_MARKER");
 	memset(long_name, 'x', sizeof(long_name) - 1);
 	setenv("CRIU_PRAM_NAME", long_name, 1);
 	expect_refused("too long for LUO: set CRIU_PRAM_NAME to one of at most 58 bytes");
