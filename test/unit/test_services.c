@@ -4,6 +4,8 @@
  * and that nothing is written then; what is in a drop-in; which kernel is chosen.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +14,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "drop_in.h"
 #include "pramctl.h"
 #include "record.h"
+#include "services.h"
 #include "test_util.h"
 #include "unit.h"
 
@@ -461,6 +465,28 @@ static void test_timeline(void **state)
 	assert_non_null(strstr(output, "No service was restored"));
 }
 
+/* What a kexec destroys, and what criu refuses. */
+static void check_files_of_service(void)
+{
+	char path[] = "/dev/shm/pram-test-open-XXXXXX", name[128], other[128];
+	struct statfs fs;
+	int fd, lost = -1;
+
+	snprintf(name, sizeof(name), "%s/name", scratch);
+	snprintf(other, sizeof(other), "%s/other", scratch);
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0 && !link(name, other) && !unlink(name));
+	if (!statfs("/dev/shm", &fs) && fs.f_type == TMPFS_MAGIC)
+		lost = mkstemp(path);
+	assert_int_equal(run("check", "--services", NULL), PRAMCTL_FAILED);
+	unlink(path);
+	assert_non_null(strstr(output, "/name (deleted), which has another name; make it close the file\n"));
+	if (lost >= 0)
+		assert_non_null(strstr(output, " open, which a kexec destroys; put it on a tmpfs with pram=, or on a disk\n"));
+	close(lost);
+	close(fd);
+}
+
 /* A service that runs as this process, and so has its files open. */
 static void test_check_services(void **state)
 {
@@ -493,9 +519,12 @@ static void test_check_services(void **state)
 	if (!strstr(output, path))
 		fail_msg("\"%s\" should name %s", output, path);
 	assert_non_null(strstr(output, "which its next start will not have; set PrivateTmp=no"));
+	/* Its pid may be one of those that the next boot has. */
+	if (getpid() < SERVICES_LOW_PID)
+		assert_non_null(strstr(output, "has a pid that the next boot is likely to use; restart the service after"));
+	check_files_of_service();
 	assert_int_equal(run("check", "--try", NULL), PRAMCTL_USAGE);
 	assert_non_null(strstr(output, "--try with --services only"));
-	/* Its pid may be one of those that the next boot has. */
 	run("check", "--services", "--json");
 	assert_non_null(strstr(output, "\"item\": \"daemon.service\""));
 }

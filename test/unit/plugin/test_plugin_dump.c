@@ -57,8 +57,7 @@ static void test_unlink(void **state)
 	assert_int_equal(hook_unlink("sk-queues.img"), 0);
 	/* CRIU unlinks images that were never written. */
 	assert_int_equal(hook_unlink("filelocks.img"), 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	criu_stub_new_process();
+	commit_dump();
 	expect_absent("sk-queues.img");
 	restore("core", 1);
 }
@@ -69,21 +68,18 @@ static void test_failed_dump(void **state)
 	dump_images("core", 1);
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
 	assert_true(criu_stub_logged("discarded"));
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
 
 	/* The post-dump script's refusal is a positive number. */
 	dump_images("core", 1);
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 255), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 
 	/* Another plugin may have taken IMAGES_DONE. */
 	dump_images("core", 1);
 	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 }
 
 static void test_failing_commit(void **state)
@@ -99,8 +95,7 @@ static void test_failing_commit(void **state)
 		/* Not before the checkpoint is there. */
 		assert_int_equal(criu_stub_no_return(), 0);
 		plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-		assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-		assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+		expect_no_nodes();
 		criu_stub_new_process();
 	}
 	/* Criu was told to end while it was sealed. */
@@ -110,8 +105,7 @@ static void test_failing_commit(void **state)
 	assert_true(criu_stub_logged("given up before its commit"));
 	assert_int_equal(criu_stub_no_return(), 0);
 	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 	criu_stub_new_process();
 	/* With the checkpoint there, nothing is a failure any more. */
 	dump_images("core", 1);
@@ -165,13 +159,9 @@ static void test_replace(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
 	criu_stub_new_process();
 	dump_images("new", 3);
-	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
-	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	criu_stub_new_process();
+	fail_commit();
 	restore_images("old", 1);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-	criu_stub_new_process();
+	end_restore(-1);
 
 	dump_images("new", 3);
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
