@@ -70,10 +70,21 @@ static void test_luo_refuses(void **state)
 	expect_no_restore(-EOPNOTSUPP, "LUO does not support the setting keep");
 	opts.lazy_pages = true;
 	expect_no_restore(-EOPNOTSUPP, "LUO does not support --lazy-pages");
+	unsetenv("CRIU_PRAM_KEEP");
+	/* Ordinary images are never restored instead. */
+	if (access("/dev/liveupdate", F_OK)) {
+		unsetenv("CRIU_PRAM_NAME");
+		setenv("CRIU_PRAM_FILES", "yes", 1);
+		add_file("inventory.img");
+		add_file("pstree.img");
+		expect_no_restore(-ENODATA, "there is no /dev/liveupdate");
+		remove_file("inventory.img");
+		remove_file("pstree.img");
+		unsetenv("CRIU_PRAM_FILES");
+	}
 
 	/* And back again, in the same process. */
 	unsetenv("CRIU_PRAM_BACKEND");
-	unsetenv("CRIU_PRAM_KEEP");
 	dump("core", 1);
 	restore("core", 1);
 }
