@@ -87,6 +87,7 @@ enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
 {
 	struct check check = { .args = args };
 	_cleanup_free_ char *found = NULL;
+	_cleanup_close_ int dev = -1;
 	struct pram_tasks tasks;
 	char *end;
 	long pid;
@@ -98,6 +99,12 @@ enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
 		pramctl_error("'%s' is no pid", args->task);
 		return PRAMCTL_USAGE;
 	}
+	/* What this kernel can take over, and what the task has, is for root to see. */
+	dev = pram_open();
+	if (dev == -EACCES || dev == -EPERM) {
+		pramctl_open();
+		return PRAMCTL_UNAVAILABLE;
+	}
 	ret = pram_tasks_look(pid, &tasks);
 	if (ret) {
 		pram_tasks_free(&tasks);
@@ -107,6 +114,11 @@ enum pramctl_exit pramctl_check_task(const struct pramctl_args *args)
 		}
 		pramctl_error("process %ld: %s", pid, strerror(-ret));
 		return PRAMCTL_FAILED;
+	}
+	if (tasks.unseen) {
+		pramctl_error("process %d can't be examined; run pramctl as root", tasks.unseen);
+		pram_tasks_free(&tasks);
+		return PRAMCTL_UNAVAILABLE;
 	}
 	check.items = output_new_array();
 	found = output_format("%zu", tasks.nr);

@@ -304,6 +304,37 @@ static void count(const char *unit, void *arg)
 }
 
 /*
+ * Removes a service's record and the checkpoint that is to be restored by it. That of a container stays:
+ * podman has it, and can restore it.
+ */
+static enum pramctl_exit forget_checkpoint(const char *unit)
+{
+	_cleanup_close_ int dev = pram_open();
+	struct json_object *record;
+	char name[PRAM_NAME_MAX];
+	uint64_t kexecs;
+	bool is_service;
+	int ret;
+
+	if (dev < 0 || record_load(dev, unit, &record, &kexecs) == -ENOENT)
+		return PRAMCTL_OK;
+	is_service = !*record_text(record, "checkpoint");
+	json_object_put(record);
+	ret = record_remove(dev, unit);
+	if (ret) {
+		pramctl_error("%s: its record in PRAM can't be removed, and it may be restored if it is enabled again: %s; 'pramctl list --nodes' shows it, 'pramctl rm --id' removes it",
+			      unit, strerror(-ret));
+		return PRAMCTL_FAILED;
+	}
+	ret = is_service ? record_name(unit, name) : -ENOENT;
+	ret = ret ?: pram_checkpoint_remove(dev, name, NULL);
+	if (!ret || ret == -ENOENT)
+		return PRAMCTL_OK;
+	pramctl_error("%s: its checkpoint can't be removed: %s; try 'pramctl rm %s'", unit, strerror(-ret), name);
+	return PRAMCTL_FAILED;
+}
+
+/*
  * A kexec that was called off may have left it dumped. Whatever starts it now does not ask for
  * that: so it must not be restored later, and its connections must not stay locked.
  */
@@ -311,15 +342,12 @@ static enum pramctl_exit forget(const struct pramctl_args *args, const char *uni
 {
 	_cleanup_free_ char *lock = output_format("%s" LOCK_DIR "/%s", args->root, unit);
 	char *argv[] = { SERVICE_PROGRAM, "unlock", (char *)unit, NULL };
-	_cleanup_close_ int dev = pram_open();
-	int status, ret = dev < 0 ? 0 : record_remove(dev, unit);
+	enum pramctl_exit forgotten = forget_checkpoint(unit);
+	int status, ret;
 	pid_t pid;
 
-	if (ret) {
-		pramctl_error("%s: its record in PRAM can't be removed, and it may be restored if it is enabled again: %s; 'pramctl list --nodes' shows it, 'pramctl rm --id' removes it",
-			      unit, strerror(-ret));
-		return PRAMCTL_FAILED;
-	}
+	if (forgotten)
+		return forgotten;
 	if (access(lock, F_OK))
 		return PRAMCTL_OK;
 	ret = posix_spawn(&pid, SERVICE_PROGRAM, NULL, NULL, argv, environ);

@@ -151,6 +151,12 @@ static void look_at_tasks(const struct unit *unit, struct json_object *service,
 
 	if (!unit->main_pid || pram_tasks_look_service(unit->main_pid, &tasks))
 		return;
+	if (tasks.unseen) {
+		text = output_format("process %d can't be examined: run pramctl as root", tasks.unseen);
+		add_obstacle(obstacles, text);
+		pram_tasks_free(&tasks);
+		return;
+	}
 	if (service) {
 		output_add_number(service, "tasks", tasks.nr);
 		output_add_number(service, "copied",

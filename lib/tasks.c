@@ -309,6 +309,8 @@ static void look_at_fds(struct look *look, pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
+	if (!dir && errno == EACCES && !look->tasks->unseen)
+		look->tasks->unseen = pid;
 	while (dir && (entry = readdir(dir))) {
 		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
 		if (*entry->d_name == '.')

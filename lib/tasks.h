@@ -47,6 +47,8 @@ struct pram_task_refused {
  * @refused: what criu does not dump, or not restore where it lies: each of a kind once a task.
  *	Only what is certain; a dump may be refused for something else.
  * @nr_refused: number of these
+ * @unseen: the first task that the caller may not look at, so that nothing is known of its files
+ *	and sockets; 0 if there is none
  * @shared_bytes: shared memory: shared anonymous mappings, memfds, SysV segments
  * @ghost_bytes: deleted files of a tmpfs, which are copied
  * @hugetlb_bytes: memory in hugetlb pages; counted for each task that has them
@@ -60,6 +62,7 @@ struct pram_tasks {
 	size_t			nr_lost;
 	struct pram_task_refused *refused;
 	size_t			nr_refused;
+	pid_t			unseen;
 	uint64_t		shared_bytes;
 	uint64_t		ghost_bytes;
 	uint64_t		hugetlb_bytes;
@@ -72,7 +75,7 @@ struct pram_tasks {
  * @root: the task's pid
  * @tasks: filled; ended by pram_tasks_free(), also after an error
  *
- * What ends meanwhile, or may not be looked at, is left out.
+ * What ends meanwhile is left out, and so is what may not be looked at, see @unseen.
  *
  * Return: 0; -ESRCH if there is no such task; -ENOMEM.
  */

@@ -283,11 +283,11 @@ static const char *yes_no(bool value)
 void pram_settings_print(const struct pram_settings *settings, char *line, size_t size)
 {
 	snprintf(line, size, "name=%s replace=%s checksums=%s adopt=%s map=%s keep=%s files=%s "
-		 "marker=%s backend=%s",
+		 "marker=%s fd=%d streams=%d backend=%s",
 		 settings->name ?: "(images directory)", yes_no(settings->replace),
 		 yes_no(settings->checksums), adopt_words[settings->adopt],
 		 yes_no(settings->map), yes_no(settings->keep), yes_no(settings->files),
-		 yes_no(settings->marker),
+		 yes_no(settings->marker), settings->fd, settings->streams,
 		 settings->luo ? "luo" : "pram");
 }
 

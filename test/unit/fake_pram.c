@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -24,33 +23,21 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fake_pram.h"
+#include "fake_pram_pages.h"
 #include "pram.h"
 #include "streams.h"
 
 #define FAKE_NODES_MAX	512
-#define FAKE_PAGE_SIZE	4096U
 
 /* The byte whose lock marks a stream. */
 enum fake_stream {
 	FAKE_SAVE,
 	FAKE_LOAD,
 	FAKE_PEEK,
-};
-
-struct fake_node {
-	bool		exists;
-	int		slot;		/* of the keeper */
-	ino_t		ino;
-	bool		replace;
-	bool		sealed;
-	uint64_t	adopted_pages;
-	/* PRAM_NODE_LOADING is never stored: the lock tells. */
-	struct pram_node_stat stat;
 };
 
 struct fake_failure {
@@ -86,7 +73,7 @@ int __wrap_open(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 
-static void die(const char *what)
+void fake_pram_die(const char *what)
 {
 	fprintf(stderr, "fake_pram: %s: %s\n", what, strerror(errno));
 	abort();
@@ -96,7 +83,7 @@ static void fake_lock(void)
 {
 	if (!fake) {
 		errno = ENODEV;
-		die("used before fake_pram_setup()");
+		fake_pram_die("used before fake_pram_setup()");
 	}
 	while (atomic_flag_test_and_set(&fake->lock))
 		sched_yield();
@@ -117,7 +104,7 @@ static int reopen(int fd, int flags)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	new = __real_open(path, flags | O_CLOEXEC);
 	if (new < 0)
-		die(path);
+		fake_pram_die(path);
 	return new;
 }
 
@@ -130,7 +117,7 @@ union keeper_control {
 static int keeper_put(int fd)
 {
 	if (pram_streams_send(keepers_in, &fd, 1))
-		die("cannot queue a descriptor");
+		fake_pram_die("cannot queue a descriptor");
 	close(fd);
 	return fake->nr_slots++;
 }
@@ -153,7 +140,7 @@ static int keeper_get(int slot)
 	if (setsockopt(keepers_out, SOL_SOCKET, SO_PEEK_OFF, &slot, sizeof(slot)) ||
 	    recvmsg(keepers_out, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1 ||
 	    (msg.msg_flags & MSG_CTRUNC))
-		die("cannot fetch a descriptor");
+		fake_pram_die("cannot fetch a descriptor");
 	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
 	return fd;
 }
@@ -165,7 +152,7 @@ static void stream_mark(int fd, enum fake_stream kind, short type)
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = kind, .l_len = 1 };
 
 	if (fcntl(fd, F_OFD_SETLK, &lock))
-		die("cannot lock a stream");
+		fake_pram_die("cannot lock a stream");
 }
 
 /* Does another open file than @fd's hold the mark? */
@@ -176,7 +163,7 @@ static bool stream_marked_elsewhere(int fd, enum fake_stream kind)
 	};
 
 	if (fcntl(fd, F_OFD_GETLK, &lock))
-		die("cannot query a lock");
+		fake_pram_die("cannot query a lock");
 	return lock.l_type != F_UNLCK;
 }
 
@@ -228,7 +215,7 @@ static uint64_t node_size(const struct fake_node *node)
 	struct stat st;
 
 	if (fstat(keeper, &st))
-		die("cannot stat a node");
+		fake_pram_die("cannot stat a node");
 	close(keeper);
 	return st.st_size;
 }
@@ -266,11 +253,11 @@ static struct fake_node *node_new(const char *name, uint32_t type, uint32_t flag
 
 	if (fake->nr_nodes == FAKE_NODES_MAX) {
 		errno = ENOSPC;
-		die("too many nodes, raise FAKE_NODES_MAX");
+		fake_pram_die("too many nodes, raise FAKE_NODES_MAX");
 	}
 	memfd = memfd_create("fake_pram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (memfd < 0 || fstat(memfd, &st))
-		die("memfd_create");
+		fake_pram_die("memfd_create");
 	*stream = reopen(memfd, O_WRONLY);
 	*node = (struct fake_node){
 		.exists = true,
@@ -294,7 +281,7 @@ static int node_seal(struct fake_node *node, int stream)
 	if (node->stat.type == PRAM_PAGE_STREAM && node_size(node) % FAKE_PAGE_SIZE)
 		return EINVAL;
 	if (!node->sealed && fcntl(stream, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK))
-		die("cannot seal");
+		fake_pram_die("cannot seal");
 	node->sealed = true;
 	return 0;
 }
@@ -458,7 +445,7 @@ static int fake_commit(const struct pram_ioctl_commit *arg)
 	fake->commit_flags = arg->flags;
 	nodes = calloc(arg->nr_fds, sizeof(*nodes));
 	if (!nodes)
-		die("calloc");
+		fake_pram_die("calloc");
 	for (size_t i = 0; i < arg->nr_fds && !error; i++)
 		error = commit_prepare(fds[i], &nodes[i]);
 	if (!error)
@@ -548,180 +535,9 @@ static int fake_seal(int fd, const struct pram_ioctl_seal *arg, struct fake_node
 	return node_seal(node, fd);
 }
 
-static int pidfd_to_pid(int pidfd)
+static bool can(uint64_t feature)
 {
-	char path[64], line[128];
-	int pid = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "Pid: %d", &pid) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return pid;
-}
-
-static int fake_adopt(int fd, struct pram_ioctl_adopt *arg, struct fake_node *node)
-{
-	const struct pram_range *ranges = (const struct pram_range *)(uintptr_t)arg->ranges;
-	const int pid = pidfd_to_pid(arg->pidfd);
-	char page[FAKE_PAGE_SIZE];
-
-	if (!(fake->features & PRAM_FEATURE_ADOPT))
-		return ENOTTY;
-	arg->pages = 0;
-	if (arg->flags)
-		return EOPNOTSUPP;
-	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
-		return ENOTTY;
-	if (node->stat.type != PRAM_PAGE_STREAM || node->sealed)
-		return EPERM;
-	if (pid < 0)
-		return EBADF;
-	for (uint32_t i = 0; i < arg->nr_ranges; i++) {
-		if ((ranges[i].start | ranges[i].len) % FAKE_PAGE_SIZE)
-			return EINVAL;
-		for (uint64_t done = 0; done < ranges[i].len; done += FAKE_PAGE_SIZE) {
-			struct iovec local = { page, FAKE_PAGE_SIZE };
-			struct iovec remote = {
-				(void *)(uintptr_t)(ranges[i].start + done), FAKE_PAGE_SIZE,
-			};
-
-			if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != FAKE_PAGE_SIZE)
-				return errno;
-			if (write(fd, page, FAKE_PAGE_SIZE) != FAKE_PAGE_SIZE)
-				die("cannot append to a node");
-			arg->pages++;
-			node->adopted_pages++;
-		}
-	}
-	return 0;
-}
-
-/*
- * What /proc/PID/pagemap shows to be there and not a file's. To who is not root it does not tell
- * pages of zeros from others.
- */
-static bool is_present(int pagemap, uint64_t addr)
-{
-	uint64_t entry = 0;
-
-	if (pread(pagemap, &entry, sizeof(entry), (off_t)(addr / FAKE_PAGE_SIZE * sizeof(entry))) !=
-	    sizeof(entry))
-		return false;
-	return entry >> 62 && !(entry >> 61 & 1);
-}
-
-static int fake_adopt_present(int fd, struct pram_ioctl_adopt_present *arg, struct fake_node *node)
-{
-	struct pram_range *found = (struct pram_range *)(uintptr_t)arg->found;
-	const uint32_t room = arg->nr_found;
-	const int pid = pidfd_to_pid(arg->pidfd);
-	char path[64];
-	int pagemap;
-
-	if (!(fake->features & PRAM_FEATURE_ADOPT_PRESENT))
-		return ENOTTY;
-	arg->pages = 0;
-	arg->nr_found = 0;
-	if (arg->flags)
-		return EOPNOTSUPP;
-	if (!room || (arg->start | arg->end) % FAKE_PAGE_SIZE || arg->end < arg->start)
-		return EINVAL;
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (pagemap < 0)
-		return ESRCH;
-	for (; arg->start < arg->end; arg->start += FAKE_PAGE_SIZE) {
-		struct pram_range one = { arg->start, FAKE_PAGE_SIZE };
-		struct pram_ioctl_adopt adopt = {
-			.pidfd = arg->pidfd,
-			.nr_ranges = 1,
-			.ranges = (uintptr_t)&one,
-		};
-		struct pram_range *last = &found[arg->nr_found - 1];
-		const bool grows = arg->nr_found && last->start + last->len == arg->start;
-		int ret;
-
-		if (!is_present(pagemap, arg->start))
-			continue;
-		if (!grows && arg->nr_found == room)
-			break;
-		ret = fake_adopt(fd, &adopt, node);
-		if (ret) {
-			close(pagemap);
-			return ret;
-		}
-		if (grows)
-			last->len += FAKE_PAGE_SIZE;
-		else
-			found[arg->nr_found++] = one;
-		arg->pages++;
-	}
-	close(pagemap);
-	return 0;
-}
-
-static int fake_adopt_file(int fd, struct pram_ioctl_adopt_file *arg, struct fake_node *node)
-{
-	const struct pram_range *ranges = (const struct pram_range *)(uintptr_t)arg->ranges;
-	struct statfs fs;
-
-	if (!(fake->features & PRAM_FEATURE_ADOPT_FILE))
-		return ENOTTY;
-	arg->pages = 0;
-	if (arg->flags)
-		return EOPNOTSUPP;
-	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
-		return ENOTTY;
-	if (fstatfs(arg->fd, &fs))
-		return EBADF;
-	if (fs.f_type != TMPFS_MAGIC)
-		return EINVAL;
-	if (node->stat.type != PRAM_PAGE_STREAM || node->sealed)
-		return EPERM;
-	for (uint32_t i = 0; i < arg->nr_ranges; i++) {
-		if ((ranges[i].start | ranges[i].len) % FAKE_PAGE_SIZE)
-			return EINVAL;
-		for (uint64_t done = 0; done < ranges[i].len; done += FAKE_PAGE_SIZE) {
-			char page[FAKE_PAGE_SIZE] = "";
-
-			if (pread(arg->fd, page, FAKE_PAGE_SIZE, ranges[i].start + done) <= 0)
-				return EINVAL;
-			if (write(fd, page, FAKE_PAGE_SIZE) != FAKE_PAGE_SIZE)
-				die("cannot append to a node");
-			arg->pages++;
-			node->adopted_pages++;
-		}
-	}
-	return 0;
-}
-
-static int fake_map(int fd, struct pram_ioctl_map *arg)
-{
-	char page[FAKE_PAGE_SIZE];
-
-	if (!(fake->features & PRAM_FEATURE_MAP))
-		return ENOTTY;
-	if (arg->flags)
-		return EOPNOTSUPP;
-	if ((arg->addr | arg->offset) % FAKE_PAGE_SIZE)
-		return EINVAL;
-	arg->same = 0;
-	for (uint64_t done = 0; done < arg->nr_pages * FAKE_PAGE_SIZE; done += FAKE_PAGE_SIZE) {
-		void *to = (void *)(uintptr_t)(arg->addr + done);
-
-		if (pread(fd, page, FAKE_PAGE_SIZE, arg->offset + done) != FAKE_PAGE_SIZE)
-			return EINVAL;
-		if (memcmp(to, page, FAKE_PAGE_SIZE))
-			memcpy(to, page, FAKE_PAGE_SIZE);
-		else
-			arg->same++;
-	}
-	return 0;
+	return fake->features & feature;
 }
 
 static int fake_stream_ioctl(int fd, unsigned long request, void *arg, struct fake_node *node)
@@ -730,13 +546,13 @@ static int fake_stream_ioctl(int fd, unsigned long request, void *arg, struct fa
 	case PRAM_IOCTL_SEAL:
 		return fake_seal(fd, arg, node);
 	case PRAM_IOCTL_ADOPT:
-		return fake_adopt(fd, arg, node);
+		return can(PRAM_FEATURE_ADOPT) ? fake_adopt(fd, arg, node) : ENOTTY;
 	case PRAM_IOCTL_ADOPT_PRESENT:
-		return fake_adopt_present(fd, arg, node);
+		return can(PRAM_FEATURE_ADOPT_PRESENT) ? fake_adopt_present(fd, arg, node) : ENOTTY;
 	case PRAM_IOCTL_ADOPT_FILE:
-		return fake_adopt_file(fd, arg, node);
+		return can(PRAM_FEATURE_ADOPT_FILE) ? fake_adopt_file(fd, arg, node) : ENOTTY;
 	case PRAM_IOCTL_MAP:
-		return fake_map(fd, arg);
+		return can(PRAM_FEATURE_MAP) ? fake_map(fd, arg) : ENOTTY;
 	}
 	return ENOTTY;
 }
@@ -885,9 +701,9 @@ void fake_pram_setup(void)
 
 	fake = mmap(NULL, sizeof(*fake), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (fake == MAP_FAILED)
-		die("mmap");
+		fake_pram_die("mmap");
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds))
-		die("socketpair");
+		fake_pram_die("socketpair");
 	keepers_in = fds[0];
 	keepers_out = fds[1];
 	if (setsockopt(keepers_in, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
@@ -895,7 +711,7 @@ void fake_pram_setup(void)
 
 	dev = memfd_create("fake_pram_device", MFD_CLOEXEC);
 	if (dev < 0 || fstat(dev, &st))
-		die("memfd_create");
+		fake_pram_die("memfd_create");
 	fake->dev_ino = st.st_ino;
 	fake->abi_version = PRAM_ABI_VERSION;
 	fake->features = PRAM_FEATURE_ADOPT | PRAM_FEATURE_MAP | PRAM_FEATURE_SHARE;
@@ -959,10 +775,10 @@ void fake_pram_add(const char *name, uint32_t type, uint32_t flags, const void *
 	fake_lock();
 	node = node_new(name, type, flags, &stream);
 	if (size && write(stream, data, size) != (ssize_t)size)
-		die("cannot fill a node");
+		fake_pram_die("cannot fill a node");
 	if (node_seal(node, stream)) {
 		errno = EINVAL;
-		die("not whole pages");
+		fake_pram_die("not whole pages");
 	}
 	node_commit(node, stream);
 	close(stream);
@@ -977,7 +793,7 @@ void fake_pram_break(const char *name, bool anonymous)
 	node = node_by_name((const __u8 *)name, false);
 	if (!node) {
 		errno = ENOENT;
-		die(name);
+		fake_pram_die(name);
 	}
 	node->stat.state = PRAM_NODE_BROKEN;
 	if (anonymous) {
@@ -997,7 +813,7 @@ void fake_pram_kexec(void)
 			node->exists = false;
 		if (node->exists && node_has_stream(node, FAKE_LOAD)) {
 			errno = EBUSY;
-			die("close the streams before the kexec");
+			fake_pram_die("close the streams before the kexec");
 		}
 		node->stat.kexec_count++;
 	}

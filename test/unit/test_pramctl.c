@@ -117,6 +117,25 @@ static void test_no_device(void **state)
 	}
 }
 
+/* These do without root. */
+static void test_not_root(void **state)
+{
+	static const char *const lines[] = {
+		"stats --root " SYSTEMS "good", "services --root " SYSTEMS "empty",
+		"timeline --root " SYSTEMS "empty",
+		"check --root " SYSTEMS "good --criu " TEST_BUILD_DIR "/fake-criu --plugin " TEST_BUILD_DIR
+		"/fake-plugin.so",
+	};
+
+	(void)state;
+	fake_pram_fail_open(EACCES);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		assert_int_equal(run(lines[i]), PRAMCTL_OK);
+		assert_string_equal(last.err, "");
+	}
+	fake_pram_fail_open(0);
+}
+
 /* A full disk, or a pipe that nobody reads. */
 static void test_output_lost(void **state)
 {
@@ -135,11 +154,41 @@ static void test_output_lost(void **state)
 	assert_int_equal(status, PRAMCTL_FAILED);
 }
 
+/* Is there a line in the synopsis of the verb that has the word? */
+static bool synopsis_has(const char *page, const char *verb, const char *word)
+{
+	char start[64];
+
+	snprintf(start, sizeof(start), "\n*pramctl* *%s* ", verb);
+	for (const char *line = page; (line = strstr(line, start)); line++) {
+		const char *found = strstr(line, word);
+
+		if (found && found < line + 1 + strcspn(line + 1, "\n"))
+			return true;
+	}
+	return false;
+}
+
+static bool is_option(const char *name, size_t len)
+{
+	for (const struct pramctl_command *c = pramctl_commands; c->name; c++) {
+		for (const struct pramctl_option *o = c->options; o->name; o++) {
+			if (strlen(o->name) == len && !strncmp(o->name, name, len))
+				return true;
+		}
+	}
+	return !strncmp(name, "help*", len + 1) || !strncmp(name, "version*", len + 1);
+}
+
 static void test_man_page(void **state)
 {
 	char *page = test_read_file(TEST_MAN_DIR "/pramctl.8.scd", NULL), word[64];
 
 	(void)state;
+	for (const char *option = page; (option = strstr(option, "\n*--")); option++) {
+		if (!is_option(option + 4, strcspn(option + 4, "*")))
+			fail_msg("pramctl(8) describes an option that there is not: %.20s", option + 1);
+	}
 	for (const struct pramctl_command *c = pramctl_commands; c->name; c++) {
 		/* In the synopsis and as a heading. */
 		snprintf(word, sizeof(word), "*pramctl* *%s* ", c->name);
@@ -154,6 +203,9 @@ static void test_man_page(void **state)
 				 o->argument ? "_" : "");
 			if (!strstr(page, word))
 				fail_msg("pramctl(8) does not describe --%s", o->name);
+			snprintf(word, sizeof(word), "*--%s*", o->name);
+			if (!synopsis_has(page, c->name, word))
+				fail_msg("pramctl(8) has no --%s in the synopsis of %s", o->name, c->name);
 		}
 	}
 	for (int status = PRAMCTL_OK; status <= PRAMCTL_UNAVAILABLE; status++) {
@@ -171,6 +223,7 @@ int main(void)
 		scratch_test(test_completion),
 		pram_unit_test(test_usage),
 		pram_unit_test(test_no_device),
+		pram_unit_test(test_not_root),
 		pram_unit_test(test_output_lost),
 		cmocka_unit_test(test_man_page),
 	};

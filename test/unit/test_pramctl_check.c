@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pramctl check: what a machine lacks, and what a task has */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "build_id.h"
@@ -144,6 +148,56 @@ static void test_check_task(void **state)
 	assert_non_null(strstr(last.out, "copied: shared memory"));
 	assert_non_null(strstr(last.out, "is copied, "));
 	munmap(mem, size);
+
+	fake_pram_fail_open(EACCES);
+	expect_fails(line, PRAMCTL_UNAVAILABLE, "as root");
+	fake_pram_fail_open(0);
+}
+
+/* What a kexec destroys, and what criu refuses, is a failure, whatever else there is. */
+static void test_check_task_lacks(void **state)
+{
+	char line[64], path[512], in_memory[] = "/dev/shm/pram-test-XXXXXX";
+	int refused = open(in_scratch("", "name"), O_RDWR | O_CREAT | O_CLOEXEC, 0600), lost = -1;
+	struct statfs fs;
+
+	(void)state;
+	assert_true(refused >= 0);
+	snprintf(path, sizeof(path), "%s", in_scratch("", "name"));
+	assert_int_equal(link(path, in_scratch("", "other")), 0);
+	unlink(path);
+	if (!statfs("/dev/shm", &fs) && fs.f_type == TMPFS_MAGIC)
+		lost = mkstemp(in_memory);
+	snprintf(line, sizeof(line), "check --task %d", getpid());
+	assert_int_equal(run(line), PRAMCTL_FAILED);
+	unlink(in_memory);
+	assert_non_null(strstr(last.out, "/name (deleted), which has another name; make it close the file\n"));
+	if (lost >= 0)
+		assert_non_null(strstr(last.out, ", in memory that a kexec destroys; keep it on a tmpfs with pram="));
+	assert_non_null(strstr(last.out, "As it is, it can't be dumped"));
+	close(lost);
+	close(refused);
+}
+
+/* Of a process that one may not look at nothing is known: that is no "all is well". */
+static void check_as_nobody(void *arg)
+{
+	char line[64];
+
+	if (!geteuid() && setresuid(65534, 65534, 65534))
+		fail();
+	snprintf(line, sizeof(line), "check --task %d", *(pid_t *)arg);
+	expect_fails(line, PRAMCTL_UNAVAILABLE, "can't be examined; run pramctl as root");
+}
+
+static void test_check_task_unseen(void **state)
+{
+	pid_t pid = geteuid() ? 1 : getpid();
+
+	(void)state;
+	if (geteuid() && !access("/proc/1/fd", R_OK | X_OK))
+		skip();
+	test_in_child(check_as_nobody, &pid);
 }
 
 int test_pramctl_check(void)
@@ -156,6 +210,8 @@ int test_pramctl_check(void)
 		scratch_test(test_check_command_line),
 		scratch_test(test_check_kho_failed),
 		pram_unit_test(test_check_task),
+		scratch_test(test_check_task_lacks),
+		pram_unit_test(test_check_task_unseen),
 	};
 
 	return cmocka_run_group_tests_name("pramctl check", tests, NULL, NULL);

@@ -4,6 +4,8 @@
  * and that nothing is written then; what is in a drop-in; which kernel is chosen.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +14,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "drop_in.h"
 #include "pramctl.h"
 #include "record.h"
+#include "services.h"
 #include "test_util.h"
 #include "unit.h"
 
@@ -410,6 +414,27 @@ static void test_stale(void **state)
 	assert_non_null(strstr(output, "daemon.service: problem: DynamicUser=yes"));
 }
 
+/* What a kexec that was called off has left of it goes, and nothing else. */
+static void test_disable_forgets(void **state)
+{
+	static const char record[] = "{ }", of_container[] = "{ \"checkpoint\": \"/images\" }";
+
+	assert_int_equal(test_setup(state), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+		test_save_checkpoint(i < 2 ? "service:daemon.service" : "/images", 1);
+		/* Without a record it is one that could not be restored, which is kept to be looked at. */
+		if (i)
+			fake_pram_add("service:daemon.service", PRAM_BYTE_STREAM, 0, i < 2 ? record : of_container,
+				      strlen(i < 2 ? record : of_container));
+		assert_int_equal(run("disable", NULL, "daemon"), PRAMCTL_OK);
+		assert_int_equal(fake_pram_count(PRAM_NODE_READY), i == 1 ? 0 : 2);
+		if (!i)
+			assert_int_equal(pram_checkpoint_remove(test_dev(), "service:daemon.service", NULL), 0);
+	}
+	assert_int_equal(test_teardown(state), 0);
+}
+
 /* As pram-service has noted it: 1 s dump, 2 s shutdown, 2 s kexec, 3 s boot, 2 s restore. */
 static void test_timeline(void **state)
 {
@@ -452,6 +477,28 @@ static void test_timeline(void **state)
 	assert_non_null(strstr(output, "No service was restored"));
 }
 
+/* What a kexec destroys, and what criu refuses. */
+static void check_files_of_service(void)
+{
+	char path[] = "/dev/shm/pram-test-open-XXXXXX", name[128], other[128];
+	struct statfs fs;
+	int fd, lost = -1;
+
+	snprintf(name, sizeof(name), "%s/name", scratch);
+	snprintf(other, sizeof(other), "%s/other", scratch);
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0 && !link(name, other) && !unlink(name));
+	if (!statfs("/dev/shm", &fs) && fs.f_type == TMPFS_MAGIC)
+		lost = mkstemp(path);
+	assert_int_equal(run("check", "--services", NULL), PRAMCTL_FAILED);
+	unlink(path);
+	assert_non_null(strstr(output, "/name (deleted), which has another name; make it close the file\n"));
+	if (lost >= 0)
+		assert_non_null(strstr(output, " open, which a kexec destroys; put it on a tmpfs with pram=, or on a disk\n"));
+	close(lost);
+	close(fd);
+}
+
 /* A service that runs as this process, and so has its files open. */
 static void test_check_services(void **state)
 {
@@ -484,9 +531,12 @@ static void test_check_services(void **state)
 	if (!strstr(output, path))
 		fail_msg("\"%s\" should name %s", output, path);
 	assert_non_null(strstr(output, "which its next start will not have; set PrivateTmp=no"));
+	/* Its pid may be one of those that the next boot has. */
+	if (getpid() < SERVICES_LOW_PID)
+		assert_non_null(strstr(output, "has a pid that the next boot is likely to use; restart the service after"));
+	check_files_of_service();
 	assert_int_equal(run("check", "--try", NULL), PRAMCTL_USAGE);
 	assert_non_null(strstr(output, "--try with --services only"));
-	/* Its pid may be one of those that the next boot has. */
 	run("check", "--services", "--json");
 	assert_non_null(strstr(output, "\"item\": \"daemon.service\""));
 }
@@ -866,6 +916,8 @@ static void test_kexec(void **state)
 	static const struct test_kernel has_pram = { .format = 1, .kho = "kho-v4" };
 	static const struct test_kernel other = { .format = 2, .kho = "kho-v4" };
 	static const struct test_kernel has_none = { .format = 0 };
+	static const struct test_kernel large = { .format = 1, .kho = "kho-v4", .size = 48 << 20 };
+	char initrd[128];
 
 	(void)state;
 	put("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1 root=/dev/vda quiet\n");
@@ -881,6 +933,25 @@ static void test_kexec(void **state)
 	assert_non_null(strstr(output, "/boot/vmlinuz-7.10\n"));
 	assert_non_null(strstr(output, "/boot/initrd.img-7.10\n"));
 	assert_non_null(strstr(output, " root=/dev/vda quiet kho=on\n"));
+	assert_int_equal(run("kexec", "--dry-run", "--append=kho=on splash"), PRAMCTL_OK);
+	assert_non_null(strstr(output, " root=/dev/vda quiet kho=on splash\n"));
+	put("other-initrd", "");
+	snprintf(initrd, sizeof(initrd), "--initrd=%s/other-initrd", scratch);
+	assert_int_equal(run("kexec", "--dry-run", initrd), PRAMCTL_OK);
+	assert_non_null(strstr(output, "/other-initrd\n"));
+	assert_null(strstr(output, "initrd.img-7.10"));
+	/* A service that is in trouble keeps nobody else from going on. */
+	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
+	systemd_unit.fd_store_max = 3;
+	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "unknown  daemon.service             FileDescriptorStoreMax=3; "));
+	assert_non_null(strstr(output, "Everything is ready; nothing was done.\n"));
+	/* What does not fit is not loaded, either. */
+	put("sys/kernel/debug/kho/out/scratch_phys", "0x10000000\n");
+	put("sys/kernel/debug/kho/out/scratch_len", "0x100000\n");
+	put_kernel("boot/vmlinuz-7.8", &large);
+	assert_int_equal(run("kexec", NULL, "7.8"), PRAMCTL_FAILED);
+	assert_non_null(strstr(output, "the kernel needs 48.0 MiB in one scratch area, the largest has 1.0 MiB"));
 	/* These are not loaded, so that this need not be a dry run. */
 	assert_int_equal(run("kexec", NULL, "7.11"), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "7.3 does not say that it has PRAM"));
@@ -905,6 +976,7 @@ int main(void)
 		cmocka_unit_test_setup(test_forking, setup),
 		cmocka_unit_test_setup(test_private_users, setup),
 		cmocka_unit_test_setup(test_stale, setup),
+		cmocka_unit_test_setup(test_disable_forgets, setup),
 		cmocka_unit_test_setup(test_check_services, setup),
 		cmocka_unit_test(test_descendant),
 		cmocka_unit_test_setup(test_links, setup),

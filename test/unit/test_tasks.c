@@ -214,6 +214,32 @@ static void test_refused(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* Of whom one may not look at it is said, not kept quiet, that nothing is known. */
+static void look_as_nobody(void *arg)
+{
+	struct pram_tasks tasks;
+
+	if (!geteuid() && setresuid(65534, 65534, 65534))
+		fail();
+	assert_int_equal(pram_tasks_look(*(pid_t *)arg, &tasks), 0);
+	assert_int_equal(tasks.unseen, *(pid_t *)arg);
+	pram_tasks_free(&tasks);
+}
+
+static void test_unseen(void **state)
+{
+	pid_t pid = geteuid() ? 1 : getpid();
+	struct pram_tasks tasks;
+
+	(void)state;
+	if (geteuid() && !access("/proc/1/fd", R_OK | X_OK))
+		skip();
+	test_in_child(look_as_nobody, &pid);
+	assert_int_equal(pram_tasks_look(getpid(), &tasks), 0);
+	assert_int_equal(tasks.unseen, 0);
+	pram_tasks_free(&tasks);
+}
+
 static void test_room(void **state)
 {
 	struct pram_room room;
@@ -240,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_family),
 		cmocka_unit_test(test_lost_file),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_kho),
 	};

@@ -258,6 +258,17 @@ static void test_pages_of_another_dump(void **state)
 	close(fd);
 }
 
+/* All that test_expect_checkpoint() expects, not yet committed. */
+static struct pram_checkpoint_writer *create_whole(const struct pram_writer_options *options, unsigned char byte)
+{
+	struct pram_checkpoint_writer *w = create(options);
+
+	add_image(w, "core-1.img", "core");
+	add_image(w, "empty.img", "");
+	add_pages(w, "pages-1.img", byte, 2);
+	return w;
+}
+
 static void test_replace(void **state)
 {
 	const struct pram_writer_options replace = { .replace = true };
@@ -276,19 +287,13 @@ static void test_replace(void **state)
 	pram_writer_close(w);
 	test_expect_checkpoint(NAME, 1);
 
-	w = create(&replace);
-	add_image(w, "core-1.img", "core");
-	add_image(w, "empty.img", "");
-	add_pages(w, "pages-1.img", 2, 2);
+	w = create_whole(&replace, 2);
 	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
 	assert_int_equal(pram_writer_commit(w), -ENOMEM);
 	pram_writer_close(w);
 	test_expect_checkpoint(NAME, 1);
 
-	w = create(&replace);
-	add_image(w, "core-1.img", "core");
-	add_image(w, "empty.img", "");
-	add_pages(w, "pages-1.img", 2, 2);
+	w = create_whole(&replace, 2);
 	assert_int_equal(pram_writer_commit(w), 0);
 	pram_writer_close(w);
 	test_expect_checkpoint(NAME, 2);

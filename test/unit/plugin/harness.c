@@ -71,38 +71,50 @@ int hook_share_pages(void)
 	return hook();
 }
 
-void write_image(const char *path, const char *text)
+int create_image(const char *path)
 {
 	int fd = hook_open(criu_get_image_dir(), path, O_CREATE);
 
 	assert_true(fd >= 0);
+	return fd;
+}
+
+int open_image(const char *path)
+{
+	int fd = hook_open(criu_get_image_dir(), path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+void write_image(const char *path, const char *text)
+{
+	int fd = create_image(path);
+
 	test_write(fd, text);
 	close(fd);
 }
 
 void write_pages(const char *path, unsigned char byte, size_t nr)
 {
-	int fd = hook_open(criu_get_image_dir(), path, O_CREATE);
+	int fd = create_image(path);
 
-	assert_true(fd >= 0);
 	test_write_pages(fd, byte, nr);
 	close(fd);
 }
 
 void expect_image(const char *path, const char *text)
 {
-	int fd = hook_open(criu_get_image_dir(), path, O_RDONLY);
+	int fd = open_image(path);
 
-	assert_true(fd >= 0);
 	test_expect_text(fd, text);
 	close(fd);
 }
 
 void expect_pages(const char *path, unsigned char byte, size_t nr)
 {
-	int fd = hook_open(criu_get_image_dir(), path, O_RDONLY);
+	int fd = open_image(path);
 
-	assert_true(fd >= 0);
 	test_expect_pages(fd, byte, nr);
 	close(fd);
 }
@@ -124,15 +136,41 @@ void dump_images(const char *core, unsigned char byte)
 	assert_true(fake_pram_count(PRAM_NODE_READY) <= nr_ready);
 }
 
+void commit_dump(void)
+{
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, 0);
+	criu_stub_new_process();
+}
+
+void give_up_dump(void)
+{
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	criu_stub_new_process();
+}
+
+void fail_commit(void)
+{
+	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	criu_stub_new_process();
+}
+
+void expect_no_nodes(void)
+{
+	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
+	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+}
+
 void dump(const char *core, unsigned char byte)
 {
 	size_t nr_ready = fake_pram_count(PRAM_NODE_READY);
 
 	dump_images(core, byte);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	plugin_exit(CR_PLUGIN_STAGE__DUMP, 0);
+	commit_dump();
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), nr_ready + 3);
-	criu_stub_new_process();
 }
 
 struct expected {
@@ -167,12 +205,17 @@ void restore_images(const char *core, unsigned char byte)
 	test_in_child(task, &expected);
 }
 
+void end_restore(int ret)
+{
+	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, ret), 0);
+	plugin_exit(CR_PLUGIN_STAGE__RESTORE, ret);
+	criu_stub_new_process();
+}
+
 void restore(const char *core, unsigned char byte)
 {
 	restore_images(core, byte);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
-	plugin_exit(CR_PLUGIN_STAGE__RESTORE, 0);
-	criu_stub_new_process();
+	end_restore(0);
 }
 
 void expect_refused(const char *reason)
@@ -229,7 +272,9 @@ int plugin_setup(void **state)
 	unsetenv("CRIU_PRAM_FILES");
 	unsetenv("CRIU_PRAM_MARKER");
 	unsetenv("CRIU_PRAM_FD");
+	unsetenv("CRIU_PRAM_STREAMS");
 	unsetenv("CRIU_PRAM_BACKEND");
+	unsetenv("CRIU_PRAM_CONFIG");
 	criu_stub_setup();
 	return ret;
 }

@@ -21,7 +21,9 @@ int hook_dump_present_pages(int fd, int pid, struct iovec *range, struct iovec *
 int hook_dump_shared_pages(int fd, int shared, const struct iovec *iovs, unsigned int nr);
 int hook_share_pages(void);
 
-/* What CRIU does with it: whole images, in the directory that it was given. */
+/* What CRIU does with it: images, in the directory that it was given; then whole ones. */
+int create_image(const char *path);
+int open_image(const char *path);
 void write_image(const char *path, const char *text);
 void write_pages(const char *path, unsigned char byte, size_t nr);
 void expect_image(const char *path, const char *text);
@@ -32,9 +34,20 @@ void expect_absent(const char *path);
 void dump_images(const char *core, unsigned char byte);
 void dump(const char *core, unsigned char byte);
 
+/* How it ends, and criu with it: well, given up, or with a commit that fails. */
+void commit_dump(void);
+void give_up_dump(void);
+void fail_commit(void);
+
+/* PRAM is empty. */
+void expect_no_nodes(void);
+
 /* A restore up to IMAGES_DONE. */
 void restore_images(const char *core, unsigned char byte);
 void restore(const char *core, unsigned char byte);
+
+/* How it ends, and criu with it: 0 for well. */
+void end_restore(int ret);
 
 /* A dump that is refused when it begins: no node, a reason. */
 void expect_refused(const char *reason);

@@ -27,8 +27,7 @@ static void test_elsewhere(void **state)
 	criu_stub_be_elsewhere();
 	dump_images("other", 2);
 	assert_true(criu_stub_logged("or better set a name for the dump"));
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	criu_stub_new_process();
+	commit_dump();
 	while (pram_list_next(test_dev(), &node) > 0) {
 		if (strstr((char *)node.name, "@mnt-") && !strstr((char *)node.name, ":pages"))
 			snprintf(name, sizeof(name), "%s", node.name);
@@ -39,8 +38,7 @@ static void test_elsewhere(void **state)
 	/* In the same one it is found again, elsewhere by its name. */
 	criu_stub_be_elsewhere();
 	restore_images("other", 2);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-	criu_stub_new_process();
+	end_restore(-1);
 	setenv("CRIU_PRAM_NAME", other, 1);
 	restore("other", 2);
 	unsetenv("CRIU_PRAM_NAME");
@@ -50,8 +48,7 @@ static void test_elsewhere(void **state)
 	setenv("CRIU_PRAM_NAME", "unit:redis", 1);
 	criu_stub_be_elsewhere();
 	dump_images("core", 1);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	criu_stub_new_process();
+	commit_dump();
 	restore("core", 1);
 }
 
@@ -138,8 +135,7 @@ static void test_ordinary_images(void **state)
 
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	assert_true(criu_stub_logged("ordinary images"));
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
-	criu_stub_new_process();
+	give_up_dump();
 	dump("core", 1);
 	restore("core", 1);
 	remove_file("inventory.img");
@@ -166,7 +162,7 @@ static void dump_with_inventory(void)
 	int fd;
 
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
-	fd = hook_open(criu_get_image_dir(), "inventory.img", O_CREATE);
+	fd = create_image("inventory.img");
 	assert_int_equal(write(fd, inventory, sizeof(inventory)), sizeof(inventory));
 	close(fd);
 	write_pages("pages-1.img", 1, 1);
@@ -183,8 +179,7 @@ static void test_marker(void **state)
 	setenv("CRIU_PRAM_MARKER", "yes", 1);
 	dump_with_inventory();
 	assert_false(has_file("inventory.img"));
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	criu_stub_new_process();
+	commit_dump();
 	fd = openat(criu_get_image_dir(), "inventory.img", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(read(fd, image, sizeof(image)), sizeof(inventory) + sizeof(plugins) - 1);
 	assert_int_equal(image[4], inventory[4] + sizeof(plugins) - 1);
@@ -196,21 +191,16 @@ static void test_marker(void **state)
 
 	/* A restore that fails leaves it, the one that works takes it along. */
 	assert_true(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY) >= 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-	criu_stub_new_process();
+	end_restore(-1);
 	assert_true(has_file("inventory.img"));
 	assert_true(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY) >= 0);
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
-	criu_stub_new_process();
+	end_restore(0);
 	assert_false(has_file("inventory.img"));
 
 	/* Of a dump that fails nothing is left, at whatever step. */
 	dump_with_inventory();
-	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
-	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	criu_stub_new_process();
+	fail_commit();
 	assert_false(has_file("inventory.img") || has_file("inventory.img.new"));
 	dump_images("core", 1);
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -EBADMSG);
@@ -223,19 +213,14 @@ static void test_marker(void **state)
 	/* Nor does one that was to replace another take the marker of that along. */
 	setenv("CRIU_PRAM_REPLACE", "yes", 1);
 	dump_with_inventory();
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	criu_stub_new_process();
+	commit_dump();
 	dump_with_inventory();
-	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
-	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	criu_stub_new_process();
+	fail_commit();
 	assert_true(has_file("inventory.img") && !has_file("inventory.img.new"));
 	unsetenv("CRIU_PRAM_REPLACE");
 	assert_true(hook_open(criu_get_image_dir(), "inventory.img", O_RDONLY) >= 0);
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, 0), 0);
-	criu_stub_new_process();
+	end_restore(0);
 	assert_false(has_file("inventory.img"));
 
 	/* What is no marker is somebody else's. */
@@ -262,8 +247,7 @@ static void test_directories(void **state)
 	close(fd);
 	/* A dump reads no images of its own. */
 	expect_absent("inventory.img");
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	criu_stub_new_process();
+	commit_dump();
 
 	expect_image("mm-1.img", "");
 	assert_int_equal(hook_open(other, "core-1.img", O_RDONLY), -ENOTSUP);

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "harness.h"
+#include "tasks.h"
 
 static void test_round_trip(void **state)
 {
@@ -54,8 +57,7 @@ static void test_unlink(void **state)
 	assert_int_equal(hook_unlink("sk-queues.img"), 0);
 	/* CRIU unlinks images that were never written. */
 	assert_int_equal(hook_unlink("filelocks.img"), 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
-	criu_stub_new_process();
+	commit_dump();
 	expect_absent("sk-queues.img");
 	restore("core", 1);
 }
@@ -66,21 +68,18 @@ static void test_failed_dump(void **state)
 	dump_images("core", 1);
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
 	assert_true(criu_stub_logged("discarded"));
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
 
 	/* The post-dump script's refusal is a positive number. */
 	dump_images("core", 1);
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 255), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 
 	/* Another plugin may have taken IMAGES_DONE. */
 	dump_images("core", 1);
 	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 }
 
 static void test_failing_commit(void **state)
@@ -96,8 +95,7 @@ static void test_failing_commit(void **state)
 		/* Not before the checkpoint is there. */
 		assert_int_equal(criu_stub_no_return(), 0);
 		plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-		assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-		assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+		expect_no_nodes();
 		criu_stub_new_process();
 	}
 	/* Criu was told to end while it was sealed. */
@@ -107,8 +105,7 @@ static void test_failing_commit(void **state)
 	assert_true(criu_stub_logged("given up before its commit"));
 	assert_int_equal(criu_stub_no_return(), 0);
 	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	assert_int_equal(fake_pram_count(PRAM_NODE_SAVING), 0);
-	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
+	expect_no_nodes();
 	criu_stub_new_process();
 	/* With the checkpoint there, nothing is a failure any more. */
 	dump_images("core", 1);
@@ -162,13 +159,9 @@ static void test_replace(void **state)
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
 	criu_stub_new_process();
 	dump_images("new", 3);
-	fake_pram_fail(PRAM_IOCTL_COMMIT, ENOMEM, 0);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), -ENOMEM);
-	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
-	criu_stub_new_process();
+	fail_commit();
 	restore_images("old", 1);
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-	criu_stub_new_process();
+	end_restore(-1);
 
 	dump_images("new", 3);
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, 0), 0);
@@ -263,6 +256,36 @@ static void test_index(void **state)
 	}
 }
 
+/* Files that a kexec destroys are named before any task is frozen: the first eight. */
+static void test_lost_files(void **state)
+{
+	char paths[10][32], more[64];
+	struct pram_tasks tasks;
+	struct statfs fs;
+	int fds[10];
+
+	(void)state;
+	if (statfs("/dev/shm", &fs) || fs.f_type != TMPFS_MAGIC)
+		skip();
+	for (size_t i = 0; i < 10; i++) {
+		strcpy(paths[i], "/dev/shm/pram-test-XXXXXX");
+		fds[i] = mkstemp(paths[i]);
+		assert_true(fds[i] >= 0);
+	}
+	/* The test itself may have such a file, too. */
+	assert_int_equal(pram_tasks_look(getpid(), &tasks), 0);
+	snprintf(more, sizeof(more), "and %zu more files: see \"pramctl check --task %d\"",
+		 tasks.nr_lost - 8, getpid());
+	pram_tasks_free(&tasks);
+	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+	plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	for (size_t i = 0; i < 10; i++) {
+		unlink(paths[i]);
+		close(fds[i]);
+	}
+	assert_true(criu_stub_logged(more));
+}
+
 /* Before any task is frozen, if the kernel can; not for pages that are copied. */
 static void test_evacuate(void **state)
 {
@@ -293,6 +316,7 @@ int plugin_test_dump(void)
 		plugin_test(test_replace),
 		plugin_test(test_name),
 		plugin_test(test_index),
+		plugin_test(test_lost_files),
 		plugin_test(test_evacuate),
 	};
 

@@ -55,7 +55,7 @@ static void test_dump_pages(void **state)
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	assert_true(criu_stub_logged("taken over from the tasks"));
 	write_image("inventory.img", "inventory");
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	fd = create_image("pages-1.img");
 	assert_int_equal(hook_dump_pages(fd, getpid(), NULL, 0), 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), iovs, nr + 1), 0);
 	close(fd);
@@ -66,7 +66,7 @@ static void test_dump_pages(void **state)
 
 	expect_image("inventory.img", "inventory");
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	fd = open_image("pages-1.img");
 	for (uint32_t i = 0; i <= nr; i++) {
 		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
 		assert_memory_equal(page, &i, sizeof(i));
@@ -125,7 +125,7 @@ static void test_dump_present_pages(void **state)
 
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	write_image("inventory.img", "inventory");
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	fd = create_image("pages-1.img");
 	assert_int_equal(hook_dump_present_pages(fd, getpid(), NULL, NULL, NULL), 0);
 	/* Memory that the kernel leaves to CRIU, and errors. */
 	nr = 2;
@@ -157,7 +157,7 @@ static void test_dump_present_pages(void **state)
 
 	expect_image("inventory.img", "inventory");
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	fd = open_image("pages-1.img");
 	for (unsigned int i = 0; i < found; i++) {
 		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
 		assert_memory_equal(page, &there[i], sizeof(there[i]));
@@ -204,7 +204,7 @@ static void test_dump_shared_pages(void **state)
 	assert_true(criu_stub_logged("of their memory is copied (shared 0, "));
 	munmap(big, 8 << 20);
 	write_image("inventory.img", "inventory");
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	fd = create_image("pages-1.img");
 	/* A file of another kind, as hugetlb's is. */
 	other = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(hook_dump_shared_pages(fd, other, NULL, 0), -ENOTSUP);
@@ -222,7 +222,7 @@ static void test_dump_shared_pages(void **state)
 
 	expect_image("inventory.img", "inventory");
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_RDONLY);
+	fd = open_image("pages-1.img");
 	for (uint32_t i = 0; i < 4; i++) {
 		const uint32_t is = i < 2 ? i : i + 3;
 
@@ -249,8 +249,7 @@ static void test_room(void **state)
 	criu_stub_set_room(7 << 20);
 	dump_images("core", 1);
 	assert_true(criu_stub_logged("the dump may fail for lack of it"));
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
-	criu_stub_new_process();
+	give_up_dump();
 	dump_images("core", 1);
 	assert_true(criu_stub_logged("of their memory is copied (shared "));
 	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
@@ -265,7 +264,7 @@ static void test_failing_dump_pages(void **state)
 
 	(void)state;
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
-	fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+	fd = create_image("pages-1.img");
 	fake_pram_fail(PRAM_IOCTL_ADOPT, EACCES, 0);
 	assert_int_equal(hook_dump_pages(fd, getpid(), &iov, 1), -EACCES);
 	assert_true(criu_stub_logged("the tasks run on, see the kernel's log"));
@@ -310,8 +309,7 @@ static void test_share_pages(void **state)
 							   "pages are mapped"));
 		assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
 		assert_int_equal(hook_share_pages(), cases[i].answer);
-		assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-		criu_stub_new_process();
+		end_restore(-1);
 	}
 }
 

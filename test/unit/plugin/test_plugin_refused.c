@@ -59,6 +59,9 @@ static void test_luo_refuses(void **state)
 	setenv("CRIU_PRAM_CHECKSUMS", "yes", 1);
 	expect_refused("LUO does not support the setting checksums");
 	unsetenv("CRIU_PRAM_CHECKSUMS");
+	setenv("CRIU_PRAM_MARKER", "yes", 1);
+	expect_refused("LUO does not support the setting marker");
+	unsetenv("CRIU_PRAM_MARKER");
 	memset(long_name, 'x', sizeof(long_name) - 1);
 	setenv("CRIU_PRAM_NAME", long_name, 1);
 	expect_refused("too long for LUO: set CRIU_PRAM_NAME to one of at most 58 bytes");
@@ -67,10 +70,21 @@ static void test_luo_refuses(void **state)
 	expect_no_restore(-EOPNOTSUPP, "LUO does not support the setting keep");
 	opts.lazy_pages = true;
 	expect_no_restore(-EOPNOTSUPP, "LUO does not support --lazy-pages");
+	unsetenv("CRIU_PRAM_KEEP");
+	/* Ordinary images are never restored instead. */
+	if (access("/dev/liveupdate", F_OK)) {
+		unsetenv("CRIU_PRAM_NAME");
+		setenv("CRIU_PRAM_FILES", "yes", 1);
+		add_file("inventory.img");
+		add_file("pstree.img");
+		expect_no_restore(-ENODATA, "there is no /dev/liveupdate");
+		remove_file("inventory.img");
+		remove_file("pstree.img");
+		unsetenv("CRIU_PRAM_FILES");
+	}
 
 	/* And back again, in the same process. */
 	unsetenv("CRIU_PRAM_BACKEND");
-	unsetenv("CRIU_PRAM_KEEP");
 	dump("core", 1);
 	restore("core", 1);
 }
@@ -172,8 +186,7 @@ static void test_settings_of_libdir(void **state)
 	setenv("CRIU_PRAM_KEEP", "no", 1);
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
 	assert_true(criu_stub_logged("replace=yes checksums=no adopt=range map=yes keep=no"));
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__DUMP, -1), 0);
-	criu_stub_new_process();
+	give_up_dump();
 
 	fd = openat(criu_get_image_dir(), "pram.conf", O_WRONLY | O_TRUNC | O_CLOEXEC);
 	test_write(fd, "replace = perhaps\n");

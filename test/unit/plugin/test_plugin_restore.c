@@ -31,8 +31,7 @@ static void test_failed_restore(void **state)
 		expect_image("inventory.img", "inventory");
 		criu_stub_fail_fdstore(i);
 		assert_int_not_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-		assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-		criu_stub_new_process();
+		end_restore(-1);
 		assert_int_equal(fake_pram_count(PRAM_NODE_READY), 3);
 	}
 	restore("core", 1);
@@ -181,8 +180,7 @@ static void test_damaged(void **state)
 	expect_image("inventory.img", "inventory");
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), -EBADMSG);
 	assert_true(criu_stub_logged("pages-2.img\" is damaged: see the kernel's log"));
-	assert_int_equal(hook_done(CR_PLUGIN_STAGE__RESTORE, -1), 0);
-	criu_stub_new_process();
+	end_restore(-1);
 
 	/* If all of it is lost, it may be that which the kernel speaks of. */
 	assert_int_equal(pram_checkpoint_remove(test_dev(), criu_stub_images_dir(), NULL), 0);

@@ -167,19 +167,57 @@ static void test_missing_file(void **state)
 
 static void test_print(void **state)
 {
-	char line[160];
+	char line[192];
 
 	(void)state;
 	assert_int_equal(load("replace = yes\n", NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
 	assert_string_equal(line, "name=(images directory) replace=yes checksums=no "
-			    "adopt=range map=yes keep=no files=no marker=no backend=pram");
-	assert_int_equal(load("name = a\nchecksums = yes\nadopt = no\nmap = no\nkeep = yes\nbackend = luo\n",
-			      NULL, NULL), 0);
+			    "adopt=range map=yes keep=no files=no marker=no fd=-1 streams=-1 backend=pram");
+	assert_int_equal(load("name = a\nchecksums = yes\nadopt = no\nmap = no\nkeep = yes\nfd = 3\nstreams = 4\n"
+			      "backend = luo\n", NULL, NULL), 0);
 	pram_settings_print(&settings, line, sizeof(line));
-	assert_string_equal(line, "name=a replace=no checksums=yes adopt=no map=no keep=yes files=no marker=no backend=luo");
+	assert_string_equal(line, "name=a replace=no checksums=yes adopt=no map=no keep=yes files=no marker=no "
+			    "fd=3 streams=4 backend=luo");
 	pram_settings_print(&settings, line, 8);
 	assert_string_equal(line, "name=a ");
+}
+
+/* The words of a list behind "only" in @error are in the page, each where @format says; how many. */
+static size_t described(const char *page, const char *format)
+{
+	char *rest = strstr(error, "only "), *word, line[64];
+	size_t nr = 0;
+
+	assert_non_null(rest);
+	rest += strlen("only ");
+	while ((word = strsep(&rest, ", "))) {
+		if (!*word || !strcmp(word, "and"))
+			continue;
+		snprintf(line, sizeof(line), format, word);
+		if (!strstr(page, line))
+			fail_msg("criu-pram-plugin(7) does not describe %s", word);
+		nr++;
+	}
+	return nr;
+}
+
+/* The manual has all settings, and no others. */
+static void test_man_page(void **state)
+{
+	char *page = test_read_file(TEST_MAN_DIR "/criu-pram-plugin.7.scd", NULL);
+	size_t nr = 0, nr_rows = 0;
+
+	(void)state;
+	for (const char *row = page; (row = strstr(row, "\n|  ")); row++)
+		nr_rows++;
+	assert_int_equal(load("nothing = 1\n", NULL, NULL), -EINVAL);
+	nr = described(page, "\n|  %s\n");
+	assert_int_equal(nr, nr_rows);
+	assert_int_equal(load("", "CRIU_PRAM_NOTHING=1", NULL), -EINVAL);
+	/* And the one that names the file. */
+	assert_int_equal(described(page, "%s"), nr + 1);
+	free(page);
 }
 
 static int setup(void **state)
@@ -213,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_long_value),
 		cmocka_unit_test(test_missing_file),
 		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_man_page),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -29,6 +29,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tell.h"
+
 #define MIB		(1024UL * 1024)
 #define PAGE		4096UL
 #define WORDS		(PAGE / sizeof(uint64_t))
@@ -189,18 +191,6 @@ static void child_main(void)
 	} while (true);
 }
 
-static void write_file(const char *path, const char *text)
-{
-	char tmp[4096];
-	FILE *file;
-
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	file = fopen(tmp, "we");
-	if (!file || fprintf(file, "%s\n", text) < 0 || fclose(file) ||
-	    rename(tmp, path))
-		err(1, "cannot write %s", path);
-}
-
 static void hear_child(void)
 {
 	char answer[sizeof(failure)];
@@ -258,7 +248,6 @@ int main(int argc, char **argv)
 		{ "gone", no_argument, NULL, 'p' },
 		{}
 	};
-	char pid[16];
 	sigset_t set;
 	int opt, sig;
 
@@ -309,8 +298,7 @@ int main(int argc, char **argv)
 	} else {
 		make_memory();
 	}
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_file(argv[optind], pid);
+	tell_pid(argv[optind]);
 
 	for (;;) {
 		char order;
@@ -325,6 +313,6 @@ int main(int argc, char **argv)
 				err(1, "write to a child");
 			hear_child();
 		}
-		write_file(argv[optind + 1], failure[0] ? failure : "PASS");
+		tell(argv[optind + 1], failure[0] ? failure : "PASS");
 	}
 }

@@ -31,6 +31,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tell.h"
+
 #include "verify.h"
 
 #define PAGE		4096UL
@@ -396,22 +398,8 @@ static void socket_verify(void)
 	check(!unlink(in_top("watched/new")));
 }
 
-/* --- */
-
-static void write_file(const char *path, const char *text)
-{
-	char tmp[PATH_MAX];
-	FILE *file;
-
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	file = fopen(tmp, "we");
-	if (!file || fprintf(file, "%s\n", text) < 0 || fclose(file) || rename(tmp, path))
-		err(1, "cannot write %s", path);
-}
-
 int main(int argc, char **argv)
 {
-	char pid[16];
 	sigset_t set;
 
 	if (argc != 4 || !realpath(argv[1], top))
@@ -425,8 +413,7 @@ int main(int argc, char **argv)
 	files_setup();
 	locks_setup();
 	socket_setup();
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_file(argv[2], pid);
+	tell_pid(argv[2]);
 
 	for (;;) {
 		if (sigwaitinfo(&set, NULL) != SIGUSR1)
@@ -439,6 +426,6 @@ int main(int argc, char **argv)
 		files_verify();
 		locks_verify();
 		socket_verify();
-		write_file(argv[3], failure[0] ? failure : "PASS");
+		tell(argv[3], failure[0] ? failure : "PASS");
 	}
 }

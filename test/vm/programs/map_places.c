@@ -40,7 +40,7 @@ void case_places(void)
 	int fd, stream;
 	char *mem;
 
-	/* Shared memory: put into its file, see shmem.c. */
+	/* Shared memory: put into its file, see shmem_load.c. */
 	make_node(NODE, nr, SMALL);
 	mem = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		   -1, 0);

@@ -15,22 +15,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* In one step: whoever waits for the file finds all of it. */
-static void tell(const char *path, const char *line)
-{
-	char new[256];
-	FILE *file;
-
-	snprintf(new, sizeof(new), "%s.new", path);
-	file = fopen(new, "w");
-	if (!file || fputs(line, file) < 0 || fclose(file) || rename(new, path))
-		err(1, "%s", path);
-}
+#include "tell.h"
 
 int main(int argc, char **argv)
 {
 	const size_t bytes = argc == 4 ? strtoul(argv[1], NULL, 10) << 20 : 0;
-	char *memory, line[32];
+	char *memory;
 	sigset_t set;
 	int sig;
 
@@ -45,11 +35,9 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	snprintf(line, sizeof(line), "%d\n", getpid());
-	tell(argv[2], line);
+	tell_pid(argv[2]);
 	for (;;) {
 		sigwait(&set, &sig);
-		tell(argv[3], *memory == 'm' && !memcmp(memory, memory + 1, bytes - 1) ?
-			      "PASS\n" : "FAIL\n");
+		tell(argv[3], *memory == 'm' && !memcmp(memory, memory + 1, bytes - 1) ? "PASS" : "FAIL");
 	}
 }

@@ -20,19 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tell.h"
+
 #define PAGES	300	/* of which every third has data */
 #define SIZE	(PAGES * 4096 - 96)
 
 static uint32_t *keyed, *removed;
 static int id, sigs_fd[2];
-
-static void report(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	if (!f || fprintf(f, "%s\n", text) < 0 || fclose(f))
-		err(1, "%s", path);
-}
 
 static void fill(uint32_t *segment, uint32_t seed)
 {
@@ -77,7 +71,7 @@ int main(int argc, char *argv[])
 	const char *text;
 	struct shmid_ds ds;
 	sigset_t usr1;
-	char c, pid[16];
+	char c;
 	int sig;
 
 	if (argc != 4)
@@ -110,8 +104,7 @@ int main(int argc, char *argv[])
 	}
 	while (check(removed, 2))
 		usleep(1000);
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	report(argv[2], pid);
+	tell_pid(argv[2]);
 
 	for (;;) {
 		uint32_t before = __atomic_load_n(&keyed[1], __ATOMIC_SEQ_CST);
@@ -123,6 +116,6 @@ int main(int argc, char *argv[])
 		text = look();
 		if (__atomic_load_n(&keyed[1], __ATOMIC_SEQ_CST) != before + 1)
 			text = "the segment is not shared any more";
-		report(argv[3], text);
+		tell(argv[3], text);
 	}
 }

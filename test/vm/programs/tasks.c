@@ -19,6 +19,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "tell.h"
+
 #include "verify.h"
 
 #define PAGE	4096UL
@@ -102,23 +104,11 @@ static void collect(uint32_t count)
 	free(seen);
 }
 
-static void write_file(const char *path, const char *text)
-{
-	char tmp[4096];
-	FILE *file;
-
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	file = fopen(tmp, "we");
-	if (!file || fprintf(file, "%s\n", text) < 0 || fclose(file) || rename(tmp, path))
-		err(1, "cannot write %s", path);
-}
-
 int main(int argc, char **argv)
 {
 	const uint32_t count = argc == 4 ? strtoul(argv[1], NULL, 10) : 0;
 	const pid_t self = getpid();
 	pid_t *children = calloc(count + 1, sizeof(*children));
-	char pid[16];
 	sigset_t set;
 
 	if (!count || !children)
@@ -139,8 +129,7 @@ int main(int argc, char **argv)
 	collect(count);
 	if (failure[0])
 		errx(1, "%s", failure);
-	snprintf(pid, sizeof(pid), "%d", self);
-	write_file(argv[2], pid);
+	tell_pid(argv[2]);
 
 	for (;;) {
 		if (sigwaitinfo(&set, NULL) != SIGUSR1)
@@ -151,6 +140,6 @@ int main(int argc, char **argv)
 			check(!kill(children[i], SIGUSR1));
 		if (!failure[0])
 			collect(count);
-		write_file(argv[3], failure[0] ? failure : "PASS");
+		tell(argv[3], failure[0] ? failure : "PASS");
 	}
 }

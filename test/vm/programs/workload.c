@@ -39,6 +39,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tell.h"
+
 #include "verify.h"
 
 #define NR_THREADS 3
@@ -437,20 +439,6 @@ static void tree_verify(void)
 		expect_echo("tcp socket", tcp_fds[1], tcp_fds[0]);
 }
 
-/* --- */
-
-static void write_file(const char *path, const char *text)
-{
-	char tmp[4096];
-	FILE *file;
-
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	file = fopen(tmp, "we");
-	if (!file || fprintf(file, "%s\n", text) < 0 || fclose(file) ||
-	    rename(tmp, path))
-		err(1, "cannot write %s", path);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -464,7 +452,6 @@ int main(int argc, char **argv)
 	};
 	size_t memory = 64, shared = 0;
 	bool tree = false, high = false;
-	char pid[16];
 	sigset_t set;
 	int opt;
 
@@ -512,8 +499,7 @@ int main(int argc, char **argv)
 				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), MIB, 1);
 	if (tree)
 		tree_setup();
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_file(argv[optind], pid);
+	tell_pid(argv[optind]);
 
 	for (;;) {
 		int sig = sigwaitinfo(&set, NULL);
@@ -526,6 +512,6 @@ int main(int argc, char **argv)
 		memory_verify();
 		if (tree)
 			tree_verify();
-		write_file(argv[optind + 1], failure[0] ? failure : "PASS");
+		tell(argv[optind + 1], failure[0] ? failure : "PASS");
 	}
 }
