@@ -79,7 +79,7 @@ int create_image(const char *path)
 	return fd;
 }
 
-int open_image(const char *path)
+int open_image_file(const char *path)
 {
 	int fd = hook_open(criu_get_image_dir(), path, O_RDONLY);
 
@@ -105,7 +105,7 @@ void write_pages(const char *path, unsigned char byte, size_t nr)
 
 void expect_image(const char *path, const char *text)
 {
-	int fd = open_image(path);
+	int fd = open_image_file(path);
 
 	test_expect_text(fd, text);
 	close(fd);
@@ -113,7 +113,7 @@ void expect_image(const char *path, const char *text)
 
 void expect_pages(const char *path, unsigned char byte, size_t nr)
 {
-	int fd = open_image(path);
+	int fd = open_image_file(path);
 
 	test_expect_pages(fd, byte, nr);
 	close(fd);

@@ -23,7 +23,7 @@ int hook_share_pages(void);
 
 /* What CRIU does with it: images, in the directory that it was given; then whole ones. */
 int create_image(const char *path);
-int open_image(const char *path);
+int open_image_file(const char *path);
 void write_image(const char *path, const char *text);
 void write_pages(const char *path, unsigned char byte, size_t nr);
 void expect_image(const char *path, const char *text);

@@ -66,7 +66,7 @@ static void test_dump_pages(void **state)
 
 	expect_image("inventory.img", "inventory");
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	fd = open_image("pages-1.img");
+	fd = open_image_file("pages-1.img");
 	for (uint32_t i = 0; i <= nr; i++) {
 		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
 		assert_memory_equal(page, &i, sizeof(i));
@@ -157,7 +157,7 @@ static void test_dump_present_pages(void **state)
 
 	expect_image("inventory.img", "inventory");
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	fd = open_image("pages-1.img");
+	fd = open_image_file("pages-1.img");
 	for (unsigned int i = 0; i < found; i++) {
 		assert_int_equal(pread(fd, page, PAGE, (off_t)i * PAGE), PAGE);
 		assert_memory_equal(page, &there[i], sizeof(there[i]));
@@ -222,7 +222,7 @@ static void test_dump_shared_pages(void **state)
 
 	expect_image("inventory.img", "inventory");
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__RESTORE), 0);
-	fd = open_image("pages-1.img");
+	fd = open_image_file("pages-1.img");
 	for (uint32_t i = 0; i < 4; i++) {
 		const uint32_t is = i < 2 ? i : i + 3;
 
