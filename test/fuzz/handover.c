@@ -205,7 +205,6 @@ static void forget_boot(void)
 	pram_kexec_count = 0;
 	pram_lost_pages = 0;
 	pram_last_id = 0;
-	pram_sharing = false;
 	memset(counters, 0, sizeof(counters));
 	held = 0;
 	harness_reset_frames();

@@ -128,7 +128,7 @@ int pram_data_add(struct pram_node *node, const u64 *entries, unsigned int nr,
 	while (*added < nr) {
 		struct pram_map_ser *map;
 		unsigned int now;
-		u64 *at, pages = 0;
+		u64 *at, pages;
 		int err;
 
 		if (READ_ONCE(pram_closed))
@@ -150,8 +150,7 @@ int pram_data_add(struct pram_node *node, const u64 *entries, unsigned int nr,
 			pram_data_drop_room(node);
 			return err;
 		}
-		for (unsigned int i = 0; i < now; i++)
-			pages += pram_entry_pages(at[i]);
+		pages = pram_entries_pages(at, now);
 		map->nr_entries += now;
 		node->nr_folios += now;
 		node->nr_pages += pages;

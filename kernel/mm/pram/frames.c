@@ -6,9 +6,9 @@
  * node takes it and given back when the last one lets go.
  *
  * The count is a byte for each frame, of which that of a folio's first frame is used,
- * in chunks for 128 MiB of memory each. Frames come and go by the entries of map
- * pages: many at a time, and mostly one behind the other. So KHO is told of runs of
- * them, of many at once, and the limit is asked once for all.
+ * in chunks for 256 MiB of memory each. Frames come and go by the entries of map
+ * pages: many at a time, and mostly near each other. So KHO is told of ranges of memory, of
+ * many at once, with a bit for each folio; and the limit is asked once for all.
  */
 
 #include <linux/bitmap.h>
@@ -25,7 +25,8 @@
 
 #include "internal.h"
 
-#define PRAM_FRAMES_PER_CHUNK	(PAGE_SIZE * BITS_PER_BYTE)
+/* No struct kho_range goes across a border of chunks. */
+#define PRAM_FRAMES_PER_CHUNK	((unsigned long)BITS_PER_LONG << MAX_PAGE_ORDER)
 
 /* How many nodes have a folio; this many or more: pram_frame_many has the number. */
 #define PRAM_HOLDERS		GENMASK(6, 0)
@@ -154,154 +155,100 @@ static bool pram_holders_dec(u8 *holders, unsigned long pfn)
 	return true;
 }
 
-/* How many runs KHO is told of at once. */
-#define PRAM_RUNS	32
+/* How many ranges KHO is told of at once. */
+#define PRAM_RANGES	32
 
 /**
- * struct pram_runs - folios that KHO is to be told of
- * @ranges: runs of folios of one order, one behind the other.
- * @nr: how many runs there are.
- * @last: the last one, which may grow at both ends.
- * @step: how many frames the next folio is away, if the run goes on as it does; too
- *	many if it cannot be told.
- * @next: the entry that goes on like this.
- * @holders: those of the folio that came last.
- * @pages: pages of the runs that KHO was told of.
+ * struct pram_ranges - folios that KHO is to be told of
+ * @ranges: ranges of memory with these folios.
+ * @nr: how many ranges there are.
+ * @pages: pages of the folios that KHO was told of.
  */
-struct pram_runs {
-	struct kho_range	ranges[PRAM_RUNS];
+struct pram_ranges {
+	struct kho_range	ranges[PRAM_RANGES];
 	unsigned int		nr;
-	struct kho_range	*last;
-	long			step;
-	u64			next;
-	u8			*holders;
 	unsigned long		pages;
 };
 
-/* No entry goes on with the last run. */
-static void pram_runs_break(struct pram_runs *runs)
+static void pram_ranges_init(struct pram_ranges *ranges)
 {
-	runs->next = 0;
-	runs->step = PRAM_FRAMES_PER_CHUNK;
+	ranges->nr = 0;
+	ranges->pages = 0;
 }
 
-static void pram_runs_init(struct pram_runs *runs)
+static bool pram_ranges_full(const struct pram_ranges *ranges)
 {
-	runs->nr = 0;
-	runs->last = NULL;
-	runs->pages = 0;
-	pram_runs_break(runs);
+	return ranges->nr == PRAM_RANGES;
 }
 
-/*
- * The holders of a folio that goes on with the last run, in the same chunk, by an entry
- * like the last one: so it is for nearly all of them. Else NULL.
- */
-static u8 *pram_runs_follower(const struct pram_runs *runs, u64 entry)
+/* KHO was told of the ranges. */
+static void pram_ranges_done(struct pram_ranges *ranges)
 {
-	if (entry != runs->next ||
-	    (entry ^ (entry - runs->step)) >= PRAM_FRAMES_PER_CHUNK)
-		return NULL;
-	return runs->holders + runs->step;
+	for (unsigned int i = 0; i < ranges->nr; i++)
+		ranges->pages += hweight_long(ranges->ranges[i].mask) <<
+				 ranges->ranges[i].order;
+	ranges->nr = 0;
 }
 
-/* To be called with what pram_runs_follower() has returned. */
-static void pram_runs_follow(struct pram_runs *runs, u8 *holders)
+static int pram_ranges_preserve(struct pram_ranges *ranges)
 {
-	if (runs->step < 0)
-		runs->last->pfn += runs->step;
-	runs->last->nr++;
-	runs->next += runs->step;
-	runs->holders = holders;
-}
+	int err = ranges->nr ? kho_preserve_ranges(ranges->ranges, ranges->nr) : 0;
 
-/*
- * Add a folio: to the last run, if it comes behind it or just before it, as the allocator
- * gives out in falling order what was freed not long ago. Or it begins a new one.
- *
- * Return: false if there is no room for a new run.
- */
-static bool pram_runs_add(struct pram_runs *runs, u64 entry, u8 *holders)
-{
-	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
-	unsigned long pfn = pram_entry_pfn(entry);
-	struct kho_range *last = runs->last;
-	long step = 1L << order;
-
-	if (runs->nr && last->order == order &&
-	    pfn == last->pfn + ((unsigned long)last->nr << order)) {
-		last->nr++;
-	} else if (runs->nr && last->order == order && pfn + step == last->pfn) {
-		last->pfn = pfn;
-		last->nr++;
-		step = -step;
-	} else {
-		if (runs->nr == PRAM_RUNS)
-			return false;
-		last = &runs->ranges[runs->nr++];
-		last->pfn = pfn;
-		last->nr = 1;
-		last->order = order;
-		runs->last = last;
-	}
-	runs->step = step;
-	runs->next = entry + step;
-	runs->holders = holders;
-	if (entry & PRAM_ENTRY_PART)
-		pram_runs_break(runs);
-	return true;
-}
-
-/* KHO was told of the runs. */
-static void pram_runs_done(struct pram_runs *runs)
-{
-	for (unsigned int i = 0; i < runs->nr; i++)
-		runs->pages += (unsigned long)runs->ranges[i].nr << runs->ranges[i].order;
-	runs->nr = 0;
-	pram_runs_break(runs);
-}
-
-static int pram_runs_preserve(struct pram_runs *runs)
-{
-	int err = runs->nr ? kho_preserve_ranges(runs->ranges, runs->nr) : 0;
-
-	pram_runs_done(runs);
+	pram_ranges_done(ranges);
 	return err;
 }
 
-static void pram_runs_unpreserve(struct pram_runs *runs)
+static void pram_ranges_unpreserve(struct pram_ranges *ranges)
 {
-	if (runs->nr)
-		kho_unpreserve_ranges(runs->ranges, runs->nr);
-	pram_runs_done(runs);
+	if (ranges->nr)
+		kho_unpreserve_ranges(ranges->ranges, ranges->nr);
+	pram_ranges_done(ranges);
+}
+
+/* Begin a range with an entry, for which there is room. */
+static struct kho_range *pram_ranges_begin(struct pram_ranges *ranges,
+					   struct pram_near *near, u64 entry)
+{
+	struct kho_range *range = &ranges->ranges[ranges->nr++];
+
+	pram_near_begin(near, entry, range);
+	return range;
+}
+
+/* Where the holders are of an entry, by those of the range that it is in. */
+static u8 *pram_near_holders(const struct pram_near *near, u8 *first, u64 entry)
+{
+	return first + (entry & near->within);
 }
 
 static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
 {
-	struct pram_runs runs;
+	struct pram_near near = PRAM_NEAR_NONE;
+	struct kho_range *range = NULL;
+	struct pram_ranges ranges;
+	u8 *first = NULL;
 
 	lockdep_assert_held(&pram_frames_lock);
-	pram_runs_init(&runs);
+	pram_ranges_init(&ranges);
 	for (unsigned int i = 0; i < nr; i++) {
-		u8 *holders = pram_runs_follower(&runs, entries[i]);
-		unsigned long pfn;
+		const u64 entry = entries[i];
+		u8 *holders;
 
-		if (holders && *holders == 1) {
+		if (!pram_is_near(&near, entry)) {
+			if (pram_ranges_full(&ranges))
+				pram_ranges_unpreserve(&ranges);
+			range = pram_ranges_begin(&ranges, &near, entry);
+			first = pram_chunk_holders(pram_frame_chunk(range->pfn), range->pfn);
+		}
+		holders = pram_near_holders(&near, first, entry);
+		if (*holders == 1)
 			WRITE_ONCE(*holders, 0);
-			pram_runs_follow(&runs, holders);
+		else if (pram_holders_dec(holders, pram_entry_pfn(entry)))
 			continue;
-		}
-		pfn = pram_entry_pfn(entries[i]);
-		holders = pram_chunk_holders(pram_frame_chunk(pfn), pfn);
-		if (pram_holders_dec(holders, pfn))
-			continue;
-		if (!pram_runs_add(&runs, entries[i], holders)) {
-			pram_runs_unpreserve(&runs);
-			pram_runs_add(&runs, entries[i], holders);
-		}
+		range->mask |= pram_near_bit(&near, entry);
 	}
-	pram_runs_unpreserve(&runs);
-	pram_uncharge(runs.pages);
+	pram_ranges_unpreserve(&ranges);
+	pram_uncharge(ranges.pages);
 }
 
 /**
@@ -316,53 +263,54 @@ static void pram_frames_put_locked(const u64 *entries, unsigned int nr)
  */
 int pram_frames_get(u64 *entries, unsigned int nr, bool exempt)
 {
-	struct pram_runs runs;
+	struct pram_near near = PRAM_NEAR_NONE;
+	struct kho_range *range = NULL;
+	struct pram_ranges ranges;
+	u8 *first = NULL;
 	unsigned int i;
 	u64 shared = 0;
 	int err = 0;
 
-	pram_runs_init(&runs);
+	pram_ranges_init(&ranges);
 	guard(mutex)(&pram_frames_lock);
 	for (i = 0; i < nr; i++) {
-		u8 *holders = pram_runs_follower(&runs, entries[i]);
-		unsigned long pfn;
+		const u64 entry = entries[i];
+		u8 *holders;
 
-		if (holders && !*holders) {
+		if (!pram_is_near(&near, entry)) {
+			if (pram_ranges_full(&ranges))
+				err = pram_ranges_preserve(&ranges);
+			if (err)
+				break;
+			range = pram_ranges_begin(&ranges, &near, entry);
+			first = pram_chunk_holders(pram_frame_make_chunk(range->pfn),
+						   range->pfn);
+			if (!first) {
+				err = -ENOMEM;
+				break;
+			}
+		}
+		holders = pram_near_holders(&near, first, entry);
+		if (!*holders) {
 			WRITE_ONCE(*holders, 1);
-			pram_runs_follow(&runs, holders);
+			range->mask |= pram_near_bit(&near, entry);
 			continue;
 		}
-		pfn = pram_entry_pfn(entries[i]);
-		holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
-		if (!holders) {
-			err = -ENOMEM;
+		err = pram_holders_inc(holders, pram_entry_pfn(entry));
+		if (err)
 			break;
-		}
-		if (*holders) {
-			err = pram_holders_inc(holders, pfn);
-			if (err)
-				break;
-			entries[i] |= PRAM_ENTRY_SHARED;
-			shared += pram_entry_pages(entries[i]);
-			continue;
-		}
-		if (!pram_runs_add(&runs, entries[i], holders)) {
-			err = pram_runs_preserve(&runs);
-			if (err)
-				break;
-			pram_runs_add(&runs, entries[i], holders);
-		}
-		WRITE_ONCE(*holders, 1);
+		entries[i] = entry | PRAM_ENTRY_SHARED;
+		shared += pram_entry_pages(entry);
 	}
 	if (!err)
-		err = pram_runs_preserve(&runs);
+		err = pram_ranges_preserve(&ranges);
 	else
-		pram_runs_done(&runs);
-	if (!err && runs.pages)
-		err = pram_charge(runs.pages, exempt);
+		pram_ranges_done(&ranges);
+	if (!err && ranges.pages)
+		err = pram_charge(ranges.pages, exempt);
 	if (err) {
 		/* What is undone has to count. */
-		pram_charge(runs.pages, true);
+		pram_charge(ranges.pages, true);
 		pram_frames_put_locked(entries, i);
 	} else if (shared) {
 		pram_count(PRAM_PAGES_SHARED, shared);
@@ -409,46 +357,51 @@ bool pram_frame_known(unsigned long pfn)
  */
 int pram_frames_get_again(const u64 *entries, unsigned int nr, bool *preserved)
 {
-	struct pram_runs runs;
+	struct pram_near near = PRAM_NEAR_NONE;
+	struct kho_range *range = NULL;
+	struct pram_ranges ranges;
+	u8 *first = NULL;
 	unsigned int i;
 	int err = 0;
 
-	pram_runs_init(&runs);
+	pram_ranges_init(&ranges);
 	guard(mutex)(&pram_frames_lock);
 	for (i = 0; i < nr; i++) {
-		u8 shared = entries[i] & PRAM_ENTRY_SHARED ? PRAM_HOLDERS_SHARED : 0;
-		u8 *holders = pram_runs_follower(&runs, entries[i]);
-		unsigned long pfn;
+		const u64 entry = entries[i];
+		u8 shared = entry & PRAM_ENTRY_SHARED ? PRAM_HOLDERS_SHARED : 0;
+		u8 *holders;
 
-		if (holders && !*holders) {
+		if (!pram_is_near(&near, entry)) {
+			if (pram_ranges_full(&ranges) && pram_ranges_preserve(&ranges))
+				pram_frames_missed = true;
+			range = pram_ranges_begin(&ranges, &near, entry);
+			first = pram_chunk_holders(pram_frame_make_chunk(range->pfn),
+						   range->pfn);
+			if (!first) {
+				err = -ENOMEM;
+				break;
+			}
+		}
+		holders = pram_near_holders(&near, first, entry);
+		if (!*holders) {
 			WRITE_ONCE(*holders, 1 | shared);
-			pram_runs_follow(&runs, holders);
+			range->mask |= pram_near_bit(&near, entry);
 			continue;
 		}
-		pfn = pram_entry_pfn(entries[i]);
-		holders = pram_chunk_holders(pram_frame_make_chunk(pfn), pfn);
-		if (!holders) {
-			err = -ENOMEM;
-		} else if (*holders) {
-			if (!shared && !(*holders & PRAM_HOLDERS_SHARED))
-				err = -EBADMSG;
-			else
-				err = pram_holders_inc(holders, pfn);
-		} else if (!pram_runs_add(&runs, entries[i], holders)) {
-			if (pram_runs_preserve(&runs))
-				pram_frames_missed = true;
-			pram_runs_add(&runs, entries[i], holders);
-		}
+		if (shared || *holders & PRAM_HOLDERS_SHARED)
+			err = pram_holders_inc(holders, pram_entry_pfn(entry));
+		else
+			err = -EBADMSG;
 		if (err)
 			break;
-		WRITE_ONCE(*holders, (*holders ?: 1) | shared);
+		WRITE_ONCE(*holders, *holders | shared);
 	}
-	if (pram_runs_preserve(&runs))
+	if (pram_ranges_preserve(&ranges))
 		pram_frames_missed = true;
 	/* Once one is missed, a folio that came with another node may be it. */
 	if (pram_frames_missed)
 		*preserved = false;
-	pram_charge(runs.pages, true);
+	pram_charge(ranges.pages, true);
 	if (err)
 		pram_frames_put_locked(entries, i);
 	return err;
@@ -463,18 +416,25 @@ int pram_frames_get_again(const u64 *entries, unsigned int nr, bool *preserved)
  */
 int pram_frames_preserve(const u64 *entries, unsigned int nr)
 {
-	struct pram_runs runs;
-	int err = 0;
+	struct pram_near near = PRAM_NEAR_NONE;
+	struct kho_range *range = NULL;
+	struct pram_ranges ranges;
 
-	pram_runs_init(&runs);
+	pram_ranges_init(&ranges);
 	guard(mutex)(&pram_frames_lock);
-	for (unsigned int i = 0; i < nr && !err; i++) {
-		if (pram_runs_add(&runs, entries[i], NULL))
-			continue;
-		err = pram_runs_preserve(&runs);
-		pram_runs_add(&runs, entries[i], NULL);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!pram_is_near(&near, entries[i])) {
+			int err = 0;
+
+			if (pram_ranges_full(&ranges))
+				err = pram_ranges_preserve(&ranges);
+			if (err)
+				return err;
+			range = pram_ranges_begin(&ranges, &near, entries[i]);
+		}
+		range->mask |= pram_near_bit(&near, entries[i]);
 	}
-	return err ?: pram_runs_preserve(&runs);
+	return pram_ranges_preserve(&ranges);
 }
 
 /**
@@ -485,18 +445,22 @@ int pram_frames_preserve(const u64 *entries, unsigned int nr)
  */
 void pram_frames_unpreserve(const u64 *entries, unsigned int nr)
 {
-	struct pram_runs runs;
+	struct pram_near near = PRAM_NEAR_NONE;
+	struct kho_range *range = NULL;
+	struct pram_ranges ranges;
 
-	pram_runs_init(&runs);
+	pram_ranges_init(&ranges);
 	guard(mutex)(&pram_frames_lock);
 	for (unsigned int i = 0; i < nr; i++) {
-		if (pram_holders_read(pram_entry_pfn(entries[i])) != 1 ||
-		    pram_runs_add(&runs, entries[i], NULL))
-			continue;
-		pram_runs_unpreserve(&runs);
-		pram_runs_add(&runs, entries[i], NULL);
+		if (!pram_is_near(&near, entries[i])) {
+			if (pram_ranges_full(&ranges))
+				pram_ranges_unpreserve(&ranges);
+			range = pram_ranges_begin(&ranges, &near, entries[i]);
+		}
+		if (pram_holders_read(pram_entry_pfn(entries[i])) == 1)
+			range->mask |= pram_near_bit(&near, entries[i]);
 	}
-	pram_runs_unpreserve(&runs);
+	pram_ranges_unpreserve(&ranges);
 }
 
 /**

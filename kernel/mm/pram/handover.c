@@ -183,51 +183,102 @@ static bool __init pram_entry_sane(u64 entry)
 	return !offset;
 }
 
-/* Why an entry cannot be used, or 0. */
-static int __init pram_entry_check(u64 entry)
+/* As pram_entry_check(), for what is not a single page. */
+static int __init pram_entry_check_unusual(u64 entry)
 {
 	u64 known = entry & PRAM_ENTRY_PART ? PRAM_ENTRY_KNOWN_PART : PRAM_ENTRY_KNOWN;
 
-	/* Most are for single pages. */
-	if (!(entry & ~(PRAM_ENTRY_KNOWN & ~PRAM_ENTRY_ORDER)))
-		return 0;
 	if (entry & ~known)
 		return -EPROTO;
 	return pram_entry_sane(entry) ? 0 : -EBADMSG;
 }
 
-/* How many folios KHO is asked for at once. */
-#define PRAM_RESTORE_FOLIOS	64
-
-/* An entry has said that other nodes have its folio, too: it may have come with one. */
-static bool pram_sharing __initdata;
+/* Why an entry cannot be used, or 0. Most are for single pages. */
+static inline int __init pram_entry_check(u64 entry)
+{
+	return entry & ~(PRAM_ENTRY_KNOWN & ~PRAM_ENTRY_ORDER) ?
+	       pram_entry_check_unusual(entry) : 0;
+}
 
 /*
- * Take folios over from KHO, or one that has come with another node.
- *
- * Return: how many, from the first entry on; 0 if nobody has the first one; -EBADMSG if
- * it is of another order.
+ * Take folios that have come with another node. Return: of how many entries, the first
+ * ones; -EBADMSG if one is of another order.
  */
-static int __init pram_restore_some(const u64 *entries, u64 nr)
+static int __init pram_restore_known(const u64 *entries, unsigned int nr)
 {
-	unsigned int order = FIELD_GET(PRAM_ENTRY_ORDER, entries[0]), i;
-	unsigned long pfns[PRAM_RESTORE_FOLIOS];
+	unsigned int i;
 
-	if (pram_frame_known(pram_entry_pfn(entries[0]))) {
-		struct folio *folio = pram_entry_folio(entries[0]);
+	for (i = 0; i < nr && !pram_entry_check(entries[i]); i++) {
+		struct folio *folio;
 
-		if (folio_order(folio) != order)
-			return -EBADMSG;
+		if (!pram_frame_known(pram_entry_pfn(entries[i])))
+			break;
+		folio = pram_entry_folio(entries[i]);
+		if (folio_order(folio) != FIELD_GET(PRAM_ENTRY_ORDER, entries[i]))
+			return i ?: -EBADMSG;
 		folio_get(folio);
-		return 1;
 	}
-	nr = min(nr, PRAM_RESTORE_FOLIOS);
-	for (i = 0; i < nr && FIELD_GET(PRAM_ENTRY_ORDER, entries[i]) == order; i++) {
-		pfns[i] = pram_entry_pfn(entries[i]);
-		if (pram_sharing && pram_frame_known(pfns[i]))
+	return i;
+}
+
+/* Take folios over from KHO, one by one. Return: how many, the first ones. */
+static unsigned int __init pram_restore_singly(const u64 *entries, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct pram_near near;
+		struct kho_range range;
+
+		pram_near_begin(&near, entries[i], &range);
+		range.mask = pram_near_bit(&near, entries[i]);
+		if (!kho_restore_ranges(&range, 1))
 			break;
 	}
-	return kho_restore_folios(pfns, i, order);
+	return i;
+}
+
+/* How many ranges of memory KHO is asked for at once. */
+#define PRAM_RESTORE_RANGES	16
+
+/*
+ * Take folios over from KHO, or such as have come with another node.
+ *
+ * Return: of how many entries, the first ones; 0 if nobody has the first one; -EPROTO or
+ * -EBADMSG if it cannot be used.
+ */
+static int __init pram_restore_some(const u64 *entries, unsigned int nr)
+{
+	int err = pram_entry_check(entries[0]), known;
+	struct kho_range ranges[PRAM_RESTORE_RANGES];
+	struct pram_near near = PRAM_NEAR_NONE;
+	unsigned int n = 0, done, i;
+
+	known = err ?: pram_restore_known(entries, nr);
+	if (known)
+		return known;
+	/* What cannot be used is reported when it comes first. */
+	for (i = 0; i < nr && !pram_entry_check(entries[i]); i++) {
+		unsigned long bit;
+
+		if (!pram_is_near(&near, entries[i])) {
+			if (n == PRAM_RESTORE_RANGES)
+				break;
+			pram_near_begin(&near, entries[i], &ranges[n++]);
+		}
+		bit = pram_near_bit(&near, entries[i]);
+		/* Of what comes twice the second one comes with another. */
+		if (ranges[n - 1].mask & bit)
+			break;
+		ranges[n - 1].mask |= bit;
+	}
+	done = kho_restore_ranges(ranges, n);
+	if (done == n)
+		return i;
+	for (i = 0, n = 0; n < done; n++)
+		i += hweight_long(ranges[n].mask);
+	/* Others of this range may have come with another node. */
+	return i ?: pram_restore_singly(entries, hweight_long(ranges[0].mask));
 }
 
 /* Note that a node has folios that were taken over; they are put on an error. */
@@ -249,45 +300,30 @@ static int __init pram_restore_folios(struct pram_node *node,
 				      struct pram_map_ser *map)
 {
 	const u64 *entries = map->entries;
-	u64 nr = map->nr_entries, sane, pages = 0, i = 0, noted = 0;
-	int err = 0, bad = 0;
+	u64 nr = map->nr_entries, i = 0, noted = 0, pages;
+	int err = 0;
 
-	for (sane = 0; sane < nr; sane++) {
-		bad = pram_entry_check(entries[sane]);
-		if (bad)
-			break;
-		if (entries[sane] & PRAM_ENTRY_SHARED)
-			pram_sharing = true;
-	}
-	while (i < sane && !err) {
-		int now = pram_restore_some(entries + i, sane - i);
+	while (i < nr && !err) {
+		int ret, now = pram_restore_some(entries + i, nr - i);
 
-		if (now > 0) {
+		if (now > 0)
 			i += now;
-		} else if (now < 0 || noted == i) {
-			err = -EBADMSG;
-		} else {
-			/* It may have come with one of those that are not noted yet. */
-			err = pram_restore_note(node, entries + noted, i - noted);
-			if (err)
-				i = noted;
-			noted = i;
+		else if (now < 0 || noted == i)
+			err = now ?: -EBADMSG;
+		/* What comes next may have come with one of those that are not noted yet. */
+		if (noted < i && (now <= 0 || i == nr)) {
+			ret = pram_restore_note(node, entries + noted, i - noted);
+			if (!ret)
+				noted = i;
+			err = err ?: ret;
 		}
 	}
-	if (noted < i) {
-		int ret = pram_restore_note(node, entries + noted, i - noted);
-
-		if (ret)
-			i = noted;
-		err = err ?: ret;
-	}
-	for (u64 n = 0; n < i; n++)
-		pages += pram_entry_pages(entries[n]);
-	map->nr_entries = i;
-	node->nr_folios += i;
+	pages = pram_entries_pages(entries, noted);
+	map->nr_entries = noted;
+	node->nr_folios += noted;
 	node->nr_pages += pages;
 	pram_count(PRAM_DATA_PAGES, pages);
-	return err ?: bad;
+	return err;
 }
 
 /* Take a map page over, the next one of the node, and its data; @last: there is none. */

@@ -6,6 +6,7 @@
 #include <linux/bitfield.h>
 #include <linux/kho/abi/pram.h>
 #include <linux/init.h>
+#include <linux/kexec_handover.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -487,6 +488,60 @@ static inline u64 pram_entry_pages(u64 entry)
 	if (entry & PRAM_ENTRY_PART)
 		return FIELD_GET(PRAM_ENTRY_PAGES, entry) + 1;
 	return 1ULL << FIELD_GET(PRAM_ENTRY_ORDER, entry);
+}
+
+/* The pages of @nr entries. Most are for single pages. */
+static inline u64 pram_entries_pages(const u64 *entries, unsigned int nr)
+{
+	u64 pages = nr;
+
+	for (unsigned int i = 0; i < nr; i++)
+		if (entries[i] & (PRAM_ENTRY_ORDER | PRAM_ENTRY_PART))
+			pages += pram_entry_pages(entries[i]) - 1;
+	return pages;
+}
+
+/**
+ * struct pram_near - entries of folios that are near each other: one struct kho_range
+ *	can be for all of them
+ * @first: the first of these entries.
+ * @same: the bits that are the same in all of them.
+ * @within: the bits that say which folio of the range it is.
+ * @order: of the folios.
+ */
+struct pram_near {
+	u64		first;
+	u64		same;
+	u64		within;
+	unsigned int	order;
+};
+
+/* No entry is near. */
+#define PRAM_NEAR_NONE	((struct pram_near){ .first = ~0ULL, .same = ~0ULL })
+
+static inline bool pram_is_near(const struct pram_near *near, u64 entry)
+{
+	return !((entry ^ near->first) & near->same);
+}
+
+/* An entry for which pram_is_near() is not true: begin with it, and an empty range. */
+static inline void pram_near_begin(struct pram_near *near, u64 entry,
+				   struct kho_range *range)
+{
+	near->order = FIELD_GET(PRAM_ENTRY_ORDER, entry);
+	near->first = entry;
+	near->within = (BITS_PER_LONG - 1ULL) << near->order;
+	near->same = PRAM_ENTRY_ORDER |
+		     (PRAM_ENTRY_PFN & ~(((u64)BITS_PER_LONG << near->order) - 1));
+	range->pfn = entry & near->same & PRAM_ENTRY_PFN;
+	range->order = near->order;
+	range->mask = 0;
+}
+
+/* The bit of an entry's folio in the mask of the range. */
+static inline unsigned long pram_near_bit(const struct pram_near *near, u64 entry)
+{
+	return BIT((entry & near->within) >> near->order);
 }
 
 /* meta.c */

@@ -7,6 +7,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/pram_shmem.h>
 
 #include "pram_kunit.h"
 
@@ -63,18 +64,36 @@ static bool preserved_exactly(unsigned long pfn, unsigned long nr,
 	return true;
 }
 
+/* Room for the ranges of two leaves, and of some more. */
+static struct kho_range test_ranges[2 * PAGE_SIZE / sizeof(long) + 4];
+
+/* Append the ranges of adjacent folios to test_ranges. Return: how many there are. */
+static unsigned int add_ranges(unsigned int n, unsigned long pfn, unsigned long nr,
+			       unsigned int order)
+{
+	const unsigned long end = pfn + (nr << order);
+
+	while (pfn < end) {
+		struct kho_range *range = &test_ranges[n++];
+
+		range->pfn = round_down(pfn, (unsigned long)BITS_PER_LONG << order);
+		range->order = order;
+		range->mask = 0;
+		for (; pfn < end && pfn - range->pfn < (unsigned long)BITS_PER_LONG << order;
+		     pfn += 1UL << order)
+			range->mask |= BIT((pfn - range->pfn) >> order);
+	}
+	return n;
+}
+
 static int preserve(unsigned long pfn, unsigned long nr, unsigned int order)
 {
-	struct kho_range range = { .pfn = pfn, .nr = nr, .order = order };
-
-	return kho_preserve_ranges(&range, 1);
+	return kho_preserve_ranges(test_ranges, add_ranges(0, pfn, nr, order));
 }
 
 static void unpreserve(unsigned long pfn, unsigned long nr, unsigned int order)
 {
-	struct kho_range range = { .pfn = pfn, .nr = nr, .order = order };
-
-	kho_unpreserve_ranges(&range, 1);
+	kho_unpreserve_ranges(test_ranges, add_ranges(0, pfn, nr, order));
 }
 
 /* KHO's ranges, where its tables and leaves end. */
@@ -84,10 +103,11 @@ static void test_kho_ranges(struct kunit *test)
 	const unsigned long leaf = PAGE_SIZE * BITS_PER_BYTE, table = leaf * 512;
 	/* In no memory, so nobody else has preserved anything there. */
 	const unsigned long none = round_up(max_possible_pfn, table << 9) + (table << 9);
-	const struct kho_range many[] = {
+	const struct { unsigned long pfn, nr; unsigned int order; } many[] = {
 		{ none + 3 * leaf - 2, 4, 0 }, { none + 5, 1, 0 }, { none + 7, 1, 0 },
 		{ none + 512, 3, 9 }, { none + 2, 2, 0 }, { none + table - 1, 2, 0 },
 	};
+	unsigned int all = 0;
 
 	for (int i = 0; i < ARRAY_SIZE(orders); i++) {
 		unsigned int order = orders[i];
@@ -134,16 +154,22 @@ static void test_kho_ranges(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, kho_test_preserved(none + 3 * leaf, 0));
 
 	/* Several at once, in no order, of several leaves and sizes. */
-	KUNIT_EXPECT_EQ(test, 0, kho_preserve_ranges(many, ARRAY_SIZE(many)));
-	KUNIT_EXPECT_EQ(test, 0, kho_preserve_ranges(many, ARRAY_SIZE(many)));
+	for (int i = 0; i < ARRAY_SIZE(many); i++)
+		all = add_ranges(all, many[i].pfn, many[i].nr, many[i].order);
+	KUNIT_EXPECT_EQ(test, 0, kho_preserve_ranges(test_ranges, all));
+	KUNIT_EXPECT_EQ(test, 0, kho_preserve_ranges(test_ranges, all));
 	for (int i = 0; i < ARRAY_SIZE(many); i++)
 		KUNIT_EXPECT_TRUE(test, preserved_exactly(many[i].pfn, many[i].nr,
 							  many[i].order));
-	kho_unpreserve_ranges(many + 1, 2);
+	unpreserve(many[1].pfn, many[1].nr, many[1].order);
+	unpreserve(many[2].pfn, many[2].nr, many[2].order);
 	for (int i = 0; i < ARRAY_SIZE(many); i++)
 		KUNIT_EXPECT_EQ(test, i != 1 && i != 2,
 				kho_test_preserved(many[i].pfn, many[i].order));
-	kho_unpreserve_ranges(many, ARRAY_SIZE(many));
+	all = 0;
+	for (int i = 0; i < ARRAY_SIZE(many); i++)
+		all = add_ranges(all, many[i].pfn, many[i].nr, many[i].order);
+	kho_unpreserve_ranges(test_ranges, all);
 	for (int i = 0; i < ARRAY_SIZE(many); i++)
 		KUNIT_EXPECT_FALSE(test, kho_test_preserved(many[i].pfn,
 							    many[i].order));
@@ -152,7 +178,7 @@ static void test_kho_ranges(struct kunit *test)
 /* Frames at both sides of a border of chunks that no node and not KHO has: the second half. */
 static unsigned long free_border(unsigned int half)
 {
-	const unsigned long step = PAGE_SIZE * BITS_PER_BYTE;
+	const unsigned long step = (unsigned long)BITS_PER_LONG << MAX_PAGE_ORDER;
 
 	for (unsigned long border = step; border + half < max_pfn; border += step) {
 		unsigned long pfn = border - half;
@@ -302,23 +328,28 @@ static void test_frame_ranges(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
 }
 
-/* Every second frame, rising and falling: more runs than KHO is told of at once. */
+/*
+ * Every second frame, rising and falling; or each in a range of its own, of which there are
+ * more than KHO is told of at once.
+ */
 static void test_frames_scattered(struct kunit *test)
 {
-	const unsigned int nr = 100;
+	const unsigned int nr = 40;
 	u64 *entries = kunit_kcalloc(test, nr, sizeof(*entries), GFP_KERNEL);
-	unsigned long border = free_border(nr);
+	unsigned long border = free_border(nr / 2 * 65 + 1);
 	u64 held = pram_held_bytes();
 	u64 shared;
 
 	KUNIT_ASSERT_NOT_NULL(test, entries);
 	KUNIT_ASSERT_NE(test, border, 0);
-	for (int way = 0; way < 4; way++) {
+	for (int way = 0; way < 8; way++) {
+		const unsigned int gap = way & 4 ? 65 : 2;
+		const unsigned long first = border - nr / 2 * gap;
 		bool preserved = true;
 
 		for (int i = 0; i < nr; i++)
 			entries[way & 1 ? nr - 1 - i : i] =
-				frame_entry(border - nr + 2 * i, 0);
+				frame_entry(first + i * gap, 0);
 		if (way & 2)
 			KUNIT_EXPECT_EQ(test, 0, pram_frames_get_again(entries, nr,
 								       &preserved));
@@ -327,8 +358,7 @@ static void test_frames_scattered(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, preserved);
 		KUNIT_EXPECT_EQ(test, held + nr * PAGE_SIZE, pram_held_bytes());
 		for (int i = 0; i < nr; i++)
-			KUNIT_EXPECT_TRUE(test, preserved_exactly(border - nr + 2 * i,
-								  1, 0));
+			KUNIT_EXPECT_TRUE(test, preserved_exactly(first + i * gap, 1, 0));
 		/* Of one of them another node takes hold. */
 		shared = frame_entry(border, 0);
 		KUNIT_EXPECT_FALSE(test, pram_frames_are_shared());
@@ -339,7 +369,7 @@ static void test_frames_scattered(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, held + PAGE_SIZE, pram_held_bytes());
 		for (int i = 0; i < nr; i++)
 			KUNIT_EXPECT_EQ(test, 2 * i == nr,
-					kho_test_preserved(border - nr + 2 * i, 0));
+					kho_test_preserved(first + i * gap, 0));
 		pram_frames_put(&shared, 1);
 		KUNIT_EXPECT_FALSE(test, kho_test_preserved(border, 0));
 		KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
@@ -375,12 +405,200 @@ static void test_many_holders(struct kunit *test)
 	folio_put(folio);
 }
 
+/* How many nodes have the folio that would begin at a frame; there need not be one. */
+static unsigned long holders(unsigned long pfn)
+{
+	return pram_folio_holders((struct folio *)pfn_to_page(pfn));
+}
+
+/* A node has all of a run, and others have two of them, too. */
+static void expect_run(struct kunit *test, const u64 *entries, unsigned int nr,
+		       unsigned int order, const unsigned int *others)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		const unsigned long pfn = pram_entry_pfn(entries[i]);
+		const bool shared = i == others[0] || i == others[1];
+
+		KUNIT_ASSERT_EQ(test, 1 + shared, holders(pfn));
+		KUNIT_ASSERT_EQ(test, shared, !!(entries[i] & PRAM_ENTRY_SHARED));
+		KUNIT_ASSERT_TRUE(test, kho_test_preserved(pfn, order));
+	}
+}
+
+/*
+ * Runs across a border of chunks, rising and falling, of pages and of folios, that begin
+ * anywhere; other nodes have two of them.
+ */
+static void test_frame_runs(struct kunit *test)
+{
+	static const unsigned int shared_at[][2] = {
+		{ 0, 39 }, { 1, 38 }, { 7, 8 }, { 15, 16 }, { 20, 31 }, { 19, 20 }, { 99, 99 },
+	};
+	const unsigned int nr = 40;
+	u64 *entries = kunit_kcalloc(test, nr, sizeof(*entries), GFP_KERNEL);
+	const unsigned long border = free_border(5 * nr);
+	const u64 held = pram_held_bytes();
+
+	KUNIT_ASSERT_NOT_NULL(test, entries);
+	KUNIT_ASSERT_NE(test, border, 0);
+	for (unsigned int way = 0; way < 8 * 10; way++) {
+		const bool falling = way & 1, again = way & 4;
+		const unsigned int order = way & 2, before = way / 8 * 5;
+		const unsigned long first = border - ((unsigned long)before << order);
+
+		for (int s = 0; s < ARRAY_SIZE(shared_at); s++) {
+			const unsigned int *others = shared_at[s];
+			bool preserved = true;
+			u64 other[2];
+
+			for (unsigned int i = 0; i < nr; i++)
+				entries[i] = frame_entry(first + ((falling ? nr - 1 - i : i) << order),
+							 order);
+			for (int o = 0; o < 2; o++) {
+				if (others[o] >= nr)
+					continue;
+				other[o] = entries[others[o]];
+				KUNIT_ASSERT_EQ(test, 0, pram_frames_get(&other[o], 1, false));
+				if (again)
+					entries[others[o]] |= PRAM_ENTRY_SHARED;
+			}
+			if (again)
+				KUNIT_ASSERT_EQ(test, 0, pram_frames_get_again(entries, nr, &preserved));
+			else
+				KUNIT_ASSERT_EQ(test, 0, pram_frames_get(entries, nr, false));
+			KUNIT_EXPECT_TRUE(test, preserved);
+			KUNIT_EXPECT_EQ(test, held + (nr * PAGE_SIZE << order), pram_held_bytes());
+			KUNIT_EXPECT_TRUE(test, preserved_exactly(first, nr, order));
+			expect_run(test, entries, nr, order, others);
+
+			/* Nothing has happened if two claim the same. */
+			if (again) {
+				KUNIT_EXPECT_EQ(test, -EBADMSG,
+						pram_frames_get_again(entries, nr, &preserved));
+				expect_run(test, entries, nr, order, others);
+			}
+			pram_frames_put(entries, nr);
+			for (unsigned int i = 0; i < nr; i++)
+				KUNIT_ASSERT_EQ(test, i == others[0] || i == others[1],
+						kho_test_preserved(pram_entry_pfn(entries[i]), order));
+			for (int o = 0; o < 2; o++)
+				if (others[o] < nr)
+					pram_frames_put(&other[o], 1);
+			KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
+			for (unsigned int i = 0; i < nr; i++)
+				KUNIT_ASSERT_FALSE(test, pram_frame_known(pram_entry_pfn(entries[i])));
+		}
+	}
+}
+
+/* Which entries are in one range of memory, and where in it. */
+static void test_near(struct kunit *test)
+{
+	static const struct {
+		u64		first, entry;
+		bool		near;
+		unsigned int	bit;
+	} pairs[] = {
+		{ 64, 127, true, 63 }, { 127, 64, true, 0 }, { 64, 128, false }, { 64, 63, false },
+		{ 64, 65 | PRAM_ENTRY_LRU | PRAM_ENTRY_SHARED | PRAM_ENTRY_ADOPTED, true, 1 },
+		{ PRAM_ENTRY_PFN, PRAM_ENTRY_PFN - 63, true, 0 }, { PRAM_ENTRY_PFN, 63, false },
+#define ORDER(n) FIELD_PREP_CONST(PRAM_ENTRY_ORDER, n)
+		{ 64, 68 | ORDER(2), false }, { 256 | ORDER(2), 508 | ORDER(2), true, 63 },
+		{ 256 | ORDER(2), 512 | ORDER(2), false }, { 256 | ORDER(2), 260 | ORDER(1), false },
+		/* A part is where its folio is. */
+		{ 256 | ORDER(2), 263 | ORDER(2) | PRAM_ENTRY_PART, true, 1 },
+		{ ORDER(MAX_PAGE_ORDER), (63 << MAX_PAGE_ORDER) | ORDER(MAX_PAGE_ORDER), true, 63 },
+#undef ORDER
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(pairs); i++) {
+		struct pram_near near = PRAM_NEAR_NONE;
+		struct kho_range range;
+
+		KUNIT_EXPECT_FALSE(test, pram_is_near(&near, pairs[i].first));
+		pram_near_begin(&near, pairs[i].first, &range);
+		KUNIT_EXPECT_TRUE(test, pram_is_near(&near, pairs[i].first));
+		KUNIT_EXPECT_EQ_MSG(test, pairs[i].near, pram_is_near(&near, pairs[i].entry),
+				    "pair %d", i);
+		if (!pairs[i].near)
+			continue;
+		KUNIT_EXPECT_EQ_MSG(test, BIT(pairs[i].bit),
+				    pram_near_bit(&near, pairs[i].entry), "pair %d", i);
+		KUNIT_EXPECT_EQ(test, 0, range.mask);
+		KUNIT_EXPECT_EQ_MSG(test, pram_entry_pfn(pairs[i].entry),
+				    range.pfn + ((unsigned long)pairs[i].bit << range.order),
+				    "pair %d", i);
+	}
+}
+
+/* What KHO gives back: whole ranges, up to the first that is not all there. */
+static void test_restore_ranges(struct kunit *test)
+{
+	const unsigned int order = 8;
+	struct page *page = alloc_pages(GFP_KERNEL, order);
+	const u64 bits = GENMASK_ULL(31, 0) & ~BIT_ULL(20);
+	unsigned long pfn, managed;
+	struct zone *zone;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	pfn = page_to_pfn(page);
+	zone = page_zone(page);
+	managed = zone_managed_pages(zone);
+	split_page(page, order);
+	/* Of the first 64 pages half but one, and eight folios of four. */
+	for (int i = 0; i < 32; i++)
+		if (bits & BIT_ULL(i))
+			kho_test_hand_over(pfn + i, 0);
+	for (int i = 32; i < 64; i += 4)
+		kho_test_hand_over(pfn + i, 2);
+	KUNIT_EXPECT_EQ(test, managed - 63, zone_managed_pages(zone));
+	{
+		const struct kho_range some[] = {
+			{ pfn, 0x000000f8, 0 }, { pfn, 0x00000007, 0 }, { pfn, BIT(10) | BIT(12), 2 },
+			/* 20 is missing. */
+			{ pfn, 0x00ff0000, 0 }, { pfn, BIT(9), 0 },
+		};
+		const struct kho_range wrong[] = {
+			/* Restored before; of another order; no begin; no memory. */
+			{ pfn, 0x000001fc, 0 }, { pfn, BIT(4), 2 }, { pfn, BIT(32), 0 },
+			{ pfn, BIT(33), 0 }, { PRAM_ENTRY_PFN & ~63, BIT(0), 0 },
+		};
+		const struct kho_range rest[] = {
+			{ pfn, BIT(31), 0 }, { pfn, bits & 0x7fffff00, 0 },
+			{ pfn, 0x300, 2 }, { pfn, 0xe800, 2 },
+		};
+
+		KUNIT_EXPECT_EQ(test, 3, kho_restore_ranges(some, ARRAY_SIZE(some)));
+		KUNIT_EXPECT_EQ(test, managed - 63 + 16, zone_managed_pages(zone));
+		/* Of what it stopped at nothing was restored. */
+		KUNIT_EXPECT_TRUE(test, kho_can_restore(PFN_PHYS(pfn + 16)));
+		KUNIT_EXPECT_TRUE(test, kho_can_restore(PFN_PHYS(pfn + 9)));
+		KUNIT_EXPECT_FALSE(test, kho_can_restore(PFN_PHYS(pfn)));
+		for (int i = 0; i < ARRAY_SIZE(wrong); i++)
+			KUNIT_EXPECT_EQ_MSG(test, 0, kho_restore_ranges(&wrong[i], 1), "%d", i);
+		KUNIT_EXPECT_EQ(test, 0, kho_restore_ranges(rest, 0));
+		KUNIT_EXPECT_EQ(test, ARRAY_SIZE(rest),
+				kho_restore_ranges(rest, ARRAY_SIZE(rest)));
+	}
+	KUNIT_EXPECT_EQ(test, managed, zone_managed_pages(zone));
+	for (int i = 0; i < 1 << order; i += i < 32 || i >= 64 ? 1 : 4) {
+		struct folio *folio = pfn_folio(pfn + i);
+
+		KUNIT_EXPECT_EQ(test, i < 32 || i >= 64 ? 0 : 2, folio_order(folio));
+		KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+		folio_put(folio);
+	}
+}
+
 static struct kunit_case pram_frames_cases[] = {
 	KUNIT_CASE(test_boot_memory),
 	KUNIT_CASE(test_frames_again),
 	KUNIT_CASE(test_kho_ranges),
 	KUNIT_CASE(test_frame_ranges),
 	KUNIT_CASE(test_frames_scattered),
+	KUNIT_CASE(test_frame_runs),
+	KUNIT_CASE(test_near),
+	KUNIT_CASE(test_restore_ranges),
 	KUNIT_CASE(test_many_holders),
 	{}
 };

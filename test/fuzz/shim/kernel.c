@@ -364,16 +364,33 @@ struct folio *kho_restore_folio(phys_addr_t phys)
 	return &shim_folios[pfn];
 }
 
-unsigned long kho_restore_folios(const unsigned long *pfns, unsigned long nr, unsigned int order)
-{
-	unsigned long i;
+/* The folios of a range: @pfn of each. */
+#define for_each_in_range(range, i, pfn)							\
+	for (i = 0; i < BITS_PER_LONG; i++)							\
+		if ((range)->mask & BIT(i) && ((pfn) = (range)->pfn + (i << (range)->order), true))
 
-	for (i = 0; i < nr; i++) {
-		if (!kho_can_restore(PFN_PHYS(pfns[i])) || shim_folios[pfns[i]].page.order != order)
-			break;
-		kho_restore_folio(PFN_PHYS(pfns[i]));
+static bool range_restorable(const struct kho_range *range)
+{
+	unsigned long i, pfn;
+
+	SHIM_BUG_ON(range->pfn & (((unsigned long)BITS_PER_LONG << range->order) - 1));
+	for_each_in_range(range, i, pfn)
+		if (!kho_can_restore(PFN_PHYS(pfn)) || shim_folios[pfn].page.order != range->order)
+			return false;
+	return true;
+}
+
+unsigned int kho_restore_ranges(const struct kho_range *ranges, unsigned int nr)
+{
+	unsigned long i, pfn;
+	unsigned int n;
+
+	for (n = 0; n < nr && range_restorable(&ranges[n]); n++) {
+		SHIM_BUG_ON(!ranges[n].mask);
+		for_each_in_range(&ranges[n], i, pfn)
+			kho_restore_folio(PFN_PHYS(pfn));
 	}
-	return i;
+	return n;
 }
 
 int kho_preserve_folio(struct folio *folio)
@@ -394,9 +411,10 @@ void kho_unpreserve_folio(struct folio *folio)
 
 static void set_preserved(const struct kho_range *range, bool preserved)
 {
-	SHIM_BUG_ON(!range->nr);
-	for (unsigned long i = 0; i < range->nr; i++) {
-		struct folio *folio = pfn_folio(range->pfn + (i << range->order));
+	unsigned long i, pfn;
+
+	for_each_in_range(range, i, pfn) {
+		struct folio *folio = pfn_folio(pfn);
 
 		SHIM_BUG_ON(folio_order(folio) != range->order);
 		folio->page.preserved = preserved;

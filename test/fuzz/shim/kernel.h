@@ -65,6 +65,7 @@ typedef unsigned long pgoff_t;
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
 #define ilog2(n)		(63 - __builtin_clzll(n))
+#define hweight_long(n)		((unsigned int)__builtin_popcountl(n))
 #define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
 #define READ_ONCE(x)		(x)
 #define WRITE_ONCE(x, value)	((x) = (value))
@@ -577,20 +578,20 @@ u32 crc32c(u32 crc, const void *data, size_t size);
 
 /* ---- KHO ------------------------------------------------------------------ */
 
+struct kho_range {
+	unsigned long pfn;
+	unsigned long mask;
+	unsigned int order;
+};
+
 bool kho_is_enabled(void);
 int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size);
 int kho_add_subtree(const char *name, void *page, size_t size);
 bool kho_can_restore(phys_addr_t phys);
 struct folio *kho_restore_folio(phys_addr_t phys);
-unsigned long kho_restore_folios(const unsigned long *pfns, unsigned long nr, unsigned int order);
+unsigned int kho_restore_ranges(const struct kho_range *ranges, unsigned int nr);
 int kho_preserve_folio(struct folio *folio);
 void kho_unpreserve_folio(struct folio *folio);
-
-struct kho_range {
-	unsigned long pfn;
-	unsigned int nr;
-	unsigned int order;
-};
 
 int kho_preserve_ranges(const struct kho_range *ranges, unsigned int nr);
 void kho_unpreserve_ranges(const struct kho_range *ranges, unsigned int nr);

@@ -16,7 +16,10 @@
  * This is how one kernel's PRAM finds its nodes in the memory that another
  * kernel's PRAM left. It is a contract between kernels of different versions:
  * any change to it takes a new %PRAM_FORMAT_VERSION, and a kernel refuses and
- * reports what it does not know.
+ * reports what it does not know. Only a flag may be new without that, of an entry
+ * of a map page or of a node: a kernel refuses a node with a flag that it does not
+ * know, by name, and reads all others. %PRAM_ENTRY_PART is the only such flag up to
+ * now. It is older than the first kernel image that says which version it reads.
  *
  * Everything is found from one page, the super page, whose physical address
  * Kexec HandOver (KHO) carries as the sub tree %PRAM_KHO_SUBTREE::
