@@ -75,6 +75,8 @@ bool pram_checkpoint_is_pages_image(const char *image);
  * @commit_flags: what the commit does to the tasks, see pram_commit_flags()
  * @evacuate: have memory moved now that would have to be moved when it is taken over;
  *	only where pram_info() reports %PRAM_FEATURE_EVACUATE
+ * @final: the tasks do not run again after the commit; only where pram_info() reports
+ *	%PRAM_FEATURE_FINAL
  * @images_dir: CRIU's images directory for the index, or %NULL
  * @criu_version: CRIU's version for the index, or %NULL
  *
@@ -85,6 +87,7 @@ struct pram_writer_options {
 	bool		checksums;
 	bool		copy;
 	bool		evacuate;
+	bool		final;
 	uint32_t	commit_flags;
 	const char	*images_dir;
 	const char	*criu_version;

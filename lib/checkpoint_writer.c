@@ -159,7 +159,8 @@ static int writer_init(struct pram_checkpoint_writer *w, const char *name,
 
 	w->commit_flags = options->commit_flags;
 	w->pages_flags = replace | (options->checksums ? PRAM_SAVE_CHECKSUM : 0) |
-			 (options->copy ? PRAM_SAVE_COPY : 0);
+			 (options->copy ? PRAM_SAVE_COPY : 0) |
+			 (options->final ? PRAM_SAVE_FINAL : 0);
 	w->stream = pram_save(w->dev, node_name, PRAM_BYTE_STREAM, PRAM_SAVE_CHECKSUM | replace |
 			      (options->evacuate ? PRAM_SAVE_EVACUATE : 0));
 	if (w->stream < 0)

@@ -88,7 +88,7 @@ int pram_tasks_look(pid_t root, struct pram_tasks *tasks);
 int pram_tasks_look_service(pid_t root, struct pram_tasks *tasks);
 
 /**
- * pram_tasks_copied() - how much memory a dump copies
+ * pram_tasks_copied() - how much memory a dump copies, or its restore, as that of hugetlb
  * @tasks: from pram_tasks_look()
  * @all: nothing is to be taken over
  * @features: what the kernel can do: it takes shared memory over by

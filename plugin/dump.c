@@ -299,6 +299,9 @@ int pram_dump_begin(void)
 		.commit_flags = commit_flags,
 		/* As long as the tasks run. */
 		.evacuate = features & PRAM_FEATURE_EVACUATE,
+		/* They die with the commit, or with criu: a kernel that can see to that. */
+		.final = opts.final_state == TASK_DEAD && features & PRAM_FEATURE_FINAL &&
+			 commit_flags & PRAM_COMMIT_EXITKILL,
 		.images_dir = session.images_dir,
 		.criu_version = CRIU_VERSION,
 	};

@@ -52,6 +52,7 @@ static struct fake_state {
 	uint64_t		features;
 	uint32_t		commit_flags;	/* of the last one */
 	unsigned int		nr_evacuations;
+	unsigned int		nr_final;
 	uint64_t		now_ns;
 	uint64_t		nr_kexecs;
 	uint64_t		max_bytes;	/* 0: no limit */
@@ -346,7 +347,8 @@ static int fake_save(struct pram_ioctl_save *arg)
 	if (error)
 		return error;
 	if (arg->flags & ~(PRAM_SAVE_REPLACE | PRAM_SAVE_CHECKSUM | PRAM_SAVE_COPY |
-			   (fake->features & PRAM_FEATURE_EVACUATE ? PRAM_SAVE_EVACUATE : 0)))
+			   (fake->features & PRAM_FEATURE_EVACUATE ? PRAM_SAVE_EVACUATE : 0) |
+			   (fake->features & PRAM_FEATURE_FINAL ? PRAM_SAVE_FINAL : 0)))
 		return EOPNOTSUPP;
 	if (node_by_name(arg->name, true))
 		return EEXIST;
@@ -356,6 +358,7 @@ static int fake_save(struct pram_ioctl_save *arg)
 			arg->flags & PRAM_SAVE_CHECKSUM ? PRAM_NODE_CHECKSUM : 0, &arg->fd);
 	node->replace = arg->flags & PRAM_SAVE_REPLACE;
 	fake->nr_evacuations += !!(arg->flags & PRAM_SAVE_EVACUATE);
+	fake->nr_final += !!(arg->flags & PRAM_SAVE_FINAL);
 	return 0;
 }
 
@@ -744,6 +747,11 @@ uint32_t fake_pram_commit_flags(void)
 unsigned int fake_pram_evacuations(void)
 {
 	return fake->nr_evacuations;
+}
+
+unsigned int fake_pram_final(void)
+{
+	return fake->nr_final;
 }
 
 void fake_pram_set_features(uint64_t features)

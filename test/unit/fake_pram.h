@@ -64,6 +64,9 @@ uint32_t fake_pram_commit_flags(void);
 /* How often PRAM_SAVE_EVACUATE was asked for. */
 unsigned int fake_pram_evacuations(void);
 
+/* How often PRAM_SAVE_FINAL was asked for. */
+unsigned int fake_pram_final(void);
+
 /* The time that commits report, CLOCK_REALTIME in ns; without it the real one. */
 void fake_pram_set_time(uint64_t now_ns);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the page cache of shared memory asks PRAM: see mm/pram/shmem.c.
+ * What the page cache of shared memory asks PRAM, and hugetlb: see mm/pram/shmem.c and
+ * mm/pram/hugetlb.c.
  */
 #ifndef _LINUX_PRAM_SHMEM_H
 #define _LINUX_PRAM_SHMEM_H
@@ -9,6 +10,7 @@
 #include <linux/jump_label.h>
 #include <linux/types.h>
 
+struct address_space;
 struct folio;
 struct mm_struct;
 
@@ -22,9 +24,9 @@ int pram_shmem_unshare(struct folio **foliop, pgoff_t index, gfp_t gfp,
 
 /**
  * pram_folio_refs - how many references to a folio are those of nodes?
- * @folio: a folio in the page cache of shared memory.
+ * @folio: a folio in the page cache of shared memory, or one of hugetlb.
  *
- * Return: their number; 0 if no node has any shared memory.
+ * Return: their number; 0 if no node has any shared memory or hugetlb.
  */
 static inline unsigned long pram_folio_refs(const struct folio *folio)
 {
@@ -64,10 +66,30 @@ static inline int pram_shmem_unshare(struct folio **foliop, pgoff_t index,
 }
 #endif
 
+#if defined(CONFIG_PRAM) && defined(CONFIG_SHMEM) && defined(CONFIG_HUGETLB_PAGE)
+int pram_hugetlb_unshare(struct folio **foliop);
+struct folio *pram_hugetlb_read(struct address_space *mapping, pgoff_t index);
+
+/* mm/hugetlb.c */
+int hugetlb_refill_pool(struct folio *folio);
+#else
+static inline int pram_hugetlb_unshare(struct folio **foliop)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline struct folio *pram_hugetlb_read(struct address_space *mapping,
+					      pgoff_t index)
+{
+	return NULL;
+}
+#endif
+
 /**
  * pram_folio_is_held - does a node have a folio, so that nobody may write to it?
- * @folio: a locked folio in the page cache. The answer holds until it is unlocked, if
- *	it is no; a node may let go of it at any moment.
+ * @folio: a locked folio in the page cache, or one of hugetlb that is mapped by a page
+ *	table, which is locked. The answer holds until it is unlocked, if it is no; a
+ *	node may let go of it at any moment.
  */
 static inline bool pram_folio_is_held(const struct folio *folio)
 {

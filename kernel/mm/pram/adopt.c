@@ -62,6 +62,7 @@ static enum pram_copy_reason pram_folio_copy_reason(struct folio *folio)
  *	a folio to be split; or %PRAM_COPY_NOT.
  * @part_of: the folio to be split, referenced.
  * @copy: all is to be copied, so nothing has to be protected.
+ * @ps: the stream.
  * @found: where to note what was taken, if only what is there is to be taken: see
  *	pram_adopt_present(). NULL if what is not there has to be brought.
  * @flush: a mapping was protected that was writable, and the TLB has to be flushed.
@@ -84,6 +85,7 @@ struct pram_walk {
 	enum pram_copy_reason	stop;
 	struct folio		*part_of;
 	bool			copy;
+	const struct pram_stream *ps;
 	struct pram_present	*found;
 	bool			flush;
 	unsigned long		block;
@@ -418,6 +420,107 @@ static unsigned long pram_take_pmd(struct vm_area_struct *vma, pmd_t *pmdp,
 	return end;
 }
 
+#ifdef CONFIG_HUGETLB_PAGE
+/* The folio that a page table of private hugetlb memory has at @ptep, if it may be taken. */
+static struct folio *pram_hugetlb_folio(struct vm_area_struct *vma,
+					unsigned long addr, pte_t *ptep)
+{
+	pte_t pte = huge_ptep_get(vma->vm_mm, addr, ptep);
+	struct folio *folio;
+
+	if (!pte_present(pte))
+		return NULL;
+	folio = page_folio(pte_page(pte));
+	/* What relatives have, too, they may have to write to. */
+	if (!folio_test_anon(folio) || folio_mapcount(folio) != 1 ||
+	    folio_contain_hwpoisoned_page(folio))
+		return NULL;
+	return folio;
+}
+
+/* As pram_take_pmd(), for one page of private hugetlb memory. */
+static unsigned long pram_take_hugetlb(struct vm_area_struct *vma,
+				       unsigned long addr, unsigned long end,
+				       struct pram_walk *walk)
+{
+	struct hstate *h = hstate_vma(vma);
+	enum pram_copy_reason reason;
+	struct folio *folio = NULL;
+	spinlock_t *ptl;
+	pte_t *ptep;
+
+	/* Before the first one is taken over, pram_hugetlb_hold() has to know. */
+	if (vma->vm_flags & VM_MAYSHARE || end - addr != huge_page_size(h))
+		return addr;
+	ptep = hugetlb_walk(vma, addr, huge_page_size(h));
+	if (!ptep)
+		return addr;
+	ptl = huge_pte_lock(h, vma->vm_mm, ptep);
+	folio = pram_hugetlb_folio(vma, addr, ptep);
+	if (!folio) {
+		end = addr;
+		goto unlock;
+	}
+	reason = pram_hugetlb_reason(walk->ps, folio);
+	if (pram_stop_at(walk, addr, folio, folio_nr_pages(folio), reason)) {
+		end = addr;
+		goto unlock;
+	}
+	/* As in copy_hugetlb_page_range(). */
+	if (!reason && PageAnonExclusive(&folio->page)) {
+		if (folio_needs_cow_for_dma(vma, folio))
+			reason = PRAM_COPY_PINNED;
+		else
+			ClearPageAnonExclusive(&folio->page);
+	}
+	if (reason) {
+		pram_take_copy(walk, &folio->page, folio_nr_pages(folio), reason);
+		goto unlock;
+	}
+	if (huge_pte_write(huge_ptep_get(vma->vm_mm, addr, ptep))) {
+		huge_ptep_set_wrprotect(vma->vm_mm, addr, ptep);
+		walk->flush = true;
+	}
+	pram_take(walk, folio, &folio->page, folio_nr_pages(folio));
+unlock:
+	spin_unlock(ptl);
+	return end;
+}
+
+/* Take private hugetlb memory that lies in scratch off the pool's list. */
+static void pram_isolate_hugetlb(struct vm_area_struct *vma, unsigned long addr,
+				 struct list_head *isolated)
+{
+	struct hstate *h = hstate_vma(vma);
+	struct folio *folio;
+	spinlock_t *ptl;
+	pte_t *ptep;
+
+	if (vma->vm_flags & VM_MAYSHARE)
+		return;
+	ptep = hugetlb_walk(vma, addr & huge_page_mask(h), huge_page_size(h));
+	if (!ptep)
+		return;
+	ptl = huge_pte_lock(h, vma->vm_mm, ptep);
+	folio = pram_hugetlb_folio(vma, addr & huge_page_mask(h), ptep);
+	if (folio && pram_in_scratch(folio))
+		folio_isolate_hugetlb(folio, isolated);
+	spin_unlock(ptl);
+}
+#else
+static unsigned long pram_take_hugetlb(struct vm_area_struct *vma,
+				       unsigned long addr, unsigned long end,
+				       struct pram_walk *walk)
+{
+	return addr;
+}
+
+static void pram_isolate_hugetlb(struct vm_area_struct *vma, unsigned long addr,
+				 struct list_head *isolated)
+{
+}
+#endif
+
 /* Take from one page table. Return: where that stopped. */
 static unsigned long pram_take_table(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long end,
@@ -429,7 +532,7 @@ static unsigned long pram_take_table(struct vm_area_struct *vma,
 
 	/* hugetlb has page tables of its own kind. */
 	if (is_vm_hugetlb_page(vma))
-		return addr;
+		return pram_take_hugetlb(vma, addr, end, walk);
 	pmdp = mm_find_pmd(vma->vm_mm, addr);
 	if (!pmdp)
 		return walk->found ? end : addr;
@@ -554,6 +657,10 @@ static void pram_isolate_scratch(struct vm_area_struct *vma, unsigned long addr,
 	spinlock_t *ptl;
 	pmd_t *pmdp;
 
+	if (is_vm_hugetlb_page(vma)) {
+		pram_isolate_hugetlb(vma, addr, isolated);
+		return;
+	}
 	pmdp = mm_find_pmd(vma->vm_mm, addr);
 	if (!pmdp)
 		return;
@@ -838,6 +945,13 @@ static int pram_adopt_some(struct pram_stream *ps, struct pram_node *node,
 		mmap_write_unlock(mm);
 		return -EFAULT;
 	}
+	if (IS_ENABLED(CONFIG_SHMEM) && is_vm_hugetlb_page(vma) &&
+	    ps->flags & PRAM_SAVE_FINAL && !node->holds_hugetlb) {
+		/* That takes the lock of CPU hotplug. */
+		mmap_write_unlock(mm);
+		pram_hugetlb_hold(node);
+		return 0;
+	}
 	end = min(vma->vm_end, end);
 	if (walk->found) {
 		addr = pram_next_present(vma, addr, end);
@@ -921,6 +1035,7 @@ static struct pram_walk *pram_walk_alloc(struct pram_stream *ps,
 	walk->nr = 0;
 	walk->nr_copy = 0;
 	walk->copy = ps->flags & PRAM_SAVE_COPY;
+	walk->ps = ps;
 	walk->found = found;
 	return walk;
 }

@@ -61,7 +61,7 @@ static int pram_ioctl_info(struct file *dev, union pram_ioctl_buffer *buf,
 			 PRAM_FEATURE_TASKS_DIE | PRAM_FEATURE_EVACUATE |
 			 PRAM_FEATURE_EXITKILL;
 	if (IS_ENABLED(CONFIG_SHMEM))
-		info->features |= PRAM_FEATURE_ADOPT_FILE;
+		info->features |= PRAM_FEATURE_ADOPT_FILE | PRAM_FEATURE_FINAL;
 	pram_count_nodes(&info->nr_nodes, &info->nr_broken);
 	info->data_pages = pram_counter_read(PRAM_DATA_PAGES);
 	info->meta_pages = pram_counter_read(PRAM_META_PAGES);

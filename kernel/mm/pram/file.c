@@ -421,6 +421,9 @@ int pram_stream_open_load(const char *name, u32 type, u32 flags,
 
 	if (!ps)
 		return -ENOMEM;
+	/* Who only looks needs no huge pages for it. */
+	if (!(flags & PRAM_LOAD_PEEK))
+		pram_hugetlb_refill();
 	err = pram_prepare_load_flags(ps, name, type, flags);
 	if (err) {
 		kfree(ps);

@@ -58,6 +58,7 @@ struct vm_area_struct;
  * @mappings_lock: protects @mappings, and no two map a page at the same time.
  * @mappings: where a load has mapped folios; see map.c.
  * @holds_shmem: folios of the page cache are, or were, the node's; see shmem.c.
+ * @holds_hugetlb: so are, or were, folios of hugetlb of this kernel; see hugetlb.c.
  * @files: those that it has them from, as long as they are kept.
  * @name: the node's name; empty if too damaged to tell.
  */
@@ -90,6 +91,7 @@ struct pram_node {
 	struct mutex		mappings_lock;
 	struct list_head	mappings;
 	bool			holds_shmem;
+	bool			holds_hugetlb;
 	struct list_head	files;
 	char			name[PRAM_NAME_MAX];
 };
@@ -105,7 +107,7 @@ enum pram_copy_reason {
 	PRAM_COPY_PARTIAL,		/* of a large folio that is mapped and held whole */
 	PRAM_COPY_FILE,			/* in the page cache of a file */
 	PRAM_COPY_SHMEM,		/* in the page cache of shared memory */
-	PRAM_COPY_HUGETLB,		/* hugetlb's */
+	PRAM_COPY_HUGETLB,		/* hugetlb's, of tasks that may run on, say */
 	PRAM_COPY_KSM,			/* merged by KSM */
 	PRAM_COPY_PINNED,		/* pinned, so it may be written to by DMA */
 	PRAM_COPY_SWAPPED,		/* swapped out again all the time */
@@ -373,6 +375,16 @@ void pram_shmem_remove(struct address_space *mapping, struct folio **folios,
 		       unsigned int nr, bool window);
 
 /* unmap.c */
+
+/* Each region that maps pages of a file; with its i_mmap_rwsem. */
+#ifdef mapping_rmap_tree_foreach
+#define pram_for_each_vma(vma, mapping, first, last)	\
+	mapping_rmap_tree_foreach(vma, mapping, first, last)
+#else
+#define pram_for_each_vma(vma, mapping, first, last)	\
+	vma_interval_tree_foreach(vma, &(mapping)->i_mmap, first, last)
+#endif
+
 void pram_unmap_file(struct address_space *mapping, pgoff_t start, pgoff_t nr);
 
 /* shmem_load.c */
@@ -433,16 +445,32 @@ static inline long pram_shmem_load(struct pram_node *node,
 #endif
 
 /* hugetlb.c */
-#ifdef CONFIG_HUGETLB_PAGE
-int pram_copy_hugetlb(struct pram_stream *ps, struct pram_node *node,
-		      struct address_space *mapping, pgoff_t index, pgoff_t end);
+#if defined(CONFIG_HUGETLB_PAGE) && defined(CONFIG_SHMEM)
+void pram_hugetlb_hold(struct pram_node *node);
+enum pram_copy_reason pram_hugetlb_reason(const struct pram_stream *ps,
+					  struct folio *folio);
+int pram_adopt_hugetlb(struct pram_stream *ps, struct pram_node *node,
+		       struct file *file, pgoff_t index, pgoff_t end);
+void pram_hugetlb_refill(void);
 #else
-static inline int pram_copy_hugetlb(struct pram_stream *ps,
-				    struct pram_node *node,
-				    struct address_space *mapping,
-				    pgoff_t index, pgoff_t end)
+static inline void pram_hugetlb_hold(struct pram_node *node)
+{
+}
+
+static inline enum pram_copy_reason
+pram_hugetlb_reason(const struct pram_stream *ps, struct folio *folio)
+{
+	return PRAM_COPY_HUGETLB;
+}
+
+static inline int pram_adopt_hugetlb(struct pram_stream *ps, struct pram_node *node,
+				     struct file *file, pgoff_t index, pgoff_t end)
 {
 	return -EINVAL;
+}
+
+static inline void pram_hugetlb_refill(void)
+{
 }
 #endif
 

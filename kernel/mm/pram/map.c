@@ -192,13 +192,16 @@ void pram_retire_folios(struct folio **folios, unsigned int nr)
  * @folio: a folio of a node, locked and not mapped. It may have been a task's or a
  *	file's in this boot, or have been given to one by a load that failed.
  *
- * Return: false if somebody else is looking at it.
+ * Return: false if somebody else is looking at it, or it is one of hugetlb.
  */
 bool pram_folio_reset(struct folio *folio)
 {
 	unsigned long holders;
 	bool on_lru;
 
+	/* Nor can one be that the pool gets back. */
+	if (folio_test_hugetlb(folio))
+		return false;
 	/* What was a file's and is charged to nobody is still marked as swap-backed. */
 	if (!folio->mapping && !folio_test_lru(folio) &&
 	    !folio_test_swapbacked(folio) && !folio_test_swapcache(folio) &&
@@ -344,6 +347,7 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 	struct folio *folio = ready->folio;
 
 	if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
+	    folio_test_hugetlb(folio) ||
 	    folio_anon_vma(folio) != vma->anon_vma->root ||
 	    folio->index + ready->first != linear_anon_page_index(vma, addr))
 		return false;
@@ -363,7 +367,7 @@ static bool pram_can_share(struct pram_ready *ready, struct vm_area_struct *vma,
 bool pram_folio_reset_patiently(struct folio *folio, unsigned int *patience)
 {
 	while (!pram_folio_reset(folio)) {
-		if (!*patience)
+		if (!*patience || folio_test_hugetlb(folio))
 			return false;
 		/* What waits to be put on an LRU list has a reference for it. */
 		if (*patience == PRAM_PATIENCE)
@@ -932,7 +936,7 @@ static void pram_find_relative(struct pram_mapper *mapper, unsigned long addr,
 		pgoff_t at;
 
 		if (folio_mapped(folio) && folio_test_anon(folio) &&
-		    !folio_test_ksm(folio)) {
+		    !folio_test_ksm(folio) && !folio_test_hugetlb(folio)) {
 			folio_lock(folio);
 			anon_vma = folio_get_anon_vma(folio);
 			at = folio->index + pram_found_index(found, page);

@@ -425,7 +425,7 @@ int pram_adopt_file(struct file *stream, struct file *file,
 		if (!pram_range_in_file(range, taker->mapping->host))
 			err = -EINVAL;
 		else if (is_file_hugepages(file))
-			err = pram_copy_hugetlb(ps, node, taker->mapping, index, end);
+			err = pram_adopt_hugetlb(ps, node, file, index, end);
 		else if (range->len)
 			err = pram_taker_range(taker, index, end);
 	}

@@ -167,7 +167,8 @@ int pram_begin_save(struct pram_stream *ps, const char *name, u32 type,
 	err = pram_check_name(name) ?: pram_check_type(type);
 	if (err)
 		return err;
-	if (flags & ~(PRAM_SAVE_REPLACE | PRAM_SAVE_CHECKSUM | PRAM_SAVE_COPY))
+	if (flags & ~(PRAM_SAVE_REPLACE | PRAM_SAVE_CHECKSUM | PRAM_SAVE_COPY |
+		      PRAM_SAVE_FINAL))
 		return -EOPNOTSUPP;
 
 	node = pram_node_alloc(gfp);

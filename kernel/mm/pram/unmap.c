@@ -24,14 +24,6 @@
 #include "../internal.h"
 #include "internal.h"
 
-#ifdef mapping_rmap_tree_foreach
-#define pram_for_each_vma(vma, mapping, first, last)	\
-	mapping_rmap_tree_foreach(vma, mapping, first, last)
-#else
-#define pram_for_each_vma(vma, mapping, first, last)	\
-	vma_interval_tree_foreach(vma, &(mapping)->i_mmap, first, last)
-#endif
-
 /*
  * May entries of its page tables just be cleared? Whoever locks them in memory, or has a
  * userfaultfd watch them, says so first, and then goes through the page tables.

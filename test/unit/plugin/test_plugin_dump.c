@@ -303,6 +303,41 @@ static void test_evacuate(void **state)
 	}
 }
 
+/* Of pages, if the tasks die for certain. */
+static void test_final(void **state)
+{
+	static const struct {
+		uint64_t features;
+		int final_state;
+		const char *adopt;
+		unsigned int nr;
+	} cases[] = {
+		{ PRAM_FEATURE_FINAL | PRAM_FEATURE_EXITKILL, TASK_DEAD, "range", 1 },
+		{ PRAM_FEATURE_FINAL | PRAM_FEATURE_EXITKILL, TASK_ALIVE, "range", 0 },
+		{ PRAM_FEATURE_FINAL | PRAM_FEATURE_EXITKILL, TASK_STOPPED, "range", 0 },
+		{ PRAM_FEATURE_FINAL | PRAM_FEATURE_EXITKILL, TASK_DEAD, "no", 0 },
+		{ PRAM_FEATURE_FINAL, TASK_DEAD, "range", 0 },
+		{ PRAM_FEATURE_EXITKILL, TASK_DEAD, "range", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const unsigned int before = fake_pram_final();
+		int fd;
+
+		fake_pram_set_features(PRAM_FEATURE_ADOPT | cases[i].features);
+		opts.final_state = cases[i].final_state;
+		setenv("CRIU_PRAM_ADOPT", cases[i].adopt, 1);
+		assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
+		assert_int_equal(fake_pram_final(), before);
+		fd = hook_open(criu_get_image_dir(), "pages-1.img", O_CREATE);
+		assert_true(fd >= 0);
+		close(fd);
+		assert_int_equal(fake_pram_final() - before, cases[i].nr);
+		plugin_exit(CR_PLUGIN_STAGE__DUMP, -1);
+	}
+}
+
 int plugin_test_dump(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +353,7 @@ int plugin_test_dump(void)
 		plugin_test(test_index),
 		plugin_test(test_lost_files),
 		plugin_test(test_evacuate),
+		plugin_test(test_final),
 	};
 
 	return cmocka_run_group_tests_name("dump", tests, NULL, NULL);

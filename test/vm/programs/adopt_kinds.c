@@ -109,6 +109,9 @@ void case_shmem(void)
 
 void case_hugetlb(void)
 {
+	struct counters before;
+	struct uring uring;
+	int stream, file;
 	char *mem;
 
 	write_text("/proc/sys/vm/nr_hugepages", "1");
@@ -124,6 +127,21 @@ void case_hugetlb(void)
 	fill(mem, HUGE_PAGES, 2);
 	expect(node_filled(NODE, HUGE_PAGES, 1));
 	node_free(NODE);
+
+	/* It is not taken over, either, if a device may write to it. */
+	uring = uring_start(mem, HUGE_PAGES);
+	before = counters_now();
+	stream = save_pages(NODE, PRAM_SAVE_FINAL);
+	expect(!adopt_range(stream, self_pidfd(), mem, HUGE_PAGES));
+	commit(stream);
+	counted(&before, { "pinned", HUGE_PAGES });
+	file = make_file("/ramfs", HUGE_PAGES, 3);
+	expect(uring_read(&uring, file, mem, HUGE_PAGES) == (int)HUGE_SIZE);
+	expect(filled(mem, HUGE_PAGES, 3));
+	expect(node_filled(NODE, HUGE_PAGES, 2));
+	node_free(NODE);
+	close(uring.fd);
+	close(file);
 	munmap(mem, HUGE_SIZE);
 	write_text("/proc/sys/vm/nr_hugepages", "0");
 }

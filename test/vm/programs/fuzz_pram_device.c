@@ -19,7 +19,8 @@ void op_save(struct thread *t)
 {
 	struct pram_ioctl_save arg = {
 		.size = sizeof(arg),
-		.flags = one_in(t, 20) ? draw(t, 64) : draw(t, PRAM_SAVE_EVACUATE),
+		.flags = one_in(t, 20) ? draw(t, 64) :
+			 draw(t, PRAM_SAVE_EVACUATE) | draw(t, 2) * PRAM_SAVE_FINAL,
 	};
 	bool whole;
 	int ret;
@@ -34,7 +35,7 @@ void op_save(struct thread *t)
 		return;
 	expect(t, arg.size >= sizeof(arg) && name_fits(arg.name) && arg.fd >= 0);
 	expect(t, arg.type == PRAM_PAGE_STREAM || arg.type == PRAM_BYTE_STREAM);
-	expect(t, arg.flags < 2 * PRAM_SAVE_EVACUATE);
+	expect(t, arg.flags < 2 * PRAM_SAVE_FINAL);
 	put_fd(t, TO_WRITE, arg.fd);
 }
 

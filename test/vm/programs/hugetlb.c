@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shared memory of hugetlb, seen from outside: it is copied by whole huge pages, and what
- * nobody has touched is a hole, and stays one.
+ * Memory of hugetlb, seen from outside: it is taken over with PRAM_SAVE_FINAL, and copied
+ * by whole huge pages without; what nobody has touched is a hole, and stays one; and the
+ * pool has the pages that it should have.
  *
- *	hugetlb
+ *	hugetlb [CASE]...
  *	hugetlb hold READY RESULT
  *
- * Without arguments it tests PRAM_IOCTL_ADOPT_FILE. "hold" is to be checkpointed: it has
+ * "hold" is to be checkpointed: it has
  * memory of hugetlb of each sort, 4 huge pages, of which it leaves the second one alone, and
  * writes its pid to READY. On SIGUSR1 it looks at it, on SIGUSR2 it writes something else to
  * each byte; then "PASS" or what is wrong is in RESULT.
  */
 #include <err.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "probe.h"
@@ -56,6 +63,16 @@ static void pool_set(long nr)
 			       pool("Rsvd"), pool("Surp"));			\
 			nr_failed++;						\
 		}								\
+	} while (0)
+
+/*
+ * What has been counted? Some of it may have lain in scratch areas, and was moved first: that
+ * is another case's.
+ */
+#define counted_but_moved(before, ...)						\
+	do {									\
+		(before)->value[MIGRATED] = counters_now().value[MIGRATED];	\
+		counted(before, __VA_ARGS__);					\
 	} while (0)
 
 /* --- memory --- */
@@ -127,14 +144,55 @@ static struct object object_new(enum sort sort, size_t nr)
 	return obj;
 }
 
-static void object_end(struct object *obj)
+static void object_unmap(struct object *obj)
 {
 	if (obj->sort == SYSV)
 		shmdt(obj->mem);
 	else
 		munmap(obj->mem, obj->nr * HUGE_SIZE);
+}
+
+static void object_end(struct object *obj)
+{
+	object_unmap(obj);
 	if (obj->fd >= 0)
 		close(obj->fd);
+}
+
+/* Fill it, page by page alike. */
+static void fill_pages(char *mem, size_t nr, uint64_t seed)
+{
+	for (size_t i = 0; i < nr; i++)
+		fill(mem + i * HUGE_SIZE, HUGE_PAGES, seed);
+}
+
+static bool pages_filled(const char *mem, size_t nr, uint64_t seed)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (!filled(mem + i * HUGE_SIZE, HUGE_PAGES, seed))
+			return false;
+	return true;
+}
+
+static sigjmp_buf on_bus;
+
+static void bus_error(int sig)
+{
+	siglongjmp(on_bus, sig);
+}
+
+/* Does a write there end in SIGBUS? */
+static bool write_fails(char *mem)
+{
+	bool failed = true;
+
+	signal(SIGBUS, bus_error);
+	if (!sigsetjmp(on_bus, 1)) {
+		*(volatile char *)mem = 1;
+		failed = false;
+	}
+	signal(SIGBUS, SIG_DFL);
+	return failed;
 }
 
 /* --- nodes of it --- */
@@ -223,6 +281,441 @@ static void case_ranges(void)
 	free(copy);
 }
 
+/* Does the node have these huge pages? */
+static bool node_has(size_t nr, uint64_t seed)
+{
+	int stream = load_pages(NODE, PRAM_LOAD_PEEK);
+	char *copy = malloc(nr * HUGE_SIZE);
+	bool has = pread(stream, copy, nr * HUGE_SIZE, 0) == (ssize_t)(nr * HUGE_SIZE) &&
+		   pages_filled(copy, nr, seed);
+
+	close(stream);
+	free(copy);
+	return has;
+}
+
+/*
+ * The node is loaded in this kernel, in vain, and then again. Before, its 4 pages are
+ * missing in a pool of 6, and nobody has any other.
+ */
+static void load_again(uint64_t seed)
+{
+	char *plain = address_space(4 * HUGE_PAGES, HUGE);
+	struct counters before;
+	struct object obj;
+	int stream;
+
+	expect_pool(6, 2, 0);
+	/* Who only looks takes no memory for it. */
+	close(load_pages(NODE, PRAM_LOAD_PEEK));
+	expect_pool(6, 2, 0);
+	for (int i = 0; i < 2; i++) {
+		stream = load_pages(NODE, PRAM_LOAD_MAP);
+		expect_pool(10, 6, 0);
+		before = counters_now();
+		obj = object_new(PRIVATE, 4);
+		expect(pread(stream, obj.mem, 4 * HUGE_SIZE, 0) == (ssize_t)(4 * HUGE_SIZE));
+		expect(pages_filled(obj.mem, 4, seed));
+		/* Others cannot have hugetlb's. */
+		expect(pread(stream, plain, 4 * HUGE_SIZE, 0) == (ssize_t)(4 * HUGE_SIZE));
+		expect(!map_range(stream, plain, 0, 4 * HUGE_PAGES, NULL));
+		expect(pages_filled(plain, 4, seed));
+		counted(&before, { "copied_on_load", 12 * HUGE_PAGES });
+		expect_pool(10, 2, 0);
+		if (!i) {
+			object_end(&obj);
+			close(stream);
+			expect_pool(10, 6, 0);
+		}
+	}
+	commit(stream);
+	expect_pool(6, 2, 0);
+	expect(pages_filled(obj.mem, 4, seed));
+	object_end(&obj);
+	expect_pool(6, 6, 0);
+	munmap(plain, 4 * HUGE_SIZE);
+}
+
+static void case_private(void)
+{
+	uint64_t *pfns = malloc(4 * HUGE_PAGES * sizeof(*pfns));
+	struct counters before;
+	struct object obj;
+	int stream;
+
+	pool_set(6);
+	obj = object_new(PRIVATE, 4);
+	fill_pages(obj.mem, 4, 1);
+	expect_pool(6, 2, 0);
+	/* So that none of it has to be moved later. */
+	stream = save_pages(NODE, PRAM_SAVE_FINAL);
+	expect(!adopt_range(stream, self_pidfd(), obj.mem, 4 * HUGE_PAGES));
+	close(stream);
+	frames(0, obj.mem, 4 * HUGE_PAGES, pfns);
+
+	/* Given up: nobody notices. */
+	before = counters_now();
+	stream = save_pages(NODE, PRAM_SAVE_FINAL);
+	expect(!adopt_range(stream, self_pidfd(), obj.mem, 4 * HUGE_PAGES));
+	counted_but_moved(&before, { "adopted", 4 * HUGE_PAGES });
+	expect_pool(6, 2, 0);
+	close(stream);
+	fill_pages(obj.mem, 4, 2);
+	expect(same_frames(0, obj.mem, 4 * HUGE_PAGES, pfns) == 4 * HUGE_PAGES);
+	expect_pool(6, 2, 0);
+
+	/* Parts of huge pages, and where somebody has asked for copies. */
+	before = counters_now();
+	stream = save_pages(NODE, PRAM_SAVE_FINAL);
+	expect(!adopt_range(stream, self_pidfd(), obj.mem + PAGE, HUGE_PAGES));
+	close(stream);
+	counted(&before, { "hugetlb", HUGE_PAGES });
+	before = counters_now();
+	stream = save_pages(NODE, PRAM_SAVE_FINAL | PRAM_SAVE_COPY);
+	expect(!adopt_range(stream, self_pidfd(), obj.mem, HUGE_PAGES));
+	close(stream);
+	counted(&before, { "asked", HUGE_PAGES });
+
+	/* Who goes on nevertheless gets copies as long as there are any. */
+	stream = save_pages(NODE, PRAM_SAVE_FINAL | PRAM_SAVE_CHECKSUM);
+	expect(!adopt_range(stream, self_pidfd(), obj.mem, 4 * HUGE_PAGES));
+	commit(stream);
+	fill_pages(obj.mem, 2, 3);
+	expect_pool(6, 0, 0);
+	expect(same_frames(0, obj.mem, 4 * HUGE_PAGES, pfns) == 2 * HUGE_PAGES);
+	expect(write_fails(obj.mem + 2 * HUGE_SIZE) && write_fails(obj.mem + 3 * HUGE_SIZE));
+	expect(pages_filled(obj.mem, 2, 3) && pages_filled(obj.mem + 2 * HUGE_SIZE, 2, 2));
+	expect(node_has(4, 2));
+
+	/* What is given back is the node's, and not the pool's. */
+	expect(!madvise(obj.mem + 2 * HUGE_SIZE, HUGE_SIZE, MADV_DONTNEED));
+	expect_pool(6, 0, 0);
+	object_end(&obj);
+	load_again(2);
+	pool_set(0);
+	free(pfns);
+}
+
+/* Pages that are a relative's, too. */
+static void case_relatives(void)
+{
+	struct counters before;
+	struct other child;
+	struct object obj;
+	int stream;
+
+	pool_set(4);
+	obj = object_new(PRIVATE, 3);
+	fill_pages(obj.mem, 3, 1);
+	child = other_start();
+	/* That has one of its own. */
+	expect(other_do(&child, DO_FILL, obj.mem, HUGE_PAGES, 2));
+	expect_pool(4, 0, 0);
+	before = counters_now();
+	stream = save_pages(NODE, PRAM_SAVE_FINAL);
+	expect(!adopt_range(stream, self_pidfd(), obj.mem, 3 * HUGE_PAGES));
+	counted_but_moved(&before, { "adopted", HUGE_PAGES }, { "hugetlb", 2 * HUGE_PAGES });
+	commit(stream);
+	other_end(&child);
+	/* They are not the node's. */
+	fill_pages(obj.mem, 3, 3);
+	expect_pool(4, 0, 0);
+	expect(node_has(3, 1));
+	object_end(&obj);
+	expect_pool(4, 3, 0);
+	node_free(NODE);
+	expect_pool(4, 4, 0);
+	pool_set(0);
+}
+
+static void stop(const struct other *child)
+{
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, child->pid, 0, 0) ||
+	    ptrace(PTRACE_INTERRUPT, child->pid, 0, 0) ||
+	    waitpid(child->pid, &status, 0) != child->pid || !WIFSTOPPED(status))
+		err(1, "%s: process %d cannot be stopped", probe_what, child->pid);
+}
+
+static void go_on(const struct other *child)
+{
+	if (ptrace(PTRACE_DETACH, child->pid, 0, 0))
+		err(1, "%s: process %d cannot go on", probe_what, child->pid);
+}
+
+/* Return: the stream, not committed. */
+static int adopt_object(const struct object *obj)
+{
+	const struct pram_range all = { 0, obj->nr * HUGE_SIZE };
+	int stream = save_pages(NODE, PRAM_SAVE_FINAL);
+
+	expect(!adopt_file(stream, obj->fd, &all, 1, NULL));
+	return stream;
+}
+
+static void adopt_shared(enum sort sort)
+{
+	struct counters before;
+	struct other child;
+	struct object obj;
+	int stream, pipes[2];
+	char *mem;
+
+	pool_set(6);
+	obj = object_new(sort, 4);
+	fill_pages(obj.mem, 4, 1);
+	child = other_start();
+
+	/* The child could write to it. */
+	before = counters_now();
+	close(adopt_object(&obj));
+	counted(&before, { "hugetlb", 4 * HUGE_PAGES });
+
+	/* Given up: nobody notices. criu, too, has it mapped for a while. */
+	stop(&child);
+	before = counters_now();
+	stream = adopt_object(&obj);
+	counted_but_moved(&before, { "adopted", 4 * HUGE_PAGES });
+	expect_pool(6, 2, 0);
+	close(stream);
+	object_unmap(&obj);
+	go_on(&child);
+	before = counters_now();
+	for (int i = 0; i < 4; i++) {
+		expect(other_do(&child, DO_CHECK, obj.mem + i * HUGE_SIZE, HUGE_PAGES, 1));
+		expect(other_do(&child, DO_FILL, obj.mem + i * HUGE_SIZE, HUGE_PAGES, 2));
+	}
+	counted(&before, {});
+	expect_pool(6, 2, 0);
+
+	/* Somebody has a reference to the last one. */
+	mem = map(obj.fd, 4, PROT_READ, MAP_SHARED);
+	if (pipe(pipes) || vmsplice(pipes[1], &(struct iovec){ mem + 3 * HUGE_SIZE, PAGE }, 1, 0) !=
+			   (ssize_t)PAGE)
+		err(1, "%s: vmsplice", probe_what);
+	munmap(mem, 4 * HUGE_SIZE);
+	stop(&child);
+	before = counters_now();
+	stream = adopt_object(&obj);
+	counted_but_moved(&before, { "adopted", 3 * HUGE_PAGES }, { "pinned", HUGE_PAGES });
+	close(stream);
+	close(pipes[0]);
+	close(pipes[1]);
+
+	/* Who goes on gets copies, of the pool and then beside it. */
+	stream = adopt_object(&obj);
+	commit(stream);
+	go_on(&child);
+	before = counters_now();
+	expect(other_do(&child, DO_CHECK, obj.mem, HUGE_PAGES, 2));
+	expect_pool(6, 1, 0);
+	for (int i = 0; i < 4; i++)
+		expect(other_do(&child, DO_FILL, obj.mem + i * HUGE_SIZE, HUGE_PAGES, 3));
+	counted(&before, { "copied_on_touch", 4 * HUGE_PAGES });
+	expect_pool(8, 0, 0);
+	expect(node_has(4, 2));
+	node_free(NODE);
+	expect_pool(6, 2, 0);
+	for (int i = 0; i < 4; i++)
+		expect(other_do(&child, DO_CHECK, obj.mem + i * HUGE_SIZE, HUGE_PAGES, 3));
+
+	/* All of them die. */
+	stop(&child);
+	stream = adopt_object(&obj);
+	commit(stream);
+	kill(child.pid, SIGKILL);
+	waitpid(child.pid, NULL, 0);
+	close(child.to);
+	close(obj.fd);
+	load_again(3);
+	pool_set(0);
+}
+
+static void case_anon(void)
+{
+	adopt_shared(ANON);
+}
+
+static void case_memfd(void)
+{
+	adopt_shared(MEMFD);
+}
+
+static void case_sysv(void)
+{
+	adopt_shared(SYSV);
+}
+
+/* Who gives memory back, or a part of it. */
+static void case_punch(void)
+{
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	static char page[PAGE], zeros[PAGE];
+	struct counters before;
+	struct object obj;
+
+	pool_set(6);
+	obj = object_new(MEMFD, 4);
+	fill_pages(obj.mem, 4, 1);
+	object_unmap(&obj);
+	commit(adopt_object(&obj));
+	before = counters_now();
+	expect(!fallocate(obj.fd, punch, PAGE, PAGE));
+	expect(!fallocate(obj.fd, punch, 2 * HUGE_SIZE - PAGE, HUGE_SIZE + PAGE));
+	counted(&before, { "copied_on_touch", 2 * HUGE_PAGES });
+	expect(pread(obj.fd, page, PAGE, PAGE) == (ssize_t)PAGE && !memcmp(page, zeros, PAGE));
+	expect(pread(obj.fd, page, PAGE, 2 * HUGE_SIZE - PAGE) == (ssize_t)PAGE &&
+	       !memcmp(page, zeros, PAGE));
+	expect(pread(obj.fd, page, PAGE, 2 * HUGE_SIZE) == (ssize_t)PAGE &&
+	       !memcmp(page, zeros, PAGE));
+	expect(node_has(4, 1));
+	/* One of the four that the file had is a hole, and the node's. */
+	expect_pool(6, 0, 0);
+	expect(!ftruncate(obj.fd, 0));
+	expect_pool(6, 2, 0);
+	close(obj.fd);
+	load_again(1);
+	pool_set(0);
+}
+
+/* Other ways to a page of a file than a fault of a shared mapping. */
+static void case_ways(void)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MINOR_HUGETLBFS };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MINOR };
+	struct uffdio_continue cont = {};
+	struct counters before;
+	struct other child;
+	struct object obj;
+	char *mem;
+	int fd;
+
+	pool_set(9);
+	obj = object_new(MEMFD, 4);
+	fill_pages(obj.mem, 4, 1);
+	object_unmap(&obj);
+	commit(adopt_object(&obj));
+	before = counters_now();
+
+	/* Puts what the file has into the page table, without a fault. */
+	fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	obj.mem = map(obj.fd, 4, PROT_READ | PROT_WRITE, MAP_SHARED);
+	reg.range = (struct uffdio_range){ (uintptr_t)obj.mem, 4 * HUGE_SIZE };
+	cont.range = (struct uffdio_range){ (uintptr_t)obj.mem, HUGE_SIZE };
+	expect(fd >= 0 && !ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg));
+	expect(!ioctl(fd, UFFDIO_CONTINUE, &cont) && cont.mapped == (int64_t)HUGE_SIZE);
+	expect(pages_filled(obj.mem, 1, 1));
+	fill_pages(obj.mem, 1, 2);
+	close(fd);
+	object_unmap(&obj);
+	counted(&before, { "copied_on_touch", HUGE_PAGES });
+
+	/* For a private mapping there is a copy in the file, and what it writes to is its own. */
+	obj.mem = map(obj.fd, 4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE);
+	expect(pages_filled(obj.mem + HUGE_SIZE, 1, 1));
+	fill_pages(obj.mem + HUGE_SIZE, 1, 3);
+	counted(&before, { "copied_on_touch", 2 * HUGE_PAGES });
+	object_unmap(&obj);
+
+	/* And who only reads gets one. */
+	obj.mem = map(obj.fd, 4, PROT_READ, MAP_SHARED);
+	expect(pages_filled(obj.mem + 2 * HUGE_SIZE, 2, 1));
+	object_unmap(&obj);
+	expect(node_has(4, 1));
+	node_free(NODE);
+	expect_pool(9, 5, 0);
+
+	/* What a private mapping has of its own stays when the file is taken over. */
+	obj.mem = map(obj.fd, 4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE);
+	child = other_start();
+	expect(other_do(&child, DO_FILL, obj.mem + HUGE_SIZE, HUGE_PAGES, 3));
+	mem = obj.mem;
+	object_unmap(&obj);
+	stop(&child);
+	before = counters_now();
+	close(adopt_object(&obj));
+	counted_but_moved(&before, { "adopted", 4 * HUGE_PAGES });
+	go_on(&child);
+	expect(other_do(&child, DO_CHECK, mem + HUGE_SIZE, HUGE_PAGES, 3));
+	other_end(&child);
+	close(obj.fd);
+	expect_pool(9, 9, 0);
+	pool_set(0);
+}
+
+#define IN_SCRATCH	4UL
+
+/*
+ * Huge pages in scratch areas, where the pool has them from if there is hardly any other
+ * memory, are moved first.
+ */
+static void moved_first(enum sort sort)
+{
+	const long spare_kb = 96 * 1024;
+	size_t where[2 * IN_SCRATCH], nr_inside = 0, nr_outside = 0, nr;
+	uint64_t pfn;
+	struct counters before;
+	struct object obj;
+	char text[24];
+	int stream;
+
+	snprintf(text, sizeof(text), "%ld", (field("/proc/meminfo", "MemFree:") - spare_kb) / 2048);
+	write_text(POOL, text);
+	nr = pool("Total");
+	obj = object_new(sort, nr);
+	for (size_t i = 0; i < nr && (nr_inside < IN_SCRATCH || nr_outside < IN_SCRATCH); i++) {
+		fill(obj.mem + i * HUGE_SIZE, 1, 1);
+		frames(0, obj.mem + i * HUGE_SIZE, 1, &pfn);
+		if (in_scratch(pfn) && nr_inside < IN_SCRATCH)
+			where[nr_inside++] = i;
+		else if (!in_scratch(pfn) && nr_outside < IN_SCRATCH)
+			where[IN_SCRATCH + nr_outside++] = i;
+	}
+	if (nr_inside < IN_SCRATCH || nr_outside < IN_SCRATCH)
+		errx(1, "%s: %zu of %zu huge pages found in scratch areas, %zu others", probe_what,
+		     nr_inside, nr, nr_outside);
+	for (size_t i = 0; i < 2 * IN_SCRATCH; i++)
+		fill_pages(obj.mem + where[i] * HUGE_SIZE, 1, 1);
+	if (sort != PRIVATE)
+		object_unmap(&obj);
+
+	before = counters_now();
+	stream = save_pages(NODE, PRAM_SAVE_FINAL);
+	for (size_t i = 0; i < 2 * IN_SCRATCH; i++) {
+		const struct pram_range range = { where[i] * HUGE_SIZE, HUGE_SIZE };
+
+		if (sort == PRIVATE)
+			expect(!adopt_range(stream, self_pidfd(), obj.mem + range.start, HUGE_PAGES));
+		else
+			expect(!adopt_file(stream, obj.fd, &range, 1, NULL));
+	}
+	counted(&before, { "adopted", 2 * IN_SCRATCH * HUGE_PAGES },
+		{ "migrated", IN_SCRATCH * HUGE_PAGES });
+	commit(stream);
+	expect(pool("Total") == (long)nr && !pool("Surp"));
+	expect(node_has(2 * IN_SCRATCH, 1));
+	if (sort == PRIVATE) {
+		for (size_t i = 0; i < IN_SCRATCH; i++) {
+			frames(0, obj.mem + where[i] * HUGE_SIZE, 1, &pfn);
+			expect(pfn && !in_scratch(pfn));
+		}
+		object_end(&obj);
+	} else {
+		close(obj.fd);
+	}
+	expect_pool(nr, (long)(nr - 2 * IN_SCRATCH), 0);
+	node_free(NODE);
+	expect_pool(nr, (long)nr, 0);
+	pool_set(0);
+}
+
+static void case_scratch(void)
+{
+	moved_first(PRIVATE);
+	moved_first(MEMFD);
+}
+
 /* --- a process that is checkpointed --- */
 
 /* Write to a file what there is to say, in one go. */
@@ -277,10 +770,21 @@ static void hold(const char *ready, const char *result)
 
 int main(int argc, char **argv)
 {
+	static const struct probe_case cases[] = {
+		{ "ranges", case_ranges, false },
+		{ "private", case_private, false },
+		{ "relatives", case_relatives, false },
+		{ "anon", case_anon, false },
+		{ "memfd", case_memfd, false },
+		{ "sysv", case_sysv, false },
+		{ "punch", case_punch, false },
+		{ "ways", case_ways, false },
+		{ "scratch", case_scratch, true },
+	};
+
 	if (argc == 4 && !strcmp(argv[1], "hold"))
 		hold(argv[2], argv[3]);
 	dev_open();
-	snprintf(probe_what, sizeof(probe_what), "ranges");
-	case_ranges();
+	run_cases(cases, sizeof(cases) / sizeof(*cases), argv + 1);
 	return probe_result();
 }

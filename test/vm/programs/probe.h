@@ -144,6 +144,7 @@ void write_text(const char *path, const char *text);
 #define NR_COUNTERS	22
 /* Where some are in a struct counters. */
 #define ADOPTED		0
+#define MIGRATED	2
 #define MAPPED		3
 #define COPIED_ON_LOAD	7
 #define ON_TOUCH	8

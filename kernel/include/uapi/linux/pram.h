@@ -79,6 +79,8 @@
 #define PRAM_FEATURE_EVACUATE	(1U << 6)
 /* PRAM_COMMIT_EXITKILL exists. */
 #define PRAM_FEATURE_EXITKILL	(1U << 7)
+/* PRAM_SAVE_FINAL exists. */
+#define PRAM_FEATURE_FINAL	(1U << 8)
 
 /**
  * struct pram_ioctl_info - ioctl(PRAM_IOCTL_INFO) on /dev/pram
@@ -126,6 +128,12 @@ struct pram_ioctl_info {
  * of the node.
  */
 #define PRAM_SAVE_EVACUATE	(1U << 3)
+/*
+ * The tasks whose memory it is do not run again once the node is committed. So their huge
+ * pages of hugetlb may be taken over, too. If such a task does run, a write to one of
+ * these needs a huge page for a copy; if there is none the task gets SIGBUS.
+ */
+#define PRAM_SAVE_FINAL		(1U << 4)
 
 /**
  * struct pram_ioctl_save - ioctl(PRAM_IOCTL_SAVE) on /dev/pram
@@ -377,7 +385,8 @@ struct pram_range {
  * whole. Pages that cannot be taken over are copied. Pages that were taken over are
  * shared copy-on-write, as if the node were a child that the task has forked: every
  * later write, also by the task, goes to a copy. The protection of a mapping does not
- * matter, a page that was never touched counts as zeros.
+ * matter, a page that was never touched counts as zeros. Pages of hugetlb are taken over
+ * with %PRAM_SAVE_FINAL only, and if no other task has them.
  *
  * Stop the task first, so that all pages are from the same moment.
  *
@@ -444,7 +453,12 @@ struct pram_ioctl_map {
  * shares them with the stream as long as it or its node exists: before a write through
  * the file, or a writable mapping of the page, a copy replaces the page in the file.
  * Pinned pages are copied at once, as are pages that cannot be moved to where a node
- * may have them, and all hugetlb pages. Holes count as zeros.
+ * may have them. Holes count as zeros.
+ *
+ * Pages of hugetlb are taken over with %PRAM_SAVE_FINAL only, and if the file has no name
+ * in a file system, and nobody maps it but the caller, and tasks that it or its parent
+ * traces by ptrace(2). Before the next access to such a page by a mapping, or before a part of it
+ * is cleared, a copy replaces it.
  *
  * Stop all tasks that map the file first, so that all pages are from the same moment.
  *
