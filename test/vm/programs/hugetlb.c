@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "probe.h"
+#include "tell.h"
 
 #define NODE	"hugetlb"
 #define POOL	"/proc/sys/vm/nr_hugepages"
@@ -718,23 +719,11 @@ static void case_scratch(void)
 
 /* --- a process that is checkpointed --- */
 
-/* Write to a file what there is to say, in one go. */
-static void tell(const char *path, const char *what)
-{
-	char tmp[256];
-	FILE *file;
-
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	file = fopen(tmp, "we");
-	if (!file || fputs(what, file) < 0 || fclose(file) || rename(tmp, path))
-		err(1, "%s", path);
-}
-
 static void hold(const char *ready, const char *result)
 {
 	struct object objs[NR_SORTS];
 	uint64_t seed = 1;
-	char line[32];
+	bool told = false;
 	int sig = SIGUSR2;
 	sigset_t set;
 
@@ -748,7 +737,6 @@ static void hold(const char *ready, const char *result)
 		if (sort != MEMFD && objs[sort].fd >= 0)
 			close(objs[sort].fd);
 	}
-	snprintf(line, sizeof(line), "%d\n", getpid());
 	for (;;) {
 		for (enum sort sort = PRIVATE; sort < NR_SORTS; sort++) {
 			char *mem = objs[sort].mem;
@@ -760,8 +748,11 @@ static void hold(const char *ready, const char *result)
 			expect(filled(mem, HUGE_PAGES, seed));
 			expect(filled(mem + 2 * HUGE_SIZE, 2 * HUGE_PAGES, seed + 1));
 		}
-		tell(*line ? ready : result, *line ? line : nr_failed ? "FAIL\n" : "PASS\n");
-		*line = 0;
+		if (told)
+			tell(result, nr_failed ? "FAIL" : "PASS");
+		else
+			tell_pid(ready);
+		told = true;
 		sigwait(&set, &sig);
 		if (sig == SIGUSR2)
 			seed += 2;
