@@ -411,82 +411,101 @@ static unsigned long holders(unsigned long pfn)
 	return pram_folio_holders((struct folio *)pfn_to_page(pfn));
 }
 
-/* A node has all of a run, and others have two of them, too. */
-static void expect_run(struct kunit *test, const u64 *entries, unsigned int nr,
-		       unsigned int order, const unsigned int *others)
+/* How a run of frames is taken, and which of its entries, if any, other nodes have, too. */
+struct test_run {
+	unsigned long	first;
+	unsigned int	order;
+	bool		falling;
+	bool		again;		/* as after a boot */
+	unsigned int	others[2];
+};
+
+#define TEST_RUN	40
+
+static void expect_run(struct kunit *test, const struct test_run *run, const u64 *entries)
 {
-	for (unsigned int i = 0; i < nr; i++) {
+	for (unsigned int i = 0; i < TEST_RUN; i++) {
+		const bool shared = i == run->others[0] || i == run->others[1];
 		const unsigned long pfn = pram_entry_pfn(entries[i]);
-		const bool shared = i == others[0] || i == others[1];
 
 		KUNIT_ASSERT_EQ(test, 1 + shared, holders(pfn));
 		KUNIT_ASSERT_EQ(test, shared, !!(entries[i] & PRAM_ENTRY_SHARED));
-		KUNIT_ASSERT_TRUE(test, kho_test_preserved(pfn, order));
 	}
+	KUNIT_ASSERT_TRUE(test, preserved_exactly(run->first, TEST_RUN, run->order));
+}
+
+static void try_run(struct kunit *test, const struct test_run *run, u64 *entries)
+{
+	const u64 held = pram_held_bytes();
+	bool preserved = true;
+	u64 other[2] = {};
+
+	for (unsigned int i = 0; i < TEST_RUN; i++) {
+		unsigned long at = run->falling ? TEST_RUN - 1 - i : i;
+
+		entries[i] = frame_entry(run->first + (at << run->order), run->order);
+	}
+	for (int o = 0; o < 2; o++) {
+		if (run->others[o] >= TEST_RUN)
+			continue;
+		other[o] = entries[run->others[o]];
+		KUNIT_ASSERT_EQ(test, 0, pram_frames_get(&other[o], 1, false));
+		if (run->again)
+			entries[run->others[o]] |= PRAM_ENTRY_SHARED;
+	}
+	if (run->again)
+		KUNIT_ASSERT_EQ(test, 0,
+				pram_frames_get_again(entries, TEST_RUN, &preserved));
+	else
+		KUNIT_ASSERT_EQ(test, 0, pram_frames_get(entries, TEST_RUN, false));
+	KUNIT_EXPECT_TRUE(test, preserved);
+	KUNIT_EXPECT_EQ(test, held + (TEST_RUN * PAGE_SIZE << run->order), pram_held_bytes());
+	expect_run(test, run, entries);
+
+	/* Nothing has happened if another one claims the same. */
+	if (run->again)
+		KUNIT_EXPECT_EQ(test, -EBADMSG,
+				pram_frames_get_again(entries, TEST_RUN, &preserved));
+	expect_run(test, run, entries);
+
+	pram_frames_put(entries, TEST_RUN);
+	for (unsigned int i = 0; i < TEST_RUN; i++)
+		KUNIT_ASSERT_EQ(test, i == run->others[0] || i == run->others[1],
+				kho_test_preserved(pram_entry_pfn(entries[i]), run->order));
+	for (int o = 0; o < 2; o++)
+		if (run->others[o] < TEST_RUN)
+			pram_frames_put(&other[o], 1);
+	KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
+	for (unsigned int i = 0; i < TEST_RUN; i++)
+		KUNIT_ASSERT_EQ(test, 0, holders(pram_entry_pfn(entries[i])));
 }
 
 /*
  * Runs across a border of chunks, rising and falling, of pages and of folios, that begin
- * anywhere; other nodes have two of them.
+ * anywhere in a range.
  */
 static void test_frame_runs(struct kunit *test)
 {
-	static const unsigned int shared_at[][2] = {
+	static const unsigned int others[][2] = {
 		{ 0, 39 }, { 1, 38 }, { 7, 8 }, { 15, 16 }, { 20, 31 }, { 19, 20 }, { 99, 99 },
 	};
-	const unsigned int nr = 40;
-	u64 *entries = kunit_kcalloc(test, nr, sizeof(*entries), GFP_KERNEL);
-	const unsigned long border = free_border(5 * nr);
-	const u64 held = pram_held_bytes();
+	u64 *entries = kunit_kcalloc(test, TEST_RUN, sizeof(*entries), GFP_KERNEL);
+	const unsigned long border = free_border(5 * TEST_RUN);
 
 	KUNIT_ASSERT_NOT_NULL(test, entries);
 	KUNIT_ASSERT_NE(test, border, 0);
 	for (unsigned int way = 0; way < 8 * 10; way++) {
-		const bool falling = way & 1, again = way & 4;
-		const unsigned int order = way & 2, before = way / 8 * 5;
-		const unsigned long first = border - ((unsigned long)before << order);
+		const unsigned int before = way / 8 * 5;
+		struct test_run run = {
+			.order = way & 2,
+			.falling = way & 1,
+			.again = way & 4,
+		};
 
-		for (int s = 0; s < ARRAY_SIZE(shared_at); s++) {
-			const unsigned int *others = shared_at[s];
-			bool preserved = true;
-			u64 other[2];
-
-			for (unsigned int i = 0; i < nr; i++)
-				entries[i] = frame_entry(first + ((falling ? nr - 1 - i : i) << order),
-							 order);
-			for (int o = 0; o < 2; o++) {
-				if (others[o] >= nr)
-					continue;
-				other[o] = entries[others[o]];
-				KUNIT_ASSERT_EQ(test, 0, pram_frames_get(&other[o], 1, false));
-				if (again)
-					entries[others[o]] |= PRAM_ENTRY_SHARED;
-			}
-			if (again)
-				KUNIT_ASSERT_EQ(test, 0, pram_frames_get_again(entries, nr, &preserved));
-			else
-				KUNIT_ASSERT_EQ(test, 0, pram_frames_get(entries, nr, false));
-			KUNIT_EXPECT_TRUE(test, preserved);
-			KUNIT_EXPECT_EQ(test, held + (nr * PAGE_SIZE << order), pram_held_bytes());
-			KUNIT_EXPECT_TRUE(test, preserved_exactly(first, nr, order));
-			expect_run(test, entries, nr, order, others);
-
-			/* Nothing has happened if two claim the same. */
-			if (again) {
-				KUNIT_EXPECT_EQ(test, -EBADMSG,
-						pram_frames_get_again(entries, nr, &preserved));
-				expect_run(test, entries, nr, order, others);
-			}
-			pram_frames_put(entries, nr);
-			for (unsigned int i = 0; i < nr; i++)
-				KUNIT_ASSERT_EQ(test, i == others[0] || i == others[1],
-						kho_test_preserved(pram_entry_pfn(entries[i]), order));
-			for (int o = 0; o < 2; o++)
-				if (others[o] < nr)
-					pram_frames_put(&other[o], 1);
-			KUNIT_EXPECT_EQ(test, held, pram_held_bytes());
-			for (unsigned int i = 0; i < nr; i++)
-				KUNIT_ASSERT_FALSE(test, pram_frame_known(pram_entry_pfn(entries[i])));
+		run.first = border - ((unsigned long)before << run.order);
+		for (int i = 0; i < ARRAY_SIZE(others); i++) {
+			memcpy(run.others, others[i], sizeof(run.others));
+			try_run(test, &run, entries);
 		}
 	}
 }
@@ -504,7 +523,8 @@ static void test_near(struct kunit *test)
 		{ PRAM_ENTRY_PFN, PRAM_ENTRY_PFN - 63, true, 0 }, { PRAM_ENTRY_PFN, 63, false },
 #define ORDER(n) FIELD_PREP_CONST(PRAM_ENTRY_ORDER, n)
 		{ 64, 68 | ORDER(2), false }, { 256 | ORDER(2), 508 | ORDER(2), true, 63 },
-		{ 256 | ORDER(2), 512 | ORDER(2), false }, { 256 | ORDER(2), 260 | ORDER(1), false },
+		{ 256 | ORDER(2), 512 | ORDER(2), false },
+		{ 256 | ORDER(2), 260 | ORDER(1), false },
 		/* A part is where its folio is. */
 		{ 256 | ORDER(2), 263 | ORDER(2) | PRAM_ENTRY_PART, true, 1 },
 		{ ORDER(MAX_PAGE_ORDER), (63 << MAX_PAGE_ORDER) | ORDER(MAX_PAGE_ORDER), true, 63 },
@@ -554,7 +574,8 @@ static void test_restore_ranges(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, managed - 63, zone_managed_pages(zone));
 	{
 		const struct kho_range some[] = {
-			{ pfn, 0x000000f8, 0 }, { pfn, 0x00000007, 0 }, { pfn, BIT(10) | BIT(12), 2 },
+			{ pfn, 0x000000f8, 0 }, { pfn, 0x00000007, 0 },
+			{ pfn, BIT(10) | BIT(12), 2 },
 			/* 20 is missing. */
 			{ pfn, 0x00ff0000, 0 }, { pfn, BIT(9), 0 },
 		};
