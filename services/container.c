@@ -198,7 +198,7 @@ static void dump(struct carried *c)
 	json_object_object_add(c->record, "addresses", addresses);
 	look_at_network(c, ports, connections, addresses);
 	/* What has begun goes on until it is frozen, or clients would close what the container holds to be open. */
-	ret = lock_new_by_rules(c->key, ports, of_host);
+	ret = lock_new_by_rules(c->key, ports, c->container.pid, of_host);
 	if (!run_checkpoint(c)) {
 		for (size_t i = 0; i < json_object_array_length(ports); i++)
 			json_object_array_add(connections, json_object_get(json_object_array_get_idx(ports, i)));

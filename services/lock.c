@@ -55,8 +55,20 @@ int nft_run(const char *commands, char **output)
 
 /* CRIU's table is removed by CRIU. This one is ours, and there before CRIU begins. */
 #define NEW_TABLE_MAX	sizeof("inet PRAM-01234567")
-/* A handshake that has begun, and accept(2). */
-#define HANDSHAKE_US	200000
+/* How long to wait for handshakes that have begun, and accept(2): a packet that was lost comes again after a second. */
+#define HANDSHAKE_MS	1000
+/* Before all services' requests are held off it costs nobody anything. */
+#define HOLD_HANDSHAKE_MS	3000
+#define PAUSE_MS	10
+
+/* Those who were about to connect to @ports (%NULL: to any) do so, when no others can begin. */
+static void wait_for_handshakes(pid_t pid, struct json_object *ports, unsigned int ms)
+{
+	/* A packet may have passed the rules, and not be in a table yet. */
+	do
+		usleep(PAUSE_MS * 1000);
+	while (sockets_connect(pid, ports) && (ms -= PAUSE_MS));
+}
 
 static void new_table_name(const char *unit, char name[NEW_TABLE_MAX])
 {
@@ -96,7 +108,7 @@ int lock_new(const char *unit, struct json_object *ports)
 		return -ENOMEM;
 	ret = nft_run(commands, NULL);
 	if (!ret)
-		usleep(HANDSHAKE_US);
+		wait_for_handshakes(getpid(), ports, HANDSHAKE_MS);
 	return ret;
 }
 
@@ -140,37 +152,51 @@ bool hold_is_over(void)
 	return nft_run("list table " HOLD_TABLE, NULL);
 }
 
-int hold_add(struct json_object *ports)
+/* Adds them to one of the table's sets, in one step; if they are there, their time begins anew. */
+static int hold_add_to(const char *set, struct json_object *ports, bool make)
 {
 	_cleanup_free_ char *commands = NULL;
-	const size_t nr = json_object_array_length(ports);
-	_cleanup_close_ int fd = -1;
 	size_t size;
 	FILE *out;
 
-	if (!nr)
-		return 0;
 	out = open_memstream(&commands, &size);
 	if (!out)
 		return -ENOMEM;
-	fd = hold_begin();
-	if (hold_is_over())
+	/* First nobody begins to connect, then nothing comes. */
+	if (make)
 		fputs("add table " HOLD_TABLE "\n"
-		      "add set " HOLD_TABLE " ports { type inet_service; flags timeout; }\n"
+		      "add set " HOLD_TABLE " new { type inet_service; flags timeout; }\n"
+		      "add set " HOLD_TABLE " all { type inet_service; flags timeout; }\n"
 		      "add chain " HOLD_TABLE " input { type filter hook input priority -200; }\n"
-		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @ports drop\n", out);
-	for (size_t i = 0; i < nr; i++) {
+		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @new tcp flags & (syn | ack) == syn drop\n"
+		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @all drop\n", out);
+	for (size_t i = 0; i < json_object_array_length(ports); i++) {
 		const int port = json_object_get_int(json_object_array_get_idx(ports, i));
 
-		/* In one step; if it is there, its time begins anew. */
-		fprintf(out, "add element " HOLD_TABLE " ports { %d }\n"
-			"delete element " HOLD_TABLE " ports { %d }\n"
-			"add element " HOLD_TABLE " ports { %d timeout " HOLD_TIMEOUT " }\n",
-			port, port, port);
+		fprintf(out, "add element " HOLD_TABLE " %s { %d }\n"
+			"delete element " HOLD_TABLE " %s { %d }\n"
+			"add element " HOLD_TABLE " %s { %d timeout " HOLD_TIMEOUT " }\n",
+			set, port, set, port, set, port);
 	}
 	if (fclose(out))
 		return -ENOMEM;
 	return nft_run(commands, NULL);
+}
+
+int hold_add(struct json_object *ports)
+{
+	_cleanup_close_ int fd = -1;
+	int ret;
+
+	if (!json_object_array_length(ports))
+		return 0;
+	/* Another one that adds them waits, too: until no handshake is lost by what it does. */
+	fd = hold_begin();
+	ret = hold_add_to("new", ports, hold_is_over());
+	if (ret)
+		return ret;
+	wait_for_handshakes(getpid(), ports, HOLD_HANDSHAKE_MS);
+	return hold_add_to("all", ports, false);
 }
 
 void hold_end(void)
@@ -193,10 +219,12 @@ void hold_remove(struct json_object *ports)
 		return;
 	/* One by one: what is not there, as its time was over, is no reason to leave the others. */
 	for (size_t i = 0; i < json_object_array_length(ports); i++) {
+		const int port = json_object_get_int(json_object_array_get_idx(ports, i));
 		char command[64];
 
-		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " ports { %d }",
-			 json_object_get_int(json_object_array_get_idx(ports, i)));
+		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " all { %d }", port);
+		nft_run(command, NULL);
+		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " new { %d }", port);
 		nft_run(command, NULL);
 	}
 }
@@ -216,7 +244,7 @@ static void put_rules(FILE *out, const char *table, const char *chain, struct js
 	}
 }
 
-int lock_new_by_rules(const char *unit, struct json_object *ports, bool host)
+int lock_new_by_rules(const char *unit, struct json_object *ports, pid_t pid, bool host)
 {
 	_cleanup_free_ char *commands = NULL;
 	char table[NEW_TABLE_MAX];
@@ -240,7 +268,7 @@ int lock_new_by_rules(const char *unit, struct json_object *ports, bool host)
 		return -ENOMEM;
 	ret = nft_run(commands, NULL);
 	if (!ret)
-		usleep(HANDSHAKE_US);
+		wait_for_handshakes(pid, NULL, HANDSHAKE_MS);
 	return ret;
 }
 

@@ -115,6 +115,12 @@ char *criu_first_error(int logs, const char *name);
 void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_object *ports,
 		  struct json_object *rules);
 
+/*
+ * Is anybody connecting to these ports, an array of numbers (%NULL: to any), in the network of the task @pid: in the
+ * middle of a handshake, or not accepted yet?
+ */
+bool sockets_connect(pid_t pid, struct json_object *ports);
+
 /* Can sockets be bound to all of these addresses by now? The first one that cannot, or NULL. */
 const char *sockets_missing_address(struct json_object *addresses);
 
@@ -176,17 +182,18 @@ char *lock_table_of(int dev, const char *checkpoint);
 
 /*
  * From now on nobody can connect to these ports, an array of numbers: who tries is not refused, but tries
- * again. Returns when those who were about to connect have done so; 0 or -errno.
+ * again. Returns when those who were about to connect have done so, or after a second; 0 or -errno.
  */
 int lock_new(const char *unit, struct json_object *ports);
 /* The rules that it has made, as text to be freed; or NULL if there are none. */
 char *lock_of_new(const char *unit);
 
 /*
- * As lock_new(), for what has a network of its own: @ports are rules of nftables for these, an array of text. What comes
- * for them when that network is gone is not answered, either. Those of the host's network have no other: @host.
+ * As lock_new(), for what has a network of its own, that of the task @pid: @ports are rules of nftables for these, an array
+ * of text. What comes for them when that network is gone is not answered, either. Those of the host's network have no
+ * other: @host.
  */
-int lock_new_by_rules(const char *unit, struct json_object *ports, bool host);
+int lock_new_by_rules(const char *unit, struct json_object *ports, pid_t pid, bool host);
 /*
  * From now on nothing arrives that one of these rules holds for: 0 or -errno. The lock is noted in the
  * record as well, for the next kernel.
@@ -196,7 +203,9 @@ int lock_arriving(const char *unit, struct json_object *rules, struct json_objec
 /*
  * From now on no request comes from elsewhere to these ports, an array of numbers: to those of all services, so
  * that none has one half done at another when that is dumped; and after the kexec until all are
- * restored. It ends by itself after some minutes. 0 or -errno.
+ * restored. Who is about to connect is waited for, up to three seconds: the last packet of a handshake must not be
+ * lost, as the client has a connection then that the service has not. It ends by itself after some
+ * minutes. 0 or -errno.
  */
 int hold_add(struct json_object *ports);
 /* It ends for these ports, %NULL for none. */

@@ -12,6 +12,8 @@
 #include "service.h"
 #include "util.h"
 
+/* As /proc/net/tcp has them; of a handshake that is not over. */
+#define TCP_SYN_RECV_STATE	0x03
 #define TCP_LISTEN_STATE	0x0A
 
 struct inodes {
@@ -64,13 +66,13 @@ static void add_text(struct json_object *array, const char *text)
 	json_object_array_add(array, json_object_new_string(text));
 }
 
-static void add_number(struct json_object *array, int number)
+static bool has_number(struct json_object *array, int number)
 {
 	for (size_t i = 0; i < json_object_array_length(array); i++) {
 		if (json_object_get_int(json_object_array_get_idx(array, i)) == number)
-			return;
+			return true;
 	}
-	json_object_array_add(array, json_object_new_int(number));
+	return false;
 }
 
 /*
@@ -134,8 +136,8 @@ static void look_at_table(pid_t pid, const char *name, const struct inodes *inod
 			continue;
 		if (addresses && address_text(local, address))
 			add_text(addresses, address);
-		if (ports && state == TCP_LISTEN_STATE)
-			add_number(ports, port);
+		if (ports && state == TCP_LISTEN_STATE && !has_number(ports, port))
+			json_object_array_add(ports, json_object_new_int(port));
 		if (rules && state != TCP_LISTEN_STATE)
 			add_rule(rules, remote, remote_port, port);
 	}
@@ -157,6 +159,34 @@ void sockets_look(const pid_t *pids, struct json_object *addresses, struct json_
 		look_at_table(*pids, "tcp6", &inodes, addresses, ports, rules);
 	}
 	free(inodes.all);
+}
+
+static bool table_connects(pid_t pid, const char *name, struct json_object *ports)
+{
+	unsigned int port, state, queue;
+	char path[64], *line = NULL;
+	bool connects = false;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/net/%s", pid, name);
+	file = fopen(path, "re");
+	while (!connects && file && getline(&line, &size, file) > 0) {
+		/* What a socket that listens has to read is how many were not accepted. */
+		if (sscanf(line, " %*d: %*63[0-9A-F]:%x %*63[0-9A-F]:%*x %x %*x:%x", &port, &state, &queue) != 3 ||
+		    (ports && !has_number(ports, port)))
+			continue;
+		connects = state == TCP_SYN_RECV_STATE || (state == TCP_LISTEN_STATE && queue);
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return connects;
+}
+
+bool sockets_connect(pid_t pid, struct json_object *ports)
+{
+	return table_connects(pid, "tcp", ports) || table_connects(pid, "tcp6", ports);
 }
 
 char *socket_text(int fd)
