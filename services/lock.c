@@ -165,11 +165,11 @@ static int hold_add_to(const char *set, struct json_object *ports, bool make)
 	/* First nobody begins to connect, then nothing comes. */
 	if (make)
 		fputs("add table " HOLD_TABLE "\n"
-		      "add set " HOLD_TABLE " new { type inet_service; flags timeout; }\n"
-		      "add set " HOLD_TABLE " all { type inet_service; flags timeout; }\n"
+		      "add set " HOLD_TABLE " connecting { type inet_service; flags timeout; }\n"
+		      "add set " HOLD_TABLE " ports { type inet_service; flags timeout; }\n"
 		      "add chain " HOLD_TABLE " input { type filter hook input priority -200; }\n"
-		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @new tcp flags & (syn | ack) == syn drop\n"
-		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @all drop\n", out);
+		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @connecting tcp flags & (syn | ack) == syn drop\n"
+		      "add rule " HOLD_TABLE " input iifname != \"lo\" tcp dport @ports drop\n", out);
 	for (size_t i = 0; i < json_object_array_length(ports); i++) {
 		const int port = json_object_get_int(json_object_array_get_idx(ports, i));
 
@@ -192,11 +192,11 @@ int hold_add(struct json_object *ports)
 		return 0;
 	/* Another one that adds them waits, too: until no handshake is lost by what it does. */
 	fd = hold_begin();
-	ret = hold_add_to("new", ports, hold_is_over());
+	ret = hold_add_to("connecting", ports, hold_is_over());
 	if (ret)
 		return ret;
 	wait_for_handshakes(getpid(), ports, HOLD_HANDSHAKE_MS);
-	return hold_add_to("all", ports, false);
+	return hold_add_to("ports", ports, false);
 }
 
 void hold_end(void)
@@ -222,9 +222,9 @@ void hold_remove(struct json_object *ports)
 		const int port = json_object_get_int(json_object_array_get_idx(ports, i));
 		char command[64];
 
-		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " all { %d }", port);
+		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " ports { %d }", port);
 		nft_run(command, NULL);
-		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " new { %d }", port);
+		snprintf(command, sizeof(command), "delete element " HOLD_TABLE " connecting { %d }", port);
 		nft_run(command, NULL);
 	}
 }
