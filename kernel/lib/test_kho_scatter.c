@@ -45,6 +45,8 @@ static struct kho_scatter_record *kho_scatter_out;
 static u64 *kho_scatter_blocks;
 /* In the next kernel: how many regions memblock had when it was done. */
 static unsigned long kho_scatter_regions;
+/* And from where on it left each node's memory to deferred initialization. */
+static unsigned long kho_scatter_deferred[MAX_NUMNODES];
 
 /* No two frames have the same contents, and none has that of free memory. */
 static u64 kho_scatter_pattern(unsigned long pfn)
@@ -275,6 +277,7 @@ static void kho_scatter_fill(struct list_head *filled)
  * One line each, a name and a number:
  *
  * blocks	that the previous kernel has preserved
+ * early	of these, in memory that memblock has handed over by itself
  * pages	in them
  * free		pages of them that the page allocator has among its free ones
  * absent	blocks that KHO does not know of
@@ -285,11 +288,13 @@ static void kho_scatter_fill(struct list_head *filled)
  * regions	in memblock.reserved, when memblock had done its work
  * managed	pages in all zones, and
  * total	pages of memory, counted separately
+ * listed	pages on the free lists of all zones, and
+ * counted	pages that are free, counted separately
  */
 static int kho_scatter_check_show(struct seq_file *m, void *unused)
 {
 	unsigned long pages = 0, nr_free = 0, absent = 0, restored = 0, changed = 0;
-	unsigned long managed = 0;
+	unsigned long managed = 0, early = 0, listed = 0, counted = 0;
 	struct kho_scatter_record *record;
 	struct zone *zone;
 	LIST_HEAD(filler);
@@ -313,6 +318,8 @@ static int kho_scatter_check_show(struct seq_file *m, void *unused)
 		for (unsigned long j = 0; j < 1UL << order; j++)
 			nr_free += is_free_buddy_page(phys_to_page(table[i]) + j);
 		pages += 1UL << order;
+		early += PHYS_PFN(table[i]) <
+			 kho_scatter_deferred[page_to_nid(phys_to_page(table[i]))];
 	}
 
 	/* What is free as well must not be given back: it has an owner already. */
@@ -344,13 +351,19 @@ static int kho_scatter_check_show(struct seq_file *m, void *unused)
 	kho_scatter_free_list(&filler);
 	kho_scatter_free_list(&blocks);
 out:
-	for_each_populated_zone(zone)
+	for_each_populated_zone(zone) {
 		managed += zone_managed_pages(zone);
 
-	seq_printf(m, "blocks %llu\npages %lu\nfree %lu\nabsent %lu\nrestored %lu\nchanged %lu\n",
-		   record->nr, pages, nr_free, absent, restored, changed);
-	seq_printf(m, "regions %lu\nmanaged %lu\ntotal %lu\n",
-		   kho_scatter_regions, managed, totalram_pages());
+		guard(spinlock_irqsave)(&zone->lock);
+		for (int order = 0; order < NR_PAGE_ORDERS; order++)
+			listed += zone->free_area[order].nr_free << order;
+		counted += zone_page_state_snapshot(zone, NR_FREE_PAGES);
+	}
+
+	seq_printf(m, "blocks %llu\nearly %lu\npages %lu\nfree %lu\nabsent %lu\nrestored %lu\nchanged %lu\n",
+		   record->nr, early, pages, nr_free, absent, restored, changed);
+	seq_printf(m, "regions %lu\nmanaged %lu\ntotal %lu\nlisted %lu\ncounted %lu\n",
+		   kho_scatter_regions, managed, totalram_pages(), listed, counted);
 	vfree(table);
 
 	return 0;
@@ -360,7 +373,17 @@ DEFINE_SHOW_ATTRIBUTE(kho_scatter_check);
 /* Before page_alloc_init_late(), which discards what memblock knows. */
 static int __init kho_scatter_early_init(void)
 {
+	int nid;
+
 	kho_scatter_regions = memblock.reserved.cnt;
+	for_each_online_node(nid) {
+#ifdef CONFIG_DEFERRED_STRUCT_PAGE_INIT
+		kho_scatter_deferred[nid] = NODE_DATA(nid)->first_deferred_pfn;
+#else
+		kho_scatter_deferred[nid] = ULONG_MAX;
+#endif
+	}
+
 	return 0;
 }
 early_initcall(kho_scatter_early_init);
