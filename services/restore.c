@@ -647,6 +647,16 @@ static void free_checkpoint(struct restore *r)
 		    strerror(-ret), r->unit);
 }
 
+static void restore_end(struct restore *r)
+{
+	unit_free(&r->loaded);
+	json_object_put(r->record);
+	if (r->waiter_fd >= 0)
+		close(r->waiter_fd);
+	if (r->dev >= 0)
+		close(r->dev);
+}
+
 int service_restore(const char *unit)
 {
 	struct restore r = { .unit = unit, .waiter_fd = -1, .start = now_ns() };
@@ -690,12 +700,7 @@ int service_restore(const char *unit)
 	    r.pid, (r.restored - r.start) / 1000000,
 	    (now_ns() - record_number(r.record, "frozen_ns")) / 1000000);
 out:
-	unit_free(&r.loaded);
-	json_object_put(r.record);
-	if (r.waiter_fd >= 0)
-		close(r.waiter_fd);
-	if (r.dev >= 0)
-		close(r.dev);
+	restore_end(&r);
 	return 0;
 }
 
@@ -716,12 +721,7 @@ int service_release(const char *unit)
 	/* With a record and without pram-exec: either that is still to come, or systemd has the tasks already. */
 	if (r.waiter || (r.record && r.loaded.main_pid != record_number(r.record, "pid")))
 		give_up(&r, "pram-service was ended meanwhile");
-	unit_free(&r.loaded);
-	json_object_put(r.record);
-	if (r.waiter_fd >= 0)
-		close(r.waiter_fd);
-	if (r.dev >= 0)
-		close(r.dev);
+	restore_end(&r);
 	return 0;
 }
 
