@@ -201,81 +201,57 @@ static bool has_key(const struct dump *d, const char *key)
 static void add_journal(struct dump *d, pid_t pid)
 {
 	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
-	char path[64], link[64 + 256], target[64];
-	struct dirent *entry;
-	DIR *dir;
+	DIR *dir = fds_open(pid);
+	unsigned long inode;
+	int number;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
+	while (fds_next_socket(dir, &number, &inode)) {
+		_cleanup_free_ char *key = format("socket:[%lu]", inode);
 		_cleanup_close_ int fd = -1;
 		struct json_object *external;
-		unsigned long inode;
-		ssize_t len;
 
-		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
-		len = readlink(link, target, sizeof(target) - 1);
-		target[len > 0 ? len : 0] = 0;
-		if (sscanf(target, "socket:[%lu]", &inode) != 1 || has_key(d, target) ||
+		if (!key || has_key(d, key) ||
 		    json_object_array_length(d->external) >= EXTERNAL_MAX)
 			continue;
-		fd = pidfd_getfd(pidfd, atoi(entry->d_name), 0);
+		fd = pidfd_getfd(pidfd, number, 0);
 		if (fd < 0 || !is_journal(fd))
 			continue;
 		add_arg(d, strdup("--external"));
 		add_arg(d, format("unix[%lu]", inode));
 		/* Without a number: that of the next start, wherever it is. */
 		external = json_object_new_object();
-		json_object_object_add(external, "key", json_object_new_string(target));
+		json_object_object_add(external, "key", json_object_new_string(key));
 		json_object_array_add(d->external, external);
 	}
-	if (dir)
-		closedir(dir);
-}
-
-static unsigned long socket_inode(pid_t pid, const char *fd)
-{
-	char path[64 + 256], target[64];
-	unsigned long inode;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, fd);
-	len = readlink(path, target, sizeof(target) - 1);
-	target[len > 0 ? len : 0] = 0;
-	return sscanf(target, "socket:[%lu]", &inode) == 1 ? inode : 0;
 }
 
 /* All sockets of systemd itself: their number. */
 static size_t sockets_of_systemd(unsigned long *inodes)
 {
-	DIR *dir = opendir("/proc/1/fd");
-	struct dirent *entry;
+	DIR *dir = fds_open(1);
+	unsigned long inode;
 	size_t nr = 0;
+	int fd;
 
-	while (dir && nr < FDS_MAX && (entry = readdir(dir))) {
-		inodes[nr] = socket_inode(1, entry->d_name);
-		nr += !!inodes[nr];
+	while (fds_next_socket(dir, &fd, &inode)) {
+		if (nr < FDS_MAX)
+			inodes[nr++] = inode;
 	}
-	if (dir)
-		closedir(dir);
 	return nr;
 }
 
 static void add_lent_of(struct json_object *lent, pid_t pid, const unsigned long *inodes, size_t nr)
 {
 	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
-	struct dirent *entry;
-	char path[32];
-	DIR *dir;
+	DIR *dir = fds_open(pid);
+	unsigned long inode;
+	int number;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		const unsigned long inode = socket_inode(pid, entry->d_name);
+	while (fds_next_socket(dir, &number, &inode)) {
 		_cleanup_free_ char *text = NULL, *key = format("socket:[%lu]", inode);
 		_cleanup_close_ int fd = -1;
 		struct json_object *object;
-		bool known = !inode || !key || json_object_array_length(lent) >= LENT_MAX;
+		bool known = !key || json_object_array_length(lent) >= LENT_MAX;
 		size_t i = 0;
 
 		while (i < nr && inodes[i] != inode)
@@ -284,7 +260,7 @@ static void add_lent_of(struct json_object *lent, pid_t pid, const unsigned long
 			known = !strcmp(record_text(json_object_array_get_idx(lent, k), "key"), key);
 		if (known || i == nr)
 			continue;
-		fd = pidfd_getfd(pidfd, atoi(entry->d_name), 0);
+		fd = pidfd_getfd(pidfd, number, 0);
 		text = fd < 0 ? NULL : socket_text(fd);
 		if (!text)
 			continue;
@@ -293,8 +269,6 @@ static void add_lent_of(struct json_object *lent, pid_t pid, const unsigned long
 		json_object_object_add(object, "socket", json_object_new_string(text));
 		json_object_array_add(lent, object);
 	}
-	if (dir)
-		closedir(dir);
 }
 
 /* What systemd listens on for it: it does so in the next boot, too, and lends that to the restored tasks. */

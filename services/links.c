@@ -48,24 +48,12 @@ static void add_owner(struct owners *owners, unsigned long inode, size_t unit, p
 
 static void add_sockets_of(struct owners *owners, size_t unit, pid_t pid)
 {
-	char path[64], link[64 + 256], target[64];
-	struct dirent *entry;
-	DIR *dir;
+	DIR *dir = fds_open(pid);
+	unsigned long inode;
+	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		unsigned long inode;
-		ssize_t len;
-
-		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
-		len = readlink(link, target, sizeof(target) - 1);
-		target[len > 0 ? len : 0] = 0;
-		if (sscanf(target, "socket:[%lu]", &inode) == 1)
-			add_owner(owners, inode, unit, pid);
-	}
-	if (dir)
-		closedir(dir);
+	while (fds_next_socket(dir, &fd, &inode))
+		add_owner(owners, inode, unit, pid);
 }
 
 static int compare(const void *a, const void *b)

@@ -3,6 +3,7 @@
 #ifndef PRAM_SERVICES_SERVICE_H
 #define PRAM_SERVICES_SERVICE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,6 +103,12 @@ int criu_run(const struct criu_run *run, char **why);
 char *criu_first_error(int logs, const char *name);
 
 /* ---- sockets of tasks -------------------------------------------------- */
+
+/* The descriptors of a task, for fds_next_socket(); NULL if they cannot be looked at. */
+DIR *fds_open(pid_t pid);
+
+/* The next one that is a socket. Return: false if there is none; then @dir is closed, too. */
+bool fds_next_socket(DIR *dir, int *fd, unsigned long *inode);
 
 /**
  * sockets_look() - which TCP sockets have these tasks?

@@ -23,29 +23,18 @@ struct inodes {
 
 static void add_inodes(struct inodes *inodes, pid_t pid)
 {
-	char path[64], link[64 + 256], target[64];
-	struct dirent *entry;
-	DIR *dir;
+	DIR *dir = fds_open(pid);
+	unsigned long inode;
+	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		unsigned long inode, *more;
-		ssize_t len;
+	while (fds_next_socket(dir, &fd, &inode)) {
+		unsigned long *more = reallocarray(inodes->all, inodes->nr + 1, sizeof(*more));
 
-		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
-		len = readlink(link, target, sizeof(target) - 1);
-		target[len > 0 ? len : 0] = 0;
-		if (sscanf(target, "socket:[%lu]", &inode) != 1)
-			continue;
-		more = reallocarray(inodes->all, inodes->nr + 1, sizeof(*more));
 		if (!more)
-			break;
+			continue;
 		inodes->all = more;
 		more[inodes->nr++] = inode;
 	}
-	if (dir)
-		closedir(dir);
 }
 
 static bool has_inode(const struct inodes *inodes, unsigned long inode)
