@@ -132,20 +132,21 @@ static void put_podman(void)
 	setenv("PATH", ".:/usr/bin:/bin", 1);
 }
 
+static int setup(void **state)
+{
+	if (test_enter_scratch(state))
+		return -1;
+	put_podman();
+	dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0;
+}
+
 int main(void)
 {
-	char scratch[] = "/tmp/test-progress.XXXXXX", command[64];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_told),
 	};
-	int ret;
 
-	if (!mkdtemp(scratch) || chdir(scratch))
-		return 1;
-	put_podman();
-	dir = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ret = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -r %s", scratch);
-	return system(command) ? 1 : ret;
+	return cmocka_run_group_tests(tests, setup, test_leave_scratch);
 }

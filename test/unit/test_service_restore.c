@@ -782,12 +782,6 @@ int main(void)
 		TEST(test_release),
 		TEST(test_release_early),
 	};
-	char scratch[] = "/tmp/pram-test-restore-XXXXXX", remove[64];
-	int failed;
 
-	if (!mkdtemp(scratch) || chdir(scratch))
-		return 1;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(remove, sizeof(remove), "rm -rf %s", scratch);
-	return system(remove) || failed;
+	return cmocka_run_group_tests(tests, test_enter_scratch, test_leave_scratch);
 }

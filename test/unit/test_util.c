@@ -36,6 +36,23 @@ int test_teardown(void **state)
 	return 0;
 }
 
+static char scratch[] = "/tmp/pram-test-XXXXXX";
+
+int test_enter_scratch(void **state)
+{
+	(void)state;
+	return !mkdtemp(scratch) || chdir(scratch) ? -1 : 0;
+}
+
+int test_leave_scratch(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", scratch);
+	return system(command);
+}
+
 int test_dev(void)
 {
 	return dev;

@@ -22,7 +22,11 @@
 int test_setup(void **state);
 int test_teardown(void **state);
 
-/* A test with these two. */
+/* The same for all tests of a program: an empty directory that they run in. */
+int test_enter_scratch(void **state);
+int test_leave_scratch(void **state);
+
+/* A test with the first two. */
 #define pram_unit_test(f)	cmocka_unit_test_setup_teardown(f, test_setup, test_teardown)
 
 /* The device; closed by test_teardown(). */
