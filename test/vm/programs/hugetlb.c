@@ -198,23 +198,6 @@ static bool write_fails(char *mem)
 
 /* --- nodes of it --- */
 
-static int adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr,
-		      uint64_t *pages)
-{
-	struct pram_ioctl_adopt_file arg = {
-		.size = sizeof(arg),
-		.fd = fd,
-		.nr_ranges = nr,
-		.ranges = (uintptr_t)ranges,
-		.pages = ~0ULL,
-	};
-	int ret = ioctl(stream, PRAM_IOCTL_ADOPT_FILE, &arg) ? -errno : 0;
-
-	if (pages)
-		*pages = arg.pages;
-	return ret;
-}
-
 /* Holes, parts of huge pages, errors. */
 static void case_ranges(void)
 {

@@ -96,6 +96,19 @@ void expect_owned(void *mem, size_t nr, uint64_t seed)
 	free(was);
 }
 
+void expect_maps(enum kind kind, const uint64_t *from)
+{
+	struct counters before = counters_now();
+	int stream = load_pages(NODE, PRAM_LOAD_MAP);
+	char *mem = load_in(stream, NR, kind);
+
+	counted(&before, { "mapped", NR });
+	expect(!from || same_frames(0, mem, NR, from) == NR);
+	commit(stream);
+	expect_owned(mem, NR, 1);
+	munmap(mem, NR * PAGE);
+}
+
 /* --- */
 
 static void case_finished(void)
@@ -286,14 +299,7 @@ static void case_aborted(void)
 		munmap(again, NR * PAGE);
 
 		/* Again, when nobody has it: as the first time. */
-		before = counters_now();
-		stream = load_pages(NODE, PRAM_LOAD_MAP);
-		again = load_in(stream, NR, kind);
-		counted(&before, { "mapped", NR });
-		expect(same_frames(0, again, NR, pfns) == NR);
-		commit(stream);
-		expect_owned(again, NR, 1);
-		munmap(again, NR * PAGE);
+		expect_maps(kind, pfns);
 	}
 }
 
@@ -310,22 +316,13 @@ static void child_loads(void *arg)
 static void case_killed(void)
 {
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
-		struct counters before;
 		struct pram_node_stat stat;
-		char *mem;
-		int stream;
 
 		make_node(NODE, NR, kind);
 		expect(in_child(child_loads, &kind) == SIGKILL);
 		expect(!pram_stat(dev, NODE, &stat) && stat.state == PRAM_NODE_READY);
 		expect(node_filled(NODE, NR, 1));
-		before = counters_now();
-		stream = load_pages(NODE, PRAM_LOAD_MAP);
-		mem = load_in(stream, NR, kind);
-		counted(&before, { "mapped", NR });
-		commit(stream);
-		expect_owned(mem, NR, 1);
-		munmap(mem, NR * PAGE);
+		expect_maps(kind, pfns);
 	}
 }
 
@@ -574,20 +571,12 @@ static void case_checksums(void)
 	for (enum kind kind = SMALL; kind < NR_KINDS; kind++) {
 		int stream = save_pages(NODE, PRAM_SAVE_CHECKSUM);
 		char *mem = memory(NR, kind, 1);
-		struct counters before;
 
 		frames(0, mem, NR, pfns);
 		append(stream, mem, NR);
 		commit(stream);
 		munmap(mem, NR * PAGE);
-		before = counters_now();
-		stream = load_pages(NODE, PRAM_LOAD_MAP);
-		mem = load_in(stream, NR, kind);
-		counted(&before, { "mapped", NR });
-		expect(same_frames(0, mem, NR, pfns) == NR);
-		commit(stream);
-		expect_owned(mem, NR, 1);
-		munmap(mem, NR * PAGE);
+		expect_maps(kind, pfns);
 	}
 }
 

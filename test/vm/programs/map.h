@@ -33,6 +33,9 @@ void touch(void *mem, size_t nr);
 /* Memory that was finished: it is the task's, and written to in place. */
 void expect_owned(void *mem, size_t nr, uint64_t seed);
 
+/* All of NODE is mapped by a load, as fill(1) has made it, by these frames if not NULL, and is owned then. */
+void expect_maps(enum kind kind, const uint64_t *from);
+
 /* --- cases --- */
 
 void case_places(void);

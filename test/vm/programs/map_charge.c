@@ -118,9 +118,7 @@ void case_memcg(void)
 	for (int i = SMALL; i <= NR_KINDS; i++) {
 		void (*const source)(void *arg) = i < NR_KINDS ? child_source : child_fresh;
 		enum kind kind = i < NR_KINDS ? (enum kind)i : SMALL;
-		struct counters before;
-		char *mem;
-		int stream, status;
+		int status;
 
 		expect(in_child(source, &kind) == 0);
 		expect(in_child(child_charged, &kind) == 0);
@@ -136,13 +134,7 @@ void case_memcg(void)
 		status = in_child(child_too_much, &kind);
 		expect(status == 0 || status == SIGKILL);
 		expect(node_filled(NODE, NR, 1));
-		before = counters_now();
-		stream = load_pages(NODE, PRAM_LOAD_MAP);
-		mem = load_in(stream, NR, kind);
-		counted(&before, { "mapped", NR });
-		commit(stream);
-		expect_owned(mem, NR, 1);
-		munmap(mem, NR * PAGE);
+		expect_maps(kind, NULL);
 	}
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), CGROUPS "/%s", names[i]);

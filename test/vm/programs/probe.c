@@ -472,6 +472,23 @@ int adopt_range(int stream, int pidfd, const void *mem, size_t nr)
 	return ret;
 }
 
+int adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr,
+	       uint64_t *pages)
+{
+	struct pram_ioctl_adopt_file arg = {
+		.size = sizeof(arg),
+		.fd = fd,
+		.nr_ranges = nr,
+		.ranges = (uintptr_t)ranges,
+		.pages = ~0ULL,
+	};
+	int ret = ioctl(stream, PRAM_IOCTL_ADOPT_FILE, &arg) ? -errno : 0;
+
+	if (pages)
+		*pages = arg.pages;
+	return ret;
+}
+
 int self_pidfd(void)
 {
 	int fd = syscall(SYS_pidfd_open, getpid(), 0);

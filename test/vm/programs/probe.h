@@ -192,6 +192,10 @@ int adopt(int stream, int pidfd, const struct pram_range *ranges, size_t nr,
 	  uint64_t *pages);
 int adopt_range(int stream, int pidfd, const void *mem, size_t nr);
 
+/* PRAM_IOCTL_ADOPT_FILE. Return: 0 or -errno; *@pages is set if not NULL. */
+int adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr,
+	       uint64_t *pages);
+
 /* A pidfd of this process, made once. */
 int self_pidfd(void);
 

@@ -65,10 +65,6 @@ struct object object(enum sort sort, size_t nr, uint64_t seed);
 /* How many of the object's pages have the frames in @pfns? */
 size_t object_same(const struct object *obj, const uint64_t *pfns);
 
-/* PRAM_IOCTL_ADOPT_FILE. Return: 0 or -errno; *@pages is set if not NULL. */
-int adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr,
-	       uint64_t *pages);
-
 /* Pages of an object, appended to a stream. */
 void append_file(int stream, const struct object *obj, size_t first, size_t nr);
 

@@ -26,6 +26,18 @@ static void load_object(int stream, struct object *obj)
 	expect(done == obj->nr * PAGE);
 }
 
+/* The same by a stream of its own, into a new object that takes all of its frames. */
+static int load_new(enum sort sort, size_t nr, struct object *obj, struct counters *before)
+{
+	int stream = load_pages(NODE, PRAM_LOAD_MAP);
+
+	*obj = object_new(sort, nr);
+	*before = counters_now();
+	load_object(stream, obj);
+	counted(before, { "inserted", nr });
+	return stream;
+}
+
 void case_load(void)
 {
 	for (enum sort sort = ANON; sort < NR_SORTS; sort++) {
@@ -41,11 +53,7 @@ void case_load(void)
 		object_end(&obj);
 
 		/* Given up: whatever was written, the node is whole. */
-		stream = load_pages(NODE, PRAM_LOAD_MAP);
-		obj = object_new(sort, nr);
-		before = counters_now();
-		load_object(stream, &obj);
-		counted(&before, { "inserted", nr });
+		stream = load_new(sort, nr, &obj, &before);
 		expect(object_same(&obj, pfns) == nr && object_filled(&obj, 1));
 		fill(obj.mem, nr, 2);
 		counted(&before, { "inserted", nr }, { "copied_on_touch", nr });
@@ -54,21 +62,14 @@ void case_load(void)
 		object_end(&obj);
 
 		/* Tried again, and given up while somebody still has the file. */
-		stream = load_pages(NODE, PRAM_LOAD_MAP);
-		obj = object_new(sort, nr);
-		before = counters_now();
-		load_object(stream, &obj);
-		counted(&before, { "inserted", nr });
+		stream = load_new(sort, nr, &obj, &before);
 		close(stream);
 		fill(obj.mem, nr, 3);
 		expect(node_filled(NODE, nr, 1) && filled(obj.mem, nr, 3));
 		object_end(&obj);
 
 		/* And for good: the frames are the file's now. */
-		stream = load_pages(NODE, PRAM_LOAD_MAP);
-		obj = object_new(sort, nr);
-		before = counters_now();
-		load_object(stream, &obj);
+		stream = load_new(sort, nr, &obj, &before);
 		/* What is read a second time is there. */
 		load_object(stream, &obj);
 		counted(&before, { "inserted", nr });

@@ -178,23 +178,6 @@ size_t object_same(const struct object *obj, const uint64_t *pfns)
 
 /* --- nodes of it --- */
 
-int adopt_file(int stream, int fd, const struct pram_range *ranges, size_t nr,
-	       uint64_t *pages)
-{
-	struct pram_ioctl_adopt_file arg = {
-		.size = sizeof(arg),
-		.fd = fd,
-		.nr_ranges = nr,
-		.ranges = (uintptr_t)ranges,
-		.pages = ~0ULL,
-	};
-	int ret = ioctl(stream, PRAM_IOCTL_ADOPT_FILE, &arg) ? -errno : 0;
-
-	if (pages)
-		*pages = arg.pages;
-	return ret;
-}
-
 void append_file(int stream, const struct object *obj, size_t first, size_t nr)
 {
 	struct pram_range range = { first * PAGE, nr * PAGE };
