@@ -14,7 +14,7 @@
  * of its own. "save" leaves nodes to be loaded after a kexec, and what is to be
  * known of them in FILE; "verify" loads them. "sleep" frees a node of MIB while
  * somebody looks at it and somebody else sleeps in the middle of a read, writes
- * FILE, and sleeps, too.
+ * FILE, and sleeps, too. TWICE_ROUNDS (5) is how often two of them want the same pages at once.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -196,9 +196,10 @@ static void *half_main(void *arg)
 /* Two want the same pages, at the same time and at different places: one gets copies. */
 static void case_twice_at_once(void)
 {
+	const char *rounds = getenv("TWICE_ROUNDS");
 	long anon = anon_kb();
 
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < (rounds ? atoi(rounds) : 5); round++) {
 		struct half halves[2];
 		int stream;
 
