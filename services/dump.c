@@ -41,6 +41,7 @@
 struct dump {
 	const char		*unit;
 	bool			tries;		/* it runs on, and nothing is kept */
+	uint64_t		start;		/* of the blackout, in ns */
 	pid_t			pid;
 	int			dev;
 	struct json_object	*record;
@@ -412,6 +413,8 @@ static int wait_for_links(struct dump *d)
 	/* As a rule it is one of them; the drop-in may be there by other means. */
 	if (self < nr && !d->tries && hold(units, nr))
 		say(LOG_WARNING, d->unit, "requests can't be held off: one that another service has not answered yet may keep it from being dumped");
+	/* From here on nobody elsewhere gets an answer. */
+	d->start = now_ns();
 	for (unsigned int n = 0; self < nr; n++) {
 		links_look(units, nr, self, d->external, &links);
 		if ((!links.own && !links.others) || n >= LINKS_MS / PAUSE_MS)
@@ -451,8 +454,6 @@ static int run_criu(struct dump *d, const char *name)
 static int run(struct dump *d)
 {
 	const bool lock = in_our_net(d->pid);
-	/* From here on nobody elsewhere gets an answer. */
-	const uint64_t start = now_ns();
 	int ret = wait_for_links(d);
 
 	if (ret)
@@ -464,7 +465,7 @@ static int run(struct dump *d)
 		lock_remove(d->unit);
 		return ret;
 	}
-	json_object_object_add(d->record, "frozen_ns", json_object_new_uint64(start));
+	json_object_object_add(d->record, "frozen_ns", json_object_new_uint64(d->start));
 	json_object_object_add(d->record, "dumped_ns", json_object_new_uint64(now_ns()));
 	if (lock)
 		note_lock(d);
@@ -480,7 +481,7 @@ static int run(struct dump *d)
 	mark_remove(TRIED_DIR, d->unit);
 	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
 	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; a message that it was killed refers to this",
-	    (now_ns() - start) / 1000000, d->pid);
+	    (now_ns() - d->start) / 1000000, d->pid);
 	return 0;
 }
 

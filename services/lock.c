@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
@@ -57,17 +58,27 @@ int nft_run(const char *commands, char **output)
 #define NEW_TABLE_MAX	sizeof("inet PRAM-01234567")
 /* How long to wait for handshakes that have begun, and accept(2): a packet that was lost comes again after a second. */
 #define HANDSHAKE_MS	1000
-/* Before all services' requests are held off it costs nobody anything. */
+/* Before all services' requests are held off those who have a connection are served meanwhile. */
 #define HOLD_HANDSHAKE_MS	3000
-#define PAUSE_MS	10
+#define PAUSE_US	10000
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
 
 /* Those who were about to connect to @ports (%NULL: to any) do so, when no others can begin. */
 static void wait_for_handshakes(pid_t pid, struct json_object *ports, unsigned int ms)
 {
+	const int64_t end = monotonic_ms() + ms;
+
 	/* A packet may have passed the rules, and not be in a table yet. */
 	do
-		usleep(PAUSE_MS * 1000);
-	while (sockets_connect(pid, ports) && (ms -= PAUSE_MS));
+		usleep(PAUSE_US);
+	while (sockets_connect(pid, ports) && monotonic_ms() < end);
 }
 
 static void new_table_name(const char *unit, char name[NEW_TABLE_MAX])
@@ -153,7 +164,7 @@ bool hold_is_over(void)
 }
 
 /* Adds them to one of the table's sets, in one step; if they are there, their time begins anew. */
-static int hold_add_to(const char *set, struct json_object *ports, bool make)
+static int hold_add_to(const char *set, struct json_object *ports)
 {
 	_cleanup_free_ char *commands = NULL;
 	size_t size;
@@ -162,8 +173,8 @@ static int hold_add_to(const char *set, struct json_object *ports, bool make)
 	out = open_memstream(&commands, &size);
 	if (!out)
 		return -ENOMEM;
-	/* First nobody begins to connect, then nothing comes. */
-	if (make)
+	/* In the second step, too: somebody may have flushed all rules meanwhile. */
+	if (hold_is_over())
 		fputs("add table " HOLD_TABLE "\n"
 		      "add set " HOLD_TABLE " connecting { type inet_service; flags timeout; }\n"
 		      "add set " HOLD_TABLE " ports { type inet_service; flags timeout; }\n"
@@ -186,17 +197,17 @@ static int hold_add_to(const char *set, struct json_object *ports, bool make)
 int hold_add(struct json_object *ports)
 {
 	_cleanup_close_ int fd = -1;
-	int ret;
 
 	if (!json_object_array_length(ports))
 		return 0;
-	/* Another one that adds them waits, too: until no handshake is lost by what it does. */
 	fd = hold_begin();
-	ret = hold_add_to("connecting", ports, hold_is_over());
-	if (ret)
-		return ret;
-	wait_for_handshakes(getpid(), ports, HOLD_HANDSHAKE_MS);
-	return hold_add_to("ports", ports, false);
+	/*
+	 * First nobody begins to connect, then nothing comes. Who finds the table has no handshake to wait
+	 * for: its last packet would not come through.
+	 */
+	if (hold_is_over() && !hold_add_to("connecting", ports))
+		wait_for_handshakes(getpid(), ports, HOLD_HANDSHAKE_MS);
+	return hold_add_to("ports", ports);
 }
 
 void hold_end(void)
