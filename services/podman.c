@@ -59,20 +59,26 @@ static char *read_memfd(int fd)
 	return text;
 }
 
-/* podman has "Error: " before what it says last. */
+/*
+ * podman has "Error: " before what it says last. Where its runtime has failed that is only the command, in
+ * backticks: why is what the runtime said just before.
+ */
 static void take_error(int fd, char error[CONTAINER_ERROR_MAX])
 {
 	_cleanup_free_ char *text = read_memfd(fd);
-	char *last = text, *line;
+	char *last = NULL, *before = NULL, *line;
 
-	snprintf(error, CONTAINER_ERROR_MAX, "podman does not say why");
 	for (char *rest = text; text && (line = strsep(&rest, "\n")); ) {
-		if (*line)
-			last = line;
+		if (!*line)
+			continue;
+		before = last;
+		last = line;
 	}
-	if (last && *last)
-		snprintf(error, CONTAINER_ERROR_MAX, "%s",
-			 strncmp(last, "Error: ", 7) ? last : last + 7);
+	if (last && before && !strncmp(last, "Error: `", 8))
+		last = before;
+	if (last && !strncmp(last, "Error: ", 7))
+		last += 7;
+	snprintf(error, CONTAINER_ERROR_MAX, "%s", last ?: "podman does not say why");
 }
 
 /* 0, -ETIMEDOUT, or -ECANCELED if we were told to end. What it has started is in its process group. */
