@@ -611,6 +611,51 @@ static void test_restore_ranges(struct kunit *test)
 	}
 }
 
+/* Each zone gets back what is its own, in whatever order they come. */
+static void test_restore_zones(struct kunit *test)
+{
+	const unsigned int order = ilog2(BITS_PER_LONG);
+	struct page *low = alloc_pages(GFP_KERNEL | __GFP_DMA32, order);
+	struct page *high = alloc_pages(GFP_KERNEL, order);
+	unsigned long low_managed, high_managed;
+
+	KUNIT_ASSERT_NOT_NULL(test, low);
+	KUNIT_ASSERT_NOT_NULL(test, high);
+	if (page_zone(low) == page_zone(high)) {
+		__free_pages(low, order);
+		__free_pages(high, order);
+		kunit_skip(test, "all memory is below 4 GiB");
+	}
+	low_managed = zone_managed_pages(page_zone(low));
+	high_managed = zone_managed_pages(page_zone(high));
+	split_page(low, order);
+	split_page(high, order);
+	for (int i = 0; i < 8; i++) {
+		kho_test_hand_over(page_to_pfn(low) + i, 0);
+		kho_test_hand_over(page_to_pfn(high) + i, 0);
+	}
+	{
+		const struct kho_range ranges[] = {
+			{ page_to_pfn(low), 0x07, 0 }, { page_to_pfn(high), 0x01, 0 },
+			{ page_to_pfn(high), 0xf0, 0 }, { page_to_pfn(low), 0x80, 0 },
+			/* The last one was restored before. */
+			{ page_to_pfn(high), 0x0e, 0 }, { page_to_pfn(low), 0x78, 0 },
+			{ page_to_pfn(high), 0x0e, 0 },
+		};
+
+		KUNIT_EXPECT_EQ(test, 4, kho_restore_ranges(ranges, 4));
+		KUNIT_EXPECT_EQ(test, low_managed - 4, zone_managed_pages(page_zone(low)));
+		KUNIT_EXPECT_EQ(test, high_managed - 3, zone_managed_pages(page_zone(high)));
+		KUNIT_EXPECT_EQ(test, 2, kho_restore_ranges(ranges + 4, 3));
+	}
+	KUNIT_EXPECT_EQ(test, low_managed, zone_managed_pages(page_zone(low)));
+	KUNIT_EXPECT_EQ(test, high_managed, zone_managed_pages(page_zone(high)));
+	for (int i = 0; i < 1 << order; i++) {
+		__free_page(low + i);
+		__free_page(high + i);
+	}
+}
+
 static struct kunit_case pram_frames_cases[] = {
 	KUNIT_CASE(test_boot_memory),
 	KUNIT_CASE(test_frames_again),
@@ -620,6 +665,7 @@ static struct kunit_case pram_frames_cases[] = {
 	KUNIT_CASE(test_frame_runs),
 	KUNIT_CASE(test_near),
 	KUNIT_CASE(test_restore_ranges),
+	KUNIT_CASE(test_restore_zones),
 	KUNIT_CASE(test_many_holders),
 	{}
 };
