@@ -14,7 +14,7 @@
  * of its own. "save" leaves nodes to be loaded after a kexec, and what is to be
  * known of them in FILE; "verify" loads them. "sleep" frees a node of MIB while
  * somebody looks at it and somebody else sleeps in the middle of a read, writes
- * FILE, and sleeps, too. TWICE_ROUNDS (5) is how often two of them want the same pages at once.
+ * FILE, and sleeps, too. TWICE_ROUNDS (3) is how often two of them want the same pages at once.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -199,7 +199,7 @@ static void case_twice_at_once(void)
 	const char *rounds = getenv("TWICE_ROUNDS");
 	long anon = anon_kb();
 
-	for (int round = 0; round < (rounds ? atoi(rounds) : 5); round++) {
+	for (int round = 0; round < (rounds ? atoi(rounds) : 3); round++) {
 		struct half halves[2];
 		int stream;
 

@@ -273,9 +273,17 @@ static void siblings_end(void)
 /* Have memory management move, split and reclaim what they share. */
 static void trouble_siblings(void)
 {
+	const char *const split = "/sys/kernel/debug/split_huge_pages";
+
 	write_text("/proc/sys/vm/compact_memory", "1");
-	if (!access("/sys/kernel/debug/split_huge_pages", W_OK))
-		write_text("/sys/kernel/debug/split_huge_pages", "1");
+	for (size_t i = 0; i < NR_SIBLINGS && !access(split, W_OK); i++) {
+		char range[64];
+
+		/* All of the memory would be searched for "1", which takes seconds. */
+		snprintf(range, sizeof(range), "%d,%#lx,%#lx", siblings[i].pid,
+			 (unsigned long)siblings[i].mem, (unsigned long)(siblings[i].mem + NR * PAGE));
+		write_text(split, range);
+	}
 	siblings_do(SIBLING_PAGES_OUT);
 	siblings_do(SIBLING_CHECKS);
 }
