@@ -206,7 +206,7 @@ static void expect_file(char *path, const struct pram_place_root *root, int stat
 /* criu has run in another mount namespace: of a service's sandbox, say. Its paths mean something else here. */
 static void test_check_loss_of_files_elsewhere(void **state)
 {
-	static const char gone[] = ", in memory that a kexec destroys, of a mount namespace that is gone";
+	static const char gone[] = ", in memory that a kexec destroys; its mount namespace is gone or not visible";
 	char dir[] = "/var/tmp/pram-test-XXXXXX";
 	struct pram_place_root root, unknown = { 0 };
 	struct statfs fs;
