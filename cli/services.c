@@ -133,7 +133,7 @@ static void look_at_links(const struct pram_tasks *tasks, struct json_object *ob
 	}
 	if (again.own && again.pid == first.pid && again.peer == first.peer) {
 		found = links_text(&first);
-		text = output_format("%s: it can't be dumped while that is there", found ?: "");
+		text = output_format("%s: it can't be dumped while this connection is open", found ?: "");
 		add_obstacle(obstacles, text);
 	}
 	json_object_put(external);

@@ -609,7 +609,7 @@ static void test_links(void **state)
 	assert_true(fd >= 0);
 	run("check", "--services", NULL);
 	if (!strstr(output, "has a connection by a unix socket, ") || !strstr(output, address.sun_path) ||
-	    !strstr(output, "; it can't be dumped while that is there"))
+	    !strstr(output, "; it can't be dumped while this connection is open"))
 		fail_msg("\"%s\" should name the connection", output);
 	kill(client, SIGKILL);
 	close(fd);
