@@ -380,8 +380,8 @@ static void check_machine(struct check *check)
 	/* What is restored has no entry in its table. */
 	if (loose && !strcmp(loose, "0"))
 		check_add(check, "connection tracking", CHECK_UNKNOWN,
-			  "ignores connections whose start it has not seen",
-			  "if rules accept only established connections, kept ones are cut: set net.netfilter.nf_conntrack_tcp_loose=1");
+			  "does not recognize kept connections",
+			  "rules that accept only established connections drop them: set net.netfilter.nf_conntrack_tcp_loose=1");
 }
 
 enum pramctl_exit pramctl_check_services(const struct pramctl_args *args)
