@@ -143,7 +143,7 @@ static const char *started_by(const struct unit *unit, bool *anew)
 		pramctl_error("%s: a unit that runs podman must have one ExecStart=, 'podman start NAME' or 'podman run'",
 			      unit->id);
 	else if (line.unknown)
-		pramctl_error("%s: its 'podman %s' has %s, which is not known here, so that it is unclear where podman's options end: write an option of podman's as one word, with '=', and a variable as ${NAME}",
+		pramctl_error("%s: its 'podman %s' has the unknown option %s: write it as --option=VALUE, a variable as ${NAME}",
 			      unit->id, verb, line.unknown);
 	else if (!*anew && !forking)
 		pramctl_error("%s: it runs 'podman start', and is not Type=forking with PIDFile=, as 'podman generate systemd' writes it",

@@ -849,7 +849,7 @@ static void test_container_made_anew(void **state)
 	/* Whose image that is nobody can say. */
 	run_it[6] = "--brand-new";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
-	assert_non_null(strstr(output, "has --brand-new, which is not known here"));
+	assert_non_null(strstr(output, "has the unknown option --brand-new: write it as --option=VALUE"));
 	run_it[6] = "--rmi";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
 	assert_non_null(strstr(output, "has --rmi"));
