@@ -152,7 +152,7 @@ static const char *started_by(const struct unit *unit, bool *anew)
 		pramctl_error("%s: its 'podman run' needs --detach, --name, and --sdnotify=conmon in a unit of Type=notify or a PIDFile= in one of Type=forking, as quadlets and 'podman generate systemd --new' have it",
 			      unit->id);
 	else if (*anew && podman_line_is(&line, "--rmi", 0))
-		pramctl_error("%s: its 'podman run' has --rmi, by which podman removes the container when it ends, and checkpoints it to an archive only: leave that out",
+		pramctl_error("%s: podman can checkpoint a container with --rmi to an archive only: remove --rmi from its 'podman run'",
 			      unit->id);
 	else if (*anew && prepares_by_podman(unit))
 		pramctl_error("%s: its ExecStartPre= calls podman, which might remove the container that is to be restored: let 'podman run --replace' do that",

@@ -852,7 +852,7 @@ static void test_container_made_anew(void **state)
 	assert_non_null(strstr(output, "has the unknown option --brand-new: write it as --option=VALUE"));
 	run_it[6] = "--rmi";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_FAILED);
-	assert_non_null(strstr(output, "has --rmi"));
+	assert_non_null(strstr(output, "with --rmi to an archive only"));
 	run_it[6] = "--rm";
 	/* What restarting it does not change. */
 	put_container("\"private\"", "\"host\"");
