@@ -246,7 +246,7 @@ enum pramctl_exit containers_enable_unit(const struct pramctl_args *args, const 
 		printf("%s will be kept across the next kexec, with its container %s\n", unit->id,
 		       anew ? operand : c.name);
 	if (!status && restart)
-		printf("The container that runs now cannot be: run 'systemctl restart %s'\n", unit->id);
+		printf("The running container cannot be kept: run 'systemctl restart %s'\n", unit->id);
 out:
 	container_free(&c);
 	return status;
