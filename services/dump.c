@@ -412,7 +412,7 @@ static int wait_for_links(struct dump *d)
 		self++;
 	/* As a rule it is one of them; the drop-in may be there by other means. */
 	if (self < nr && !d->tries && hold(units, nr))
-		say(LOG_WARNING, d->unit, "requests can't be held off: one that another service has not answered yet may keep it from being dumped");
+		say(LOG_WARNING, d->unit, "requests can't be held off: a request between two services may still be open, and prevent the dump");
 	/* From here on nobody elsewhere gets an answer. */
 	d->start = now_ns();
 	for (unsigned int n = 0; self < nr; n++) {
