@@ -480,7 +480,7 @@ static int run(struct dump *d)
 	/* That of this checkpoint is still to come, even in this boot, if the kexec is called off. */
 	mark_remove(TRIED_DIR, d->unit);
 	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
-	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; a message that it was killed refers to this",
+	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; systemd will report it as killed: that is this dump",
 	    (now_ns() - d->start) / 1000000, d->pid);
 	return 0;
 }
