@@ -251,7 +251,7 @@ static int look_for_waiter(struct restore *r, const char **why)
 		*why = error;
 		return 0;
 	}
-	*why = "pram-exec does not run in its sandbox: is the drop-in of 'pramctl enable' as it was written?";
+	*why = "pram-exec does not run in its sandbox: has the drop-in of 'pramctl enable' been changed?";
 	r->waiter = find_waiter(r->loaded.control_group ?: "");
 	r->waiter_fd = r->waiter ? pidfd_open(r->waiter, 0) : -1;
 	if (r->waiter_fd >= 0)
