@@ -412,7 +412,7 @@ static int run(struct restore *r, char **why)
 	if (!ret) {
 		ret = take_sockets(r, args, &nr, fds, &criu.nr_fds);
 		if (ret)
-			set_why(why, ret, "systemd does not listen for it on what it did: is its socket unit as it was?");
+			set_why(why, ret, "systemd does not listen on the same sockets as before: has its socket unit changed?");
 	}
 	if (!ret)
 		ret = criu_run(&criu, why);
