@@ -383,7 +383,7 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s, with which criu does not load PRAM's plugin: " CONTAINER_CONFIG " has the lines for that",
 		    c->config);
 	if (container_is_crun(c->runtime))
-		add(obstacles, "its runtime is crun, and no version of it was seen to take criu's options from that annotation: make it anew with --runtime " CONTAINER_CRUN ", or --runtime runc");
+		add(obstacles, "its runtime is crun, which ignores the annotation " CONTAINER_ANNOTATION ": create it again with --runtime " CONTAINER_CRUN ", or --runtime runc");
 	if (c->auto_remove)
 		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
 	if (*c->pod && unit)
