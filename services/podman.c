@@ -387,7 +387,7 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 	if (c->auto_remove)
 		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
 	if (*c->pod && unit)
-		add(obstacles, "it is of a pod, which %s can't bring back: enable it as " CONTAINER_PREFIX "%s, and disable the pod's units",
+		add(obstacles, "it belongs to a pod, and unit %s can't restore that: enable it as " CONTAINER_PREFIX "%s, and disable the pod's units",
 		    unit, c->name);
 	if (!container_infra(c) && (!strncmp(c->network, "container:", 10) || !strncmp(c->network, "ns:", 3)))
 		add(obstacles, "--network %s: podman does not make that network anew; make it anew with one of its own",
