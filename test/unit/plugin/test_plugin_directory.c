@@ -84,7 +84,7 @@ static void test_foreign_directory(void **state)
 		skip();
 	own = criu_stub_set_images_dir(fd);
 	criu_stub_be_elsewhere();
-	expect_refused("which belongs to another mount namespace");
+	expect_refused("is not the directory given by -D or by RPC");
 	criu_stub_be_elsewhere();
 	expect_no_restore(-EINVAL, "set CRIU_PRAM_NAME for the dump and the restore");
 	setenv("CRIU_PRAM_NAME", "named", 1);
