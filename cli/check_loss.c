@@ -111,7 +111,7 @@ static void add_files_of(struct check *check, int dev, const char *name, uint64_
 	for (size_t i = 0; i < index->n_lost_file; i++) {
 		_cleanup_free_ char *found =
 			output_format("%s, in memory that a kexec destroys%s", index->lost_file[i],
-				      seer ? "" : ", of a mount namespace that is gone, or can't be seen from here");
+				      seer ? "" : "; its mount namespace is gone or not visible");
 
 		if (!seer || pram_file_is_lost(seer, index->lost_file[i]))
 			check_add(check, item, CHECK_LOST, found,

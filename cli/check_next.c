@@ -94,7 +94,7 @@ static bool areas_take(struct areas *areas, uint64_t size, uint64_t align, uint6
 /* Does it read what this kernel hands over? */
 static void add_formats(struct check *check, const struct kernel_image *image, bool needed)
 {
-	static const char remedy[] = "what is in PRAM would be lost: take a kernel that has the same";
+	static const char remedy[] = "what is in PRAM would be lost: take a kernel with the same format";
 	const char *root = check->args->root, *release = *image->release ? image->release : "it";
 	const enum check_status bad = needed ? CHECK_MISSING : CHECK_UNKNOWN;
 	_cleanup_free_ char *format = sysfile_read(root, "/sys/kernel/pram/format_version");
@@ -105,7 +105,7 @@ static void add_formats(struct check *check, const struct kernel_image *image, b
 		found = output_format("%s does not say whether it has PRAM", release);
 		check_add(check, ITEM_FORMATS, CHECK_UNKNOWN, found, "make sure that it has CONFIG_PRAM=y");
 	} else if (!image->format) {
-		found = output_format("%s does not say that it has PRAM", release);
+		found = output_format("%s has no PRAM, or one too old to name its format", release);
 		check_add(check, ITEM_FORMATS, bad, found, "take a kernel that has CONFIG_PRAM=y");
 	} else if (format && strtoul(format, NULL, 10) != image->format) {
 		found = output_format("%s reads format %" PRIu32 ", this kernel hands over format %s", release,

@@ -143,7 +143,7 @@ static const char *started_by(const struct unit *unit, bool *anew)
 		pramctl_error("%s: a unit that runs podman must have one ExecStart=, 'podman start NAME' or 'podman run'",
 			      unit->id);
 	else if (line.unknown)
-		pramctl_error("%s: its 'podman %s' has %s, which is not known here, so that it is unclear where podman's options end: write an option of podman's as one word, with '=', and a variable as ${NAME}",
+		pramctl_error("%s: its 'podman %s' has the unknown option %s: write it as --option=VALUE, a variable as ${NAME}",
 			      unit->id, verb, line.unknown);
 	else if (!*anew && !forking)
 		pramctl_error("%s: it runs 'podman start', and is not Type=forking with PIDFile=, as 'podman generate systemd' writes it",
@@ -152,7 +152,7 @@ static const char *started_by(const struct unit *unit, bool *anew)
 		pramctl_error("%s: its 'podman run' needs --detach, --name, and --sdnotify=conmon in a unit of Type=notify or a PIDFile= in one of Type=forking, as quadlets and 'podman generate systemd --new' have it",
 			      unit->id);
 	else if (*anew && podman_line_is(&line, "--rmi", 0))
-		pramctl_error("%s: its 'podman run' has --rmi, by which podman removes the container when it ends, and checkpoints it to an archive only: leave that out",
+		pramctl_error("%s: podman can checkpoint a container with --rmi to an archive only: remove --rmi from its 'podman run'",
 			      unit->id);
 	else if (*anew && prepares_by_podman(unit))
 		pramctl_error("%s: its ExecStartPre= calls podman, which might remove the container that is to be restored: let 'podman run --replace' do that",
@@ -246,7 +246,7 @@ enum pramctl_exit containers_enable_unit(const struct pramctl_args *args, const 
 		printf("%s will be kept across the next kexec, with its container %s\n", unit->id,
 		       anew ? operand : c.name);
 	if (!status && restart)
-		printf("The container that runs now cannot be: run 'systemctl restart %s'\n", unit->id);
+		printf("The running container cannot be kept: run 'systemctl restart %s'\n", unit->id);
 out:
 	container_free(&c);
 	return status;

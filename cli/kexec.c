@@ -84,7 +84,7 @@ static char *newest_kernel(const char *root)
 	if (nr >= 0)
 		free(entries);
 	if (!found)
-		pramctl_error("%s has no vmlinuz-VERSION that says that it has PRAM: install a kernel with CONFIG_PRAM=y, or name the file of one",
+		pramctl_error("no kernel in %s (vmlinuz-VERSION) has PRAM: install a kernel with CONFIG_PRAM=y, or name the file of one",
 			      dir);
 	return found;
 }

@@ -87,7 +87,7 @@ const struct pramctl_command pramctl_commands[] = {
 		pramctl_enable,
 	},
 	{
-		"disable", "UNIT...", "let a kexec restart services again", 1, SIZE_MAX,
+		"disable", "UNIT...", "stop keeping services across a kexec", 1, SIZE_MAX,
 		{ OPTION_ROOT },
 		pramctl_disable,
 	},

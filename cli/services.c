@@ -133,7 +133,7 @@ static void look_at_links(const struct pram_tasks *tasks, struct json_object *ob
 	}
 	if (again.own && again.pid == first.pid && again.peer == first.peer) {
 		found = links_text(&first);
-		text = output_format("%s: it can't be dumped while that is there", found ?: "");
+		text = output_format("%s: it can't be dumped while this connection is open", found ?: "");
 		add_obstacle(obstacles, text);
 	}
 	json_object_put(external);
@@ -380,8 +380,8 @@ static void check_machine(struct check *check)
 	/* What is restored has no entry in its table. */
 	if (loose && !strcmp(loose, "0"))
 		check_add(check, "connection tracking", CHECK_UNKNOWN,
-			  "ignores connections whose start it has not seen",
-			  "if rules accept only established connections, kept ones are cut: set net.netfilter.nf_conntrack_tcp_loose=1");
+			  "does not recognize kept connections",
+			  "rules that accept only established connections drop them: set net.netfilter.nf_conntrack_tcp_loose=1");
 }
 
 enum pramctl_exit pramctl_check_services(const struct pramctl_args *args)

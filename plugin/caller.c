@@ -66,7 +66,7 @@ static bool podman_packs(const char *args, size_t size, char *reason)
 		}
 		if (checkpoint && wants_archive(arg)) {
 			snprintf(reason, PRAM_CALLER_REASON_MAX,
-				 "podman was called with %.32s, and would make an archive without images: leave that out",
+				 "podman was called with %.32s, and would make an archive without images: leave that option out",
 				 arg);
 			return true;
 		}

@@ -113,8 +113,8 @@ const char *pram_restore_refused_option(void)
 static void log_files(void)
 {
 	if (pram_session_has_ordinary_images())
-		pr_err("the ordinary images in %s may be older and are not restored in its place: "
-		       "%s if they are what you want\n", restore.session.images_dir,
+		pr_err("the ordinary images in %s may be older and are not restored instead; "
+		       "to restore them, %s\n", restore.session.images_dir,
 		       restore.session.settings.files ? "restore without the plugin" :
 						"set CRIU_PRAM_FILES=yes");
 }

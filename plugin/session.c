@@ -85,8 +85,8 @@ static int set_name(struct pram_session *session)
 		return 0;
 	/* Whoever has opened it may have been anywhere. */
 	if (stat(session->images_dir, &st) || !is_images_dir(&st)) {
-		pr_err("here %s is not the images directory that criu was given, which belongs to "
-		       "another mount namespace: set CRIU_PRAM_NAME for the dump and the restore\n", session->images_dir);
+		pr_err("in criu's mount namespace %s is not the directory given by -D or by RPC: "
+		       "set CRIU_PRAM_NAME for the dump and the restore\n", session->images_dir);
 		return -EINVAL;
 	}
 	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));

@@ -412,7 +412,7 @@ static int wait_for_links(struct dump *d)
 		self++;
 	/* As a rule it is one of them; the drop-in may be there by other means. */
 	if (self < nr && !d->tries && hold(units, nr))
-		say(LOG_WARNING, d->unit, "requests can't be held off: one that another service has not answered yet may keep it from being dumped");
+		say(LOG_WARNING, d->unit, "requests can't be held off: a request between two services may still be open, and prevent the dump");
 	/* From here on nobody elsewhere gets an answer. */
 	d->start = now_ns();
 	for (unsigned int n = 0; self < nr; n++) {
@@ -480,7 +480,7 @@ static int run(struct dump *d)
 	/* That of this checkpoint is still to come, even in this boot, if the kexec is called off. */
 	mark_remove(TRIED_DIR, d->unit);
 	mark_write(ENV_DIR, d->unit, "PRAM_SERVICE=dumped\n");
-	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; a message that it was killed refers to this",
+	say(LOG_NOTICE, d->unit, "dumped into PRAM in %" PRIu64 " ms, process %d; systemd will report it as killed: that is this dump",
 	    (now_ns() - d->start) / 1000000, d->pid);
 	return 0;
 }

@@ -376,26 +376,26 @@ struct json_object *container_obstacles(const struct container *c, const char *u
 		return obstacles;
 	}
 	if (!*c->config)
-		add(obstacles, "it has no annotation " CONTAINER_ANNOTATION ": podman can't add that to a container that is there; make it anew, by 'podman rm' and 'podman run --annotation " CONTAINER_ANNOTATION "=" CONTAINER_CONFIG " ...'");
+		add(obstacles, "it has no annotation " CONTAINER_ANNOTATION ": podman can't add that to an existing container; create it again, by 'podman rm' and 'podman run --annotation " CONTAINER_ANNOTATION "=" CONTAINER_CONFIG " ...'");
 	else if (access(c->config, R_OK))
 		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s: %s", c->config, strerror(errno));
 	else if (!has_plugin(c->config))
 		add(obstacles, "its annotation " CONTAINER_ANNOTATION " names %s, with which criu does not load PRAM's plugin: " CONTAINER_CONFIG " has the lines for that",
 		    c->config);
 	if (container_is_crun(c->runtime))
-		add(obstacles, "its runtime is crun, and no version of it was seen to take criu's options from that annotation: make it anew with --runtime " CONTAINER_CRUN ", or --runtime runc");
+		add(obstacles, "its runtime is crun, which ignores the annotation " CONTAINER_ANNOTATION ": create it again with --runtime " CONTAINER_CRUN ", or --runtime runc");
 	if (c->auto_remove)
-		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; make it anew without");
+		add(obstacles, "it was made with --rm: podman checkpoints such a container to an archive only; create it again without --rm");
 	if (*c->pod && unit)
-		add(obstacles, "it is of a pod, which %s can't bring back: enable it as " CONTAINER_PREFIX "%s, and disable the pod's units",
+		add(obstacles, "it belongs to a pod, and unit %s can't restore that: enable it as " CONTAINER_PREFIX "%s, and disable the pod's units",
 		    unit, c->name);
 	if (!container_infra(c) && (!strncmp(c->network, "container:", 10) || !strncmp(c->network, "ns:", 3)))
-		add(obstacles, "--network %s: podman does not make that network anew; make it anew with one of its own",
+		add(obstacles, "--network %s: podman does not set up that network again; create the container again with its own network",
 		    c->network);
 	if (*c->userns)
-		add(obstacles, "it has a user namespace: criu can't restore one of podman's; make it anew without --userns");
+		add(obstacles, "it has a user namespace: criu can't restore one of podman's; create it again without --userns");
 	if (strcmp(c->pidns, "private"))
-		add(obstacles, "--pid %s: its pids may be taken in the next boot; make it anew without --pid", c->pidns);
+		add(obstacles, "--pid %s: its pids may be taken in the next boot; create it again without --pid", c->pidns);
 	if (*c->unit && (!unit || strcmp(c->unit, unit)))
 		add(obstacles, "%s runs it: enable that unit instead", c->unit);
 	return obstacles;

@@ -251,7 +251,7 @@ static int look_for_waiter(struct restore *r, const char **why)
 		*why = error;
 		return 0;
 	}
-	*why = "pram-exec does not run in its sandbox: is the drop-in of 'pramctl enable' as it was written?";
+	*why = "pram-exec does not run in its sandbox: has the drop-in of 'pramctl enable' been changed?";
 	r->waiter = find_waiter(r->loaded.control_group ?: "");
 	r->waiter_fd = r->waiter ? pidfd_open(r->waiter, 0) : -1;
 	if (r->waiter_fd >= 0)
@@ -412,7 +412,7 @@ static int run(struct restore *r, char **why)
 	if (!ret) {
 		ret = take_sockets(r, args, &nr, fds, &criu.nr_fds);
 		if (ret)
-			set_why(why, ret, "systemd does not listen for it on what it did: is its socket unit as it was?");
+			set_why(why, ret, "systemd does not listen on the same sockets as before: has its socket unit changed?");
 	}
 	if (!ret)
 		ret = criu_run(&criu, why);

@@ -206,7 +206,7 @@ static void expect_file(char *path, const struct pram_place_root *root, int stat
 /* criu has run in another mount namespace: of a service's sandbox, say. Its paths mean something else here. */
 static void test_check_loss_of_files_elsewhere(void **state)
 {
-	static const char gone[] = ", in memory that a kexec destroys, of a mount namespace that is gone";
+	static const char gone[] = ", in memory that a kexec destroys; its mount namespace is gone or not visible";
 	char dir[] = "/var/tmp/pram-test-XXXXXX";
 	struct pram_place_root root, unknown = { 0 };
 	struct statfs fs;
@@ -360,13 +360,13 @@ static void test_check_next(void **state)
 	put_file("sys/kernel/pram/kho_version", "kho-v4\n");
 	expect_next(&same, PRAMCTL_FAILED, "ok       next kernel's PRAM         7.4.1-a, format 1, kho-v4\n");
 	expect_next(&newer, PRAMCTL_FAILED,
-		    "missing  next kernel's PRAM         7.3 reads format 2, this kernel hands over format 1; what is in PRAM would be lost: ");
+		    "missing  next kernel's PRAM         7.3 reads format 2, this kernel hands over format 1; what is in PRAM would be lost: take a kernel with the same format");
 	expect_next(&other_kho, PRAMCTL_FAILED, "7.3 reads KHO's format kho-v5, this kernel hands over kho-v4; ");
-	expect_next(&none, PRAMCTL_FAILED, "missing  next kernel's PRAM         6.1.0-9-amd64 does not say that it has PRAM; take a kernel");
+	expect_next(&none, PRAMCTL_FAILED, "missing  next kernel's PRAM         6.1.0-9-amd64 has no PRAM, or one too old to name its format; take a kernel");
 	expect_next(&silent, PRAMCTL_FAILED, "unknown  next kernel's PRAM         7.3 does not say whether it has PRAM; ");
 	/* If nothing is to be handed over, a kernel without PRAM is as good as any. */
 	make_system("1\n", "1\n", "");
-	expect_next(&none, PRAMCTL_OK, "unknown  next kernel's PRAM         6.1.0-9-amd64 does not say that it has PRAM; ");
+	expect_next(&none, PRAMCTL_OK, "unknown  next kernel's PRAM         6.1.0-9-amd64 has no PRAM, or one too old to name its format; ");
 	/* One that ends in the middle of what it says. */
 	test_put_kernel(in_scratch("", "vmlinuz"), &same);
 	assert_int_equal(truncate(in_scratch("", "vmlinuz"), 1024 + 256 + 20), 0);

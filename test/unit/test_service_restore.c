@@ -526,7 +526,7 @@ static void test_lent(void **state)
 	assert_int_equal(service_restore(UNIT), 0);
 	assert_int_equal(inherited, 0);
 	assert_int_equal(waiter_ended(), 1);
-	assert_non_null(strstr(said, "systemd does not listen for it on what it did"));
+	assert_non_null(strstr(said, "systemd does not listen on the same sockets as before"));
 	free(text);
 }
 

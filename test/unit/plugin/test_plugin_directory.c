@@ -84,7 +84,7 @@ static void test_foreign_directory(void **state)
 		skip();
 	own = criu_stub_set_images_dir(fd);
 	criu_stub_be_elsewhere();
-	expect_refused("which belongs to another mount namespace");
+	expect_refused("is not the directory given by -D or by RPC");
 	criu_stub_be_elsewhere();
 	expect_no_restore(-EINVAL, "set CRIU_PRAM_NAME for the dump and the restore");
 	setenv("CRIU_PRAM_NAME", "named", 1);
@@ -130,7 +130,7 @@ static void test_ordinary_images(void **state)
 	fake_pram_fail_open(0);
 	/* It may be what was lost. */
 	fake_pram_set_totals(0, 1);
-	expect_no_restore(-ENODATA, "restore without the plugin if");
+	expect_no_restore(-ENODATA, "to restore them, restore without the plugin");
 	fake_pram_set_totals(0, 0);
 
 	assert_int_equal(plugin_init(CR_PLUGIN_STAGE__DUMP), 0);
