@@ -917,8 +917,9 @@ static const struct probe_case cases[] = {
 	CASE(places), CASE(misaligned), CASE(huge_places), CASE(locked),
 	CASE(userfaultfd), CASE(soft_dirty), CASE(memcg), CASE(rss),
 	CASE(namespace), CASE(checksums), CASE(copied), CASE(family),
-	CASE(siblings), CASE(replaced), CASE(race), CASE(rounds), CASE(errors),
-	{ "swap", case_swap, true },
+	CASE(replaced), CASE(race), CASE(rounds), CASE(errors),
+	/* With swap space they are tried harder; without it nothing else is. */
+	{ "siblings", case_siblings, true }, { "swap", case_swap, true },
 };
 
 int main(int argc, char **argv)

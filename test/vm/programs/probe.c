@@ -97,9 +97,6 @@ long smaps_field(pid_t pid, const void *mem, const char *name)
 
 /* --- memory --- */
 
-/* Emulated, all that this does counts: an addition for each word. */
-#define FILL_STEP	0x9e3779b97f4a7c15
-
 void fill(void *mem, size_t nr, uint64_t seed)
 {
 	uint64_t *word = mem, x = seed << 56;

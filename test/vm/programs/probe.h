@@ -81,7 +81,11 @@ extern long memory_kept_kb;
 /* The same, wherever its frames are: memory()'s are not in scratch areas. */
 void *any_memory(size_t nr, enum kind kind, uint64_t seed);
 
-/* Write to every byte what follows from @seed and the place in @mem. */
+/*
+ * Write to every byte what follows from @seed and the place in @mem: the words are @seed << 56 and
+ * once, twice, … FILL_STEP. Emulated, all that this does counts: an addition for each word.
+ */
+#define FILL_STEP	0x9e3779b97f4a7c15
 void fill(void *mem, size_t nr, uint64_t seed);
 
 /* Is every byte as fill() has made it? */
