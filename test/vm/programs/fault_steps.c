@@ -11,10 +11,12 @@
  * FAULT_LIST=FILE	append the name of each step to FILE, when it is reached
  * FAULT=STEP:ACTION	do ACTION at STEP
  * FAULT_HIT=FILE	what has been done, one line
+ * FAULT_FREEZER=DIR	a control group of version 2
  *
  *	kill-before	the process is killed before the step is done
  *	kill-after	or after it
  *	kill-both	of a dump: before it, and the criu that was started at the same moment
+ *	kill-frozen	as kill-before, when the tasks have been frozen by the control group of FAULT_FREEZER
  *	ENOMEM, ...	the step is not done, but returns this error
  *	short		a read or write does half of what it was asked for
  *	nth-N		the kernel's N-th allocation of memory in the step fails
@@ -61,7 +63,7 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t nr, size_t size);
 extern void *__libc_realloc(void *p, size_t size);
 
-enum action { NO_STEP, GO_ON, KILL_BEFORE, KILL_AFTER, KILL_BOTH, FAIL, SHORT, NTH, ARM };
+enum action { NO_STEP, GO_ON, KILL_BEFORE, KILL_AFTER, KILL_BOTH, KILL_FROZEN, FAIL, SHORT, NTH, ARM };
 
 static const struct {
 	const char *name;
@@ -72,7 +74,7 @@ static const struct {
 	{ "EINVAL", EINVAL }, { "EPERM", EPERM }, { "EAGAIN", EAGAIN },
 };
 
-static const char *list, *hit, *action_name;
+static const char *list, *hit, *action_name, *freezer;
 static char at[256];		/* the step of FAULT, or empty */
 static enum action action;
 static int error;
@@ -123,6 +125,7 @@ static void set_up(int argc, char **argv)
 	dumps = argc > 1 && !strcmp(argv[1], "dump");
 	list = getenv("FAULT_LIST");
 	hit = getenv("FAULT_HIT");
+	freezer = getenv("FAULT_FREEZER");
 	active = list || fault;
 	if (!fault)
 		return;
@@ -138,6 +141,8 @@ static void set_up(int argc, char **argv)
 		action = KILL_AFTER;
 	else if (!strcmp(action_name, "kill-both"))
 		action = KILL_BOTH;
+	else if (!strcmp(action_name, "kill-frozen") && freezer)
+		action = KILL_FROZEN;
 	else if (!strcmp(action_name, "short"))
 		action = SHORT;
 	else if (sscanf(action_name, "nth-%ld", &nth) == 1)
@@ -271,6 +276,31 @@ static void kill_self(void)
 	syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
 }
 
+/* Those that are in criu's parasite stay in there, until somebody thaws them. */
+static void freeze(void)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	char path[128], events[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", freezer);
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || syscall(SYS_write, fd, "1", 1) != 1)
+		die("fault_steps: can't freeze the tasks\n");
+	syscall(SYS_close, fd);
+	snprintf(path, sizeof(path), "%s/cgroup.events", freezer);
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 1000; i++) {
+		long len = syscall(SYS_pread64, fd, events, sizeof(events) - 1, 0);
+
+		events[len > 0 ? len : 0] = '\0';
+		if (strstr(events, "frozen 1"))
+			return;
+		syscall(SYS_nanosleep, &pause, NULL);
+	}
+	die("fault_steps: the tasks don't freeze\n");
+}
+
 /* Opened before it is armed: to open it takes memory, too. */
 static int nth_fd = -1;
 
@@ -343,6 +373,10 @@ static enum action reached(const char *call, const char *object)
 	switch (action) {
 	case KILL_BOTH:
 		syscall(SYS_kill, main_pid, SIGKILL);
+		kill_self();
+		break;
+	case KILL_FROZEN:
+		freeze();
 		kill_self();
 		break;
 	case KILL_BEFORE:
