@@ -9,11 +9,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -73,7 +75,31 @@ static int open_logs(const char *unit)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Those namespaces of a task that are not ours: 0 or -errno. */
+/*
+ * Enters a namespace of a task, if it is not ours: 0 or -errno. Only if it belongs to our user namespace,
+ * that is, if root has made it: criu's own libraries are loaded in there, by root.
+ */
+static int enter_namespace(pid_t task, const char *name, int flag)
+{
+	_cleanup_close_ int theirs = -1, owner = -1;
+	struct stat a, b;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", task, name);
+	theirs = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	if (theirs < 0 || fstat(theirs, &a) || stat(path, &b))
+		return -errno;
+	if (a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+		return 0;
+	owner = ioctl(theirs, NS_GET_USERNS);
+	if (owner < 0 || fstat(owner, &a) || stat("/proc/self/ns/user", &b))
+		return -errno;
+	if (a.st_ino != b.st_ino || a.st_dev != b.st_dev)
+		return -EPERM;
+	return setns(theirs, flag) ? -errno : 0;
+}
+
 static int enter_namespaces(pid_t task)
 {
 	static const struct {
@@ -81,27 +107,14 @@ static int enter_namespaces(pid_t task)
 		int		flag;
 	} kinds[] = {
 		{ "net", CLONE_NEWNET }, { "ipc", CLONE_NEWIPC }, { "uts", CLONE_NEWUTS },
+		/* The last, as /proc is gone then. */
 		{ "cgroup", CLONE_NEWCGROUP }, { "mnt", CLONE_NEWNS },
 	};
-	_cleanup_close_ int pidfd = pidfd_open(task, 0);
-	int flags = 0;
+	int ret = 0;
 
-	if (pidfd < 0)
-		return -errno;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		struct stat ours, theirs;
-		char path[64];
-
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i].name);
-		if (stat(path, &ours))
-			return -errno;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", task, kinds[i].name);
-		if (stat(path, &theirs))
-			return -errno;
-		if (ours.st_ino != theirs.st_ino)
-			flags |= kinds[i].flag;
-	}
-	return flags && setns(pidfd, flags) ? -errno : 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds) && !ret; i++)
+		ret = enter_namespace(task, kinds[i].name, kinds[i].flag);
+	return ret;
 }
 
 static int enter_cgroup(const char *control_group)
@@ -297,6 +310,8 @@ int criu_run(const struct criu_run *run, char **why)
 	if (pid < 0)
 		return ret;
 	*why = why_given_up(ret) ?: criu_first_error(logs, run->log);
+	if (!*why && WIFEXITED(status) && WEXITSTATUS(status) == STEP_NAMESPACES)
+		*why = strdup("criu can't enter its namespaces; those that the service itself has made are not entered");
 	if (!*why && asprintf(why, WIFSIGNALED(status) ? "criu was ended by signal %d" :
 			      "criu has ended with status %d, before it has logged anything",
 			      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) < 0)
