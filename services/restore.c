@@ -8,6 +8,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -174,6 +175,10 @@ int service_prepare(const char *unit)
 	ret = record_load(dev, unit, &record, &kexecs);
 	json_object_put(record);
 	if (ret == -ENOENT) {
+		/* Its dump may have failed behind them, and the kexec have been called off. */
+		lock_remove(unit);
+		if (!any_is_due(dev))
+			hold_end();
 		if (has_unrecorded(dev, unit))
 			say_unrecorded(unit);
 		return 0;
@@ -423,12 +428,21 @@ static int run(struct restore *r, char **why)
 	return ret;
 }
 
+/* The directory may be the service's, which runs by now: what root writes to is a file that root has made. */
 static int write_pid_file(const struct restore *r)
 {
-	FILE *file = fopen(r->loaded.pid_file, "we");
+	FILE *file;
+	int fd;
 
-	if (!file)
+	unlink(r->loaded.pid_file);
+	fd = open(r->loaded.pid_file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
 		return -errno;
+	file = fdopen(fd, "w");
+	if (!file) {
+		close(fd);
+		return -ENOMEM;
+	}
 	fprintf(file, "%d\n", r->pid);
 	return fclose(file) ? -errno : 0;
 }

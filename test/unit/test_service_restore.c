@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -335,6 +336,22 @@ static void test_nothing(void **state)
 	assert_int_equal(service_prepare(UNIT), 0);
 	assert_int_equal(started, 0);
 	assert_string_equal(said, "");
+	/* Its dump failed, and then the kexec was called off: nothing of that keeps its clients away. */
+	assert_int_equal(unlocked, 1);
+	assert_false(held);
+}
+
+/* The same, but others are still to be restored. */
+static void test_nothing_but_other(void **state)
+{
+	struct json_object *record = json_object_new_object();
+
+	(void)state;
+	assert_int_equal(record_save(dev, "other.service", record), 0);
+	json_object_put(record);
+	assert_int_equal(service_prepare(UNIT), 0);
+	assert_int_equal(unlocked, 1);
+	assert_true(held);
 }
 
 static void expect_restored(void)
@@ -482,6 +499,31 @@ static void test_restore(void **state)
 	assert_true(lives(task));
 	assert_int_equal(fake_pram_count(PRAM_NODE_READY), 0);
 	assert_non_null(strstr(said, "restored from PRAM"));
+}
+
+/* The directory is the service's: root must not write to where its user points. */
+static void test_pid_file(void **state)
+{
+	struct stat st;
+	char want[16], *text;
+
+	(void)state;
+	unlink("pid-file");
+	assert_int_equal(system("echo precious >victim"), 0);
+	assert_int_equal(symlink("victim", "pid-file"), 0);
+	systemd_unit.pid_file = "pid-file";
+	begin();
+	assert_int_equal(service_restore(UNIT), 0);
+	assert_int_equal(waiter_ended(), 2);
+	text = test_read_file("victim", NULL);
+	assert_string_equal(text, "precious\n");
+	free(text);
+	assert_int_equal(lstat("pid-file", &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	text = test_read_file("pid-file", NULL);
+	snprintf(want, sizeof(want), "%d\n", task);
+	assert_string_equal(text, want);
+	free(text);
 }
 
 /* systemd listens for it, as it did before. */
@@ -760,6 +802,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_record),
 		TEST(test_nothing),
+		TEST(test_nothing_but_other),
 		TEST(test_kexec),
 		TEST(test_called_off),
 		TEST(test_too_old),
@@ -768,6 +811,7 @@ int main(void)
 		TEST(test_no_helper),
 		TEST(test_no_record),
 		TEST(test_restore),
+		TEST(test_pid_file),
 		TEST(test_others),
 		TEST(test_lent),
 		TEST(test_disabled),
