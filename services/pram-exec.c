@@ -31,18 +31,22 @@
 /* Has the service been restored, rather than to be started? */
 static bool wait_for_restore(void)
 {
-	sigset_t both, before;
+	sigset_t set, before;
 	int sig;
 
-	sigemptyset(&both);
-	sigaddset(&both, PRAM_EXEC_START);
-	sigaddset(&both, PRAM_EXEC_END);
-	sigprocmask(SIG_BLOCK, &both, &before);
+	sigemptyset(&set);
+	sigaddset(&set, PRAM_EXEC_START);
+	sigaddset(&set, PRAM_EXEC_END);
+	/* Meant for the service, by "systemctl reload" and the like: whoever sends one does not want its end. */
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, &before);
 	/* Who sends the signals waits for this name. */
 	prctl(PR_SET_NAME, PRAM_EXEC_WAITS);
 	do {
-		sig = sigwaitinfo(&both, NULL);
-	} while (sig < 0 && errno == EINTR);
+		sig = sigwaitinfo(&set, NULL);
+	} while (sig != PRAM_EXEC_START && sig != PRAM_EXEC_END && (sig >= 0 || errno == EINTR));
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return sig == PRAM_EXEC_END;
 }
