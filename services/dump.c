@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "pram-exec.h"
 #include "record.h"
 #include "service.h"
 #include "stop.h"
@@ -295,11 +296,30 @@ static bool is_among(pid_t pid, const struct pram_tasks *tasks)
 	return false;
 }
 
+/* Their ids must be free in the next kernel, too. A thread that begins later is seldom in another window. */
+static void add_threads(struct json_object *threads, pid_t pid)
+{
+	struct dirent *entry;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		const int tid = atoi(entry->d_name);
+
+		if (tid > 0 && tid != pid)
+			json_object_array_add(threads, json_object_new_int(tid));
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* Notes the tasks, and their sockets: 0, or -errno after having said what is in the way. */
 static int look_at_tasks(struct dump *d, const char *control_group)
 {
 	struct json_object *pids = json_object_new_array(), *addresses = json_object_new_array();
-	struct json_object *ports = json_object_new_array();
+	struct json_object *ports = json_object_new_array(), *threads = json_object_new_array();
 	pid_t *all = cgroup_pids(control_group);
 	struct pram_tasks tasks;
 	int ret = pram_tasks_look(d->pid, &tasks);
@@ -307,8 +327,11 @@ static int look_at_tasks(struct dump *d, const char *control_group)
 	json_object_object_add(d->record, "pids", pids);
 	json_object_object_add(d->record, "addresses", addresses);
 	json_object_object_add(d->record, "ports", ports);
-	for (size_t i = 0; i < tasks.nr; i++)
+	json_object_object_add(d->record, "threads", threads);
+	for (size_t i = 0; i < tasks.nr; i++) {
 		json_object_array_add(pids, json_object_new_int(tasks.pids[i]));
+		add_threads(threads, tasks.pids[i]);
+	}
 	if (ret)
 		stopped(d, "its main process %d: %s", d->pid, strerror(-ret));
 	for (pid_t *pid = all; pid && *pid && !ret; pid++) {
@@ -600,6 +623,13 @@ int service_dump(const char *unit)
 	if (d.dev < 0) {
 		stopped(&d, "%s: %s; run 'pramctl check'",
 			ret ? "the root control group can't be entered" : "/dev/pram", strerror(-d.dev));
+		return 0;
+	}
+	/* What runs is not the service. Its checkpoint is the only copy of it, and older than the next shutdown. */
+	if (process_has_name(d.pid, PRAM_EXEC_WAITS)) {
+		stopped(&d, "it was still to be restored; 'pramctl export service:%s DIR' has its memory, 'pramctl rm service:%s' frees it",
+			unit, unit);
+		end(&d);
 		return 0;
 	}
 	/* If this dump fails, none of earlier times must be restored in its place. */

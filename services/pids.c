@@ -52,21 +52,25 @@ static void use(struct windows *windows, uint64_t pid)
 		windows->last = window;
 }
 
+static void use_all(struct windows *windows, struct json_object *ids)
+{
+	for (size_t i = 0; ids && i < json_object_array_length(ids); i++)
+		use(windows, json_object_get_uint64(json_object_array_get_idx(ids, i)));
+}
+
 static void look_at_records(struct windows *windows, int dev)
 {
 	struct pram_node_stat node = { .id = 0 };
 	const char *unit;
 
 	while ((unit = record_next(dev, &node))) {
-		struct json_object *record, *pids;
+		struct json_object *record;
 		uint64_t kexecs;
 
 		if (record_load(dev, unit, &record, &kexecs))
 			continue;
-		if (json_object_object_get_ex(record, "pids", &pids)) {
-			for (size_t i = 0; i < json_object_array_length(pids); i++)
-				use(windows, json_object_get_uint64(json_object_array_get_idx(pids, i)));
-		}
+		use_all(windows, json_object_object_get(record, "pids"));
+		use_all(windows, json_object_object_get(record, "threads"));
 		json_object_put(record);
 	}
 }

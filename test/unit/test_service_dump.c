@@ -4,17 +4,21 @@
  * said, above all if systemd does not wait until criu is ready.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
 #include "fake_pram.h"
 #include "fake_say.h"
+#include "pram-exec.h"
 #include "record.h"
 #include "service.h"
 #include "test_util.h"
@@ -178,6 +182,21 @@ int __wrap_record_history_save(const char *unit, struct json_object *history)
 
 /* ---- a service --------------------------------------------------------- */
 
+static void *wait_for_ever(void *arg)
+{
+	pause();
+	return arg;
+}
+
+static int nr_threads(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return stat(path, &st) ? 0 : (int)st.st_nlink - 2;
+}
+
 static int setup(void **state)
 {
 	char pid[16];
@@ -189,10 +208,15 @@ static int setup(void **state)
 	assert_true(dev >= 0);
 	task = fork();
 	if (!task) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, wait_for_ever, NULL);
 		pause();
 		_exit(0);
 	}
 	assert_true(task > 0);
+	for (int i = 0; i < 1000 && nr_threads(task) < 2; i++)
+		usleep(1000);
 	snprintf(pid, sizeof(pid), "%d", task);
 	setenv("MAINPID", pid, 1);
 	criu_result = end_signal = 0;
@@ -253,10 +277,47 @@ static void expect_told(int signo)
 
 static void test_dump(void **state)
 {
+	struct json_object *record;
+	uint64_t kexecs;
+
 	(void)state;
 	assert_int_equal(service_dump(UNIT), 0);
 	expect_dumped(true);
 	assert_null(strstr(said, "told"));
+	/* The ids of threads must be free in the next kernel, too. */
+	assert_int_equal(record_load(dev, UNIT, &record, &kexecs), 0);
+	assert_int_equal(json_object_array_length(json_object_object_get(record, "pids")), 1);
+	assert_int_equal(json_object_array_length(json_object_object_get(record, "threads")), 1);
+	json_object_put(record);
+}
+
+/* The next kexec comes before it is restored: what waits in its place is no new state of it. */
+static void test_not_restored_yet(void **state)
+{
+	char pid[16];
+
+	(void)state;
+	assert_int_equal(service_dump(UNIT), 0);
+	expect_dumped(true);
+	kill(task, SIGKILL);
+	waitpid(task, NULL, 0);
+	task = fork();
+	if (!task) {
+		prctl(PR_SET_NAME, PRAM_EXEC_WAITS);
+		pause();
+		_exit(0);
+	}
+	assert_true(task > 0);
+	snprintf(pid, sizeof(pid), "%d", task);
+	setenv("MAINPID", pid, 1);
+	while (!process_has_name(task, PRAM_EXEC_WAITS))
+		usleep(1000);
+	fake_pram_kexec();
+	*said = 0;
+	assert_int_equal(service_dump(UNIT), 0);
+	assert_non_null(strstr(said, "it was still to be restored"));
+	assert_string_equal(went, "not dumped");
+	assert_true(record_has_checkpoint(dev, UNIT));
 }
 
 /* No kexec, or none that keeps anything: it is stopped as ever. */
@@ -320,6 +381,7 @@ int main(void)
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_dump),
+		TEST(test_not_restored_yet),
 		TEST(test_not_ready),
 		TEST(test_fails),
 		TEST(test_stop_limit),
