@@ -515,10 +515,9 @@ static bool restore(struct carried *c, bool *ran)
 	ret = container_load(c->name, &c->container, error);
 	if (ret) {
 		say(LOG_ERR, c->key, "it is not restored: %s", error);
-		/* If podman can be asked later, it may be tried then. */
+		/* It is started afresh, if it exists. From then on its checkpoint is older than its files. */
 		*ran = ret != -ENOENT;
-		if (!*ran)
-			service_forget(c->dev, c->key);
+		service_forget(c->dev, c->key);
 		return false;
 	}
 	if (!is_to_be_restored(c, kexecs, &reason)) {

@@ -76,6 +76,10 @@ int __wrap_container_load(const char *name, struct container *c, char *error)
 		snprintf(error, CONTAINER_ERROR_MAX, "no such container");
 		return -ENOENT;
 	}
+	if (fails && !strcmp(fails, "to be ready")) {
+		snprintf(error, CONTAINER_ERROR_MAX, "podman was not ready");
+		return -ETIMEDOUT;
+	}
 	c->id = strdup(infra ? "infra" : container_id);
 	c->network = pod && !infra ? strdup("container:infra") : strdup("bridge");
 	c->pod = strdup(pod ? "pod" : "");
@@ -414,6 +418,11 @@ static void test_another(void **state)
 	go_down();
 	fails = "inspect";
 	expect_afresh("", "no such container");
+	/* It is started afresh then, and is newer than its checkpoint. */
+	setup(NULL);
+	go_down();
+	fails = "to be ready";
+	expect_afresh("start web; ", "podman was not ready");
 }
 
 /* One of a pod: its own container comes first, and the namespaces are written anew. */
