@@ -40,6 +40,11 @@ char *services_unit_name(const char *operand)
 		pramctl_error("%s: is not a unit name", operand);
 		return NULL;
 	}
+	/* systemd takes the path of EnvironmentFile= in the drop-in for a pattern. */
+	if (strpbrk(operand, "\\*?[")) {
+		pramctl_error("%s: a unit whose name has one of \\*?[ can't be kept", operand);
+		return NULL;
+	}
 	for (size_t i = 0; dot && i < sizeof(others) / sizeof(*others); i++) {
 		if (!strcmp(dot, others[i])) {
 			pramctl_error("%s: only .service units can be dumped", operand);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -55,9 +56,27 @@ static char *initrd_of(const char *kernel)
 	return NULL;
 }
 
+/*
+ * Does an initrd seem to be missing? The kernel that runs has one, and this one is installed as distributions
+ * do it. Without its initrd it may not find its root file system.
+ */
+static bool lacks_initrd(const struct next *next, const char *root)
+{
+	const char *name = strrchr(next->kernel, '/');
+	_cleanup_free_ char *path = NULL;
+	struct utsname uts;
+
+	if (next->initrd || !name || strncmp(name + 1, KERNEL_PREFIX, strlen(KERNEL_PREFIX)) || uname(&uts))
+		return false;
+	path = output_format("%s" BOOT "/initrd.img-%s", root, uts.release);
+	return !access(path, F_OK);
+}
+
+/* Not one that dpkg is just about to unpack. */
 static int is_kernel(const struct dirent *entry)
 {
-	return !strncmp(entry->d_name, KERNEL_PREFIX, strlen(KERNEL_PREFIX));
+	return !strncmp(entry->d_name, KERNEL_PREFIX, strlen(KERNEL_PREFIX)) &&
+	       !strstr(entry->d_name, ".dpkg-");
 }
 
 /* The newest of those in /boot that have PRAM, to be freed; or NULL after having complained. */
@@ -107,6 +126,11 @@ static enum pramctl_exit choose(const struct pramctl_args *args, struct next *ne
 		return PRAMCTL_NOT_FOUND;
 	}
 	next->initrd = args->initrd ? output_format("%s", args->initrd) : initrd_of(next->kernel);
+	if (lacks_initrd(next, args->root)) {
+		pramctl_error("%s has no initrd, but the running kernel has one: run 'update-initramfs -c -k VERSION', or name it by --initrd",
+			      next->kernel);
+		return PRAMCTL_NOT_FOUND;
+	}
 	return PRAMCTL_OK;
 }
 

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "drop_in.h"
@@ -268,6 +269,9 @@ static void test_names(void **state)
 	assert_int_equal(run("disable", NULL, "daemon8.2-x"), PRAMCTL_NOT_FOUND);
 	assert_non_null(strstr(output, "daemon8.2-x.service: is not enabled"));
 	assert_int_equal(run("enable", NULL, "../daemon"), PRAMCTL_USAGE);
+	/* What the drop-in says of it would be a pattern. */
+	assert_int_equal(run("enable", NULL, "backup@dev-disk\\x2dsda"), PRAMCTL_USAGE);
+	assert_non_null(strstr(output, "can't be kept"));
 	systemd_unit.load_state = "not-found";
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_NOT_FOUND);
 	assert_non_null(strstr(output, "daemon.service: there is no such unit"));
@@ -917,7 +921,8 @@ static void test_kexec(void **state)
 	static const struct test_kernel other = { .format = 2, .kho = "kho-v4" };
 	static const struct test_kernel has_none = { .format = 0 };
 	static const struct test_kernel large = { .format = 1, .kho = "kho-v4", .size = 48 << 20 };
-	char initrd[128];
+	char initrd[128], running[256];
+	struct utsname uts;
 
 	(void)state;
 	put("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1 root=/dev/vda quiet\n");
@@ -940,6 +945,19 @@ static void test_kexec(void **state)
 	assert_int_equal(run("kexec", "--dry-run", initrd), PRAMCTL_OK);
 	assert_non_null(strstr(output, "/other-initrd\n"));
 	assert_null(strstr(output, "initrd.img-7.10"));
+	/* update-initramfs has failed, or has not run yet. */
+	assert_int_equal(run("kexec", "--dry-run", "7.9"), PRAMCTL_OK);
+	assert_int_equal(uname(&uts), 0);
+	snprintf(running, sizeof(running), "boot/initrd.img-%s", uts.release);
+	put(running, "");
+	assert_int_equal(run("kexec", "--dry-run", "7.9"), PRAMCTL_NOT_FOUND);
+	assert_non_null(strstr(output, "vmlinuz-7.9 has no initrd"));
+	snprintf(running, sizeof(running), "%s/boot/initrd.img-%s", scratch, uts.release);
+	assert_int_equal(unlink(running), 0);
+	/* dpkg has not unpacked this one yet. */
+	put_kernel("boot/vmlinuz-7.13.dpkg-new", &has_pram);
+	assert_int_equal(run("kexec", "--dry-run", NULL), PRAMCTL_OK);
+	assert_non_null(strstr(output, "/boot/vmlinuz-7.10\n"));
 	/* A service that is in trouble keeps nobody else from going on. */
 	assert_int_equal(run("enable", NULL, "daemon"), PRAMCTL_OK);
 	systemd_unit.fd_store_max = 3;
