@@ -227,6 +227,10 @@ static enum pramctl_exit enable(const struct pramctl_args *args, const char *nam
 			printf("PrivateUsers= is turned off, as tasks can't be restored into that user namespace%s\n",
 			       drop_in_needs_private_users(&unit) ? "" :
 			       "; without capabilities, and without new privileges, the service can do no more than before");
+		/* Nothing tells those that make a directory from those that write to what the service has open. */
+		for (size_t i = 0; i < unit.start_pre.nr; i++)
+			printf("Its ExecStartPre=%s runs before a restore, too, as before any start: it must not change what the service works on\n",
+			       unit.start_pre.all[i].path);
 		/* Its pid may be one that the next boot uses itself. */
 		if (unit.main_pid && unit.main_pid < SERVICES_LOW_PID)
 			printf("The next boot may also use the pid of its process %u: reboot once, or restart the service after 'systemctl start pram-pids.service'\n",

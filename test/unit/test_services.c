@@ -356,7 +356,11 @@ static void test_forking(void **state)
 {
 	char *text;
 
+	static char *make[] = { "/usr/bin/mkdir", "/run/daemon", NULL };
+	struct unit_command before = { .path = "/usr/bin/mkdir", .argv = make };
+
 	(void)state;
+	systemd_unit.start_pre = (struct unit_commands){ &before, 1 };
 	systemd_unit.type = "forking";
 	systemd_unit.pid_file = "/run/daemon.pid";
 	systemd_unit.timeout_start_us = 5000000;
@@ -365,6 +369,8 @@ static void test_forking(void **state)
 	assert_non_null(text);
 	expect_line(text, "NotifyAccess=exec", true);
 	expect_line(text, "TimeoutStartSec=90s", true);
+	assert_non_null(strstr(output, "Its ExecStartPre=/usr/bin/mkdir runs before a restore, too"));
+	systemd_unit.start_pre.nr = 0;
 	free(text);
 }
 
